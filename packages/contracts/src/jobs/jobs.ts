@@ -1,0 +1,36 @@
+import { z } from 'zod';
+
+/** BullMQ payloads. Job ids are deterministic, so adding a job twice adds it once. */
+
+/** Queue `budget-evaluation`: after a commit, one job per tenant and commit. */
+export const budgetEvaluationJobSchema = z.object({
+  v: z.literal(1),
+  tenantId: z.uuid(),
+  /** For the webhook's body: the key and model of the request that changed the total. */
+  apiKeyPrefix: z.string().optional(),
+  modelAlias: z.string().optional(),
+  traceparent: z.string().optional(),
+});
+export type BudgetEvaluationJob = z.infer<typeof budgetEvaluationJobSchema>;
+
+/** Queue `alert-delivery`: one job per alert and channel. */
+export const alertDeliveryJobSchema = z.object({
+  v: z.literal(1),
+  alertId: z.uuid(),
+  channel: z.enum(['email', 'webhook']),
+  target: z.string(),
+});
+export type AlertDeliveryJob = z.infer<typeof alertDeliveryJobSchema>;
+
+/** Request on `budget.seed`. */
+export const budgetSeedRequestSchema = z.object({
+  v: z.literal(1),
+  tenantId: z.uuid(),
+  apiKeyId: z.uuid().optional(),
+  schedule: z.string(),
+  /** Window ids as the edge computed them. */
+  windowId: z.string(),
+  windowStartMs: z.int(),
+  windowEndMs: z.int(),
+});
+export type BudgetSeedRequest = z.infer<typeof budgetSeedRequestSchema>;

@@ -1,0 +1,33 @@
+/**
+ * What a call consumed, in one normal form for all providers.
+ *
+ * `inputTokens` includes cached and cache-written tokens, and `outputTokens` includes reasoning tokens, as in OpenAI's
+ * usage object; the pricing rules subtract the parts that have a price of their own, so nothing is priced twice.
+ */
+export interface Meters {
+  inputTokens: number;
+  outputTokens: number;
+  /** Part of inputTokens that was read from the provider's prompt cache. */
+  cachedInputTokens?: number;
+  /** Part of inputTokens that was written to the provider's prompt cache. */
+  cacheWriteTokens?: number;
+  /** Part of outputTokens spent on reasoning. */
+  reasoningTokens?: number;
+  /** Images returned. */
+  images?: number;
+  /** Width x height in pixels of each image, such as "1024x1024". */
+  imageSize?: string;
+  imageQuality?: string;
+  /** Seconds of audio, characters of speech input. */
+  audioSeconds?: number;
+  characters?: number;
+}
+
+/** Who counted: the provider, our estimate, or nobody (nothing was consumed). */
+export type UsageSource = 'provider' | 'estimate' | 'none';
+
+export const NO_USAGE: Meters = Object.freeze({ inputTokens: 0, outputTokens: 0 });
+
+export function totalTokens(meters: Meters): number {
+  return meters.inputTokens + meters.outputTokens;
+}

@@ -1,0 +1,3 @@
+export * from './spec/provider.js';
+export * from './spec/provider-error.js';
+export * from './spec/transport.js';
