@@ -1,1 +1,10 @@
-export {};
+export { addCleanup, cleanUp } from './cleanup.js';
+export { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.js';
+export type { RecordedRequest } from './http-request-reader.js';
+export { createTestRedis, type TestRedis } from './redis.js';
+export { repositoryRoot } from './repository.js';
+export { attachServices, startNats, startPostgres, startRedis, type ServiceAddresses } from './services.js';
+export { startService, type AppName, type RunningApp, type StartAppOptions } from './start-service.js';
+export { startFakeUpstream, UpstreamExchange, type FakeUpstream, type UpstreamScript } from './upstream.js';
+export { waitFor, type WaitOptions } from './wait-for.js';
+export { freePort, type RunningService } from '@omg/dev';

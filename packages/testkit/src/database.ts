@@ -1,0 +1,103 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { addCleanup } from './cleanup.js';
+import { repositoryRoot } from './repository.js';
+import { attachServices } from './services.js';
+
+export interface TestDatabase {
+  url: string;
+  name: string;
+  drop(): Promise<void>;
+}
+
+export interface TestDatabaseOptions {
+  /** Server to make it on; default: ROUTER_DB_URL. */
+  serverUrl?: string;
+  /** False: an empty database. Default true: all migrations applied. */
+  migrated?: boolean;
+}
+
+/** Any number; it must only be the same for everyone who makes template databases. */
+const TEMPLATE_LOCK = 7_311_202_611;
+
+function withDatabase(serverUrl: string, name: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.toString();
+}
+
+async function onServer<T>(serverUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: withDatabase(serverUrl, 'postgres') });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+interface Migration {
+  name: string;
+  sql: string;
+}
+
+function readMigrations(): Migration[] {
+  const folder = join(repositoryRoot(), 'prisma', 'migrations');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .sort()
+    .map((name) => ({ name, file: join(folder, name, 'migration.sql') }))
+    .filter(({ file }) => existsSync(file))
+    .map(({ name, file }) => ({ name, sql: readFileSync(file, 'utf8') }));
+}
+
+async function applyMigrations(databaseUrl: string, migrations: Migration[]): Promise<void> {
+  const migrator = (await import('@omg/prisma')) as { migrate?: (options: { databaseUrl: string }) => Promise<unknown> };
+  if (migrator.migrate !== undefined) {
+    await migrator.migrate({ databaseUrl });
+    return;
+  }
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    for (const migration of migrations) await client.query(migration.sql);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The name of a database with all migrations applied. It is made once per state of prisma/migrations, by whoever comes first. */
+async function ensureTemplate(serverUrl: string): Promise<string> {
+  const migrations = readMigrations();
+  const fingerprint = createHash('sha256').update(JSON.stringify(migrations)).digest('hex').slice(0, 16);
+  const name = `omg_template_${fingerprint}`;
+  await onServer(serverUrl, async (client) => {
+    await client.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
+    const found = await client.query<{ datistemplate: boolean }>('SELECT datistemplate FROM pg_database WHERE datname = $1', [name]);
+    if (found.rows[0]?.datistemplate === true) return;
+    // Present without the template flag: whoever made it died halfway.
+    await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    await client.query(`CREATE DATABASE ${name}`);
+    await applyMigrations(withDatabase(serverUrl, name), migrations);
+    await client.query(`ALTER DATABASE ${name} WITH IS_TEMPLATE true`);
+  });
+  return name;
+}
+
+/**
+ * A fresh database with the product's schema, cloned from a migrated template (some 50 ms).
+ * Dropped by `drop()` or `cleanUp()`, open connections included.
+ */
+export async function createTestDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
+  const serverUrl = options.serverUrl ?? attachServices().databaseUrl;
+  const template = options.migrated === false ? 'template0' : await ensureTemplate(serverUrl);
+  const name = `omg_test_${randomBytes(8).toString('hex')}`;
+  await onServer(serverUrl, (client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${template}`));
+  const drop = async (): Promise<void> => {
+    await onServer(serverUrl, (client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+  };
+  addCleanup(drop);
+  return { url: withDatabase(serverUrl, name), name, drop };
+}
