@@ -44,3 +44,17 @@ export function budgetWindow(schedule: BudgetSchedule, timezone: string, nowMs: 
   const end = start.plus({ [unit]: 1 }).startOf(unit);
   return { schedule, id: `${schedule}:${start.toISODate()}`, startMs: start.toMillis(), endMs: end.toMillis() };
 }
+
+/**
+ * The window that an id names, such as `weekly:2026-11-16`. Undefined for a rolling window, which has no fixed bounds, and
+ * for anything that no schedule produces.
+ */
+export function budgetWindowById(id: string, timezone: string): BudgetWindow | undefined {
+  const separator = id.indexOf(':');
+  if (separator < 0) return undefined;
+  const schedule = parseBudgetSchedule(id.slice(0, separator));
+  const start = DateTime.fromISO(id.slice(separator + 1), { zone: timezone });
+  if (schedule === undefined || rollingDays(schedule) !== undefined || !start.isValid) return undefined;
+  const window = budgetWindow(schedule, timezone, start.toMillis());
+  return window.id === id ? window : undefined;
+}
