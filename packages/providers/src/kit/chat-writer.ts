@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto';
+import type { Meters } from '@omg/domain';
+import { usageFromMeters } from './usage.js';
+
+/** For adapters that translate: they say what happened, and this writes it in OpenAI's wire. */
+
+export type FinishReason = 'stop' | 'length' | 'tool_calls' | 'content_filter';
+
+export function newChatId(): string {
+  return `chatcmpl-${randomBytes(12).toString('hex')}`;
+}
+
+export function newToolCallId(): string {
+  return `call_${randomBytes(12).toString('hex')}`;
+}
+
+export function unixNow(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+export interface ChatWriterOptions {
+  alias: string;
+  /** Whether the client asked for the usage chunk; all other chunks then carry `usage: null`. */
+  includeUsage: boolean;
+  id?: string;
+  createdUnix?: number;
+}
+
+/**
+ * Writes the chunks of one stream, each a whole SSE frame. The first chunk of a choice carries the role. Tool calls are
+ * counted here, from 0 in the order they begin, whatever number the provider gave its blocks.
+ */
+export class ChatChunkWriter {
+  /** Characters of text, reasoning and arguments written so far. */
+  outputChars = 0;
+  private readonly head: string;
+  private readonly tail: string;
+  private roleSent = false;
+  private toolCalls = 0;
+  private argumentsOpen = false;
+
+  constructor(private readonly options: ChatWriterOptions) {
+    const id = options.id ?? newChatId();
+    const created = options.createdUnix ?? unixNow();
+    this.head = `data: {"id":${JSON.stringify(id)},"object":"chat.completion.chunk","created":${created},"model":${JSON.stringify(options.alias)},"choices":[`;
+    this.tail = options.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
+  }
+
+  role(): Buffer {
+    return this.delta('"content":""');
+  }
+
+  text(text: string): Buffer {
+    this.outputChars += text.length;
+    return this.delta(`"content":${JSON.stringify(text)}`);
+  }
+
+  reasoning(text: string): Buffer {
+    this.outputChars += text.length;
+    return this.delta(`"reasoning_content":${JSON.stringify(text)}`);
+  }
+
+  /** Begins the next tool call; answers its frame. */
+  toolCall(id: string, name: string): Buffer {
+    const index = this.toolCalls++;
+    this.argumentsOpen = true;
+    const call = { index, id, type: 'function', function: { name, arguments: '' } };
+    return this.delta(`${this.roleSent ? '' : '"content":null,'}"tool_calls":[${JSON.stringify(call)}]`);
+  }
+
+  /** A piece of the JSON text of the arguments of the tool call begun last. */
+  toolArguments(fragment: string): Buffer {
+    this.outputChars += fragment.length;
+    if (fragment !== '') this.argumentsOpen = false;
+    return this.delta(`"tool_calls":[${JSON.stringify({ index: this.toolCalls - 1, function: { arguments: fragment } })}]`);
+  }
+
+  /** Ends the tool call begun last: one without arguments gets `{}`, which is what clients parse. Undefined: nothing to say. */
+  endToolCall(): Buffer | undefined {
+    return this.argumentsOpen ? this.toolArguments('{}') : undefined;
+  }
+
+  finish(reason: FinishReason): Buffer {
+    const role = this.roleSent ? '' : '"role":"assistant","content":""';
+    this.roleSent = true;
+    return this.frame(`{"index":0,"delta":{${role}},"logprobs":null,"finish_reason":"${reason}"}`);
+  }
+
+  /** The last chunk, only for a client that asked for it; otherwise undefined. */
+  usage(meters: Meters): Buffer | undefined {
+    if (!this.options.includeUsage) return undefined;
+    return Buffer.from(`${this.head}],"usage":${JSON.stringify(usageFromMeters(meters))}}\n\n`);
+  }
+
+  private delta(members: string): Buffer {
+    const role = this.roleSent ? '' : '"role":"assistant",';
+    this.roleSent = true;
+    return this.frame(`{"index":0,"delta":{${role}${members}},"logprobs":null,"finish_reason":null}`);
+  }
+
+  private frame(choice: string): Buffer {
+    return Buffer.from(this.head + choice + this.tail);
+  }
+}
+
+export interface ToolCallOut {
+  id: string;
+  name: string;
+  /** JSON text of the arguments; blank becomes `{}`. */
+  arguments: string;
+}
+
+export interface ChatCompletionOut {
+  alias: string;
+  id?: string;
+  createdUnix?: number;
+  /** Null where the model only called tools or refused. */
+  content: string | null;
+  reasoning?: string;
+  refusal?: string;
+  toolCalls?: readonly ToolCallOut[];
+  finishReason: FinishReason;
+  meters?: Meters;
+  /** Further members of the message, such as signatures that a client must replay. */
+  messageExtras?: Record<string, unknown>;
+}
+
+/** The body of a chat completion that was not streamed. */
+export function chatCompletionBody(out: ChatCompletionOut): Buffer {
+  const message: Record<string, unknown> = { role: 'assistant', content: out.content, refusal: out.refusal ?? null };
+  if (out.reasoning !== undefined && out.reasoning !== '') message['reasoning_content'] = out.reasoning;
+  if (out.toolCalls !== undefined && out.toolCalls.length > 0) {
+    message['tool_calls'] = out.toolCalls.map((call) => ({
+      id: call.id,
+      type: 'function',
+      function: { name: call.name, arguments: call.arguments.trim() === '' ? '{}' : call.arguments },
+    }));
+  }
+  Object.assign(message, out.messageExtras);
+  return Buffer.from(
+    JSON.stringify({
+      id: out.id ?? newChatId(),
+      object: 'chat.completion',
+      created: out.createdUnix ?? unixNow(),
+      model: out.alias,
+      choices: [{ index: 0, message, logprobs: null, finish_reason: out.finishReason }],
+      ...(out.meters === undefined ? {} : { usage: usageFromMeters(out.meters) }),
+    }),
+  );
+}
+
+/** Characters of an answer's output, for an estimate where the provider reports no usage. */
+export function outputCharsOf(out: Pick<ChatCompletionOut, 'content' | 'reasoning' | 'toolCalls'>): number {
+  const calls = out.toolCalls?.reduce((sum, call) => sum + call.name.length + call.arguments.length, 0) ?? 0;
+  return (out.content?.length ?? 0) + (out.reasoning?.length ?? 0) + calls;
+}
