@@ -1,3 +1,4 @@
+export * from './admin/index.js';
 export * from './bus.js';
 export * from './config/documents.js';
 export * from './errors/catalog.js';

@@ -1,1 +1,2 @@
 export * from './redis/admission.types.js';
+export * from './postgres/prisma.js';
