@@ -24,6 +24,8 @@ export interface ChatWriterOptions {
   includeUsage: boolean;
   id?: string;
   createdUnix?: number;
+  /** Index of the choice that this writer writes; a stream with several has one writer for each, with the same id. */
+  choice?: number;
 }
 
 /**
@@ -35,6 +37,7 @@ export class ChatChunkWriter {
   outputChars = 0;
   private readonly head: string;
   private readonly tail: string;
+  private readonly choice: number;
   private roleSent = false;
   private toolCalls = 0;
   private argumentsOpen = false;
@@ -44,15 +47,26 @@ export class ChatChunkWriter {
     const created = options.createdUnix ?? unixNow();
     this.head = `data: {"id":${JSON.stringify(id)},"object":"chat.completion.chunk","created":${created},"model":${JSON.stringify(options.alias)},"choices":[`;
     this.tail = options.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
+    this.choice = options.choice ?? 0;
   }
 
   role(): Buffer {
     return this.delta('"content":""');
   }
 
-  text(text: string): Buffer {
+  text(text: string, logprobs?: unknown): Buffer {
     this.outputChars += text.length;
-    return this.delta(`"content":${JSON.stringify(text)}`);
+    return this.delta(`"content":${JSON.stringify(text)}`, logprobs);
+  }
+
+  refusal(text: string): Buffer {
+    this.outputChars += text.length;
+    return this.delta(`"refusal":${JSON.stringify(text)}`);
+  }
+
+  /** Further members of a delta, such as signatures that a client must replay. */
+  extras(members: Record<string, unknown>): Buffer {
+    return this.delta(JSON.stringify(members).slice(1, -1));
   }
 
   reasoning(text: string): Buffer {
@@ -60,11 +74,17 @@ export class ChatChunkWriter {
     return this.delta(`"reasoning_content":${JSON.stringify(text)}`);
   }
 
-  /** Begins the next tool call; answers its frame. */
-  toolCall(id: string, name: string): Buffer {
+  /** How many tool calls have begun. */
+  get toolCallCount(): number {
+    return this.toolCalls;
+  }
+
+  /** Begins the next tool call; answers its frame. `extraContent`: what the client must send back with the call. */
+  toolCall(id: string, name: string, extraContent?: unknown): Buffer {
     const index = this.toolCalls++;
     this.argumentsOpen = true;
-    const call = { index, id, type: 'function', function: { name, arguments: '' } };
+    this.outputChars += name.length;
+    const call = { index, id, type: 'function', function: { name, arguments: '' }, extra_content: extraContent };
     return this.delta(`${this.roleSent ? '' : '"content":null,'}"tool_calls":[${JSON.stringify(call)}]`);
   }
 
@@ -83,7 +103,7 @@ export class ChatChunkWriter {
   finish(reason: FinishReason): Buffer {
     const role = this.roleSent ? '' : '"role":"assistant","content":""';
     this.roleSent = true;
-    return this.frame(`{"index":0,"delta":{${role}},"logprobs":null,"finish_reason":"${reason}"}`);
+    return this.frame(`{"index":${this.choice},"delta":{${role}},"logprobs":null,"finish_reason":"${reason}"}`);
   }
 
   /** The last chunk, only for a client that asked for it; otherwise undefined. */
@@ -92,10 +112,11 @@ export class ChatChunkWriter {
     return Buffer.from(`${this.head}],"usage":${JSON.stringify(usageFromMeters(meters))}}\n\n`);
   }
 
-  private delta(members: string): Buffer {
+  private delta(members: string, logprobs?: unknown): Buffer {
     const role = this.roleSent ? '' : '"role":"assistant",';
     this.roleSent = true;
-    return this.frame(`{"index":0,"delta":{${role}${members}},"logprobs":null,"finish_reason":null}`);
+    const probabilities = logprobs === undefined ? 'null' : JSON.stringify(logprobs);
+    return this.frame(`{"index":${this.choice},"delta":{${role}${members}},"logprobs":${probabilities},"finish_reason":null}`);
   }
 
   private frame(choice: string): Buffer {
@@ -108,25 +129,46 @@ export interface ToolCallOut {
   name: string;
   /** JSON text of the arguments; blank becomes `{}`. */
   arguments: string;
+  /** What the client must send back with the call. */
+  extraContent?: unknown;
 }
 
-export interface ChatCompletionOut {
-  alias: string;
-  id?: string;
-  createdUnix?: number;
+export interface ChatChoiceOut {
   /** Null where the model only called tools or refused. */
   content: string | null;
   reasoning?: string;
   refusal?: string;
   toolCalls?: readonly ToolCallOut[];
   finishReason: FinishReason;
-  meters?: Meters;
+  logprobs?: unknown;
   /** Further members of the message, such as signatures that a client must replay. */
   messageExtras?: Record<string, unknown>;
 }
 
+export interface ChatCompletionOut extends ChatChoiceOut {
+  alias: string;
+  id?: string;
+  createdUnix?: number;
+  meters?: Meters;
+  /** The choices after the first. */
+  furtherChoices?: readonly ChatChoiceOut[];
+}
+
 /** The body of a chat completion that was not streamed. */
 export function chatCompletionBody(out: ChatCompletionOut): Buffer {
+  return Buffer.from(
+    JSON.stringify({
+      id: out.id ?? newChatId(),
+      object: 'chat.completion',
+      created: out.createdUnix ?? unixNow(),
+      model: out.alias,
+      choices: [out, ...(out.furtherChoices ?? [])].map(choiceObject),
+      ...(out.meters === undefined ? {} : { usage: usageFromMeters(out.meters) }),
+    }),
+  );
+}
+
+function choiceObject(out: ChatChoiceOut, index: number): Record<string, unknown> {
   const message: Record<string, unknown> = { role: 'assistant', content: out.content, refusal: out.refusal ?? null };
   if (out.reasoning !== undefined && out.reasoning !== '') message['reasoning_content'] = out.reasoning;
   if (out.toolCalls !== undefined && out.toolCalls.length > 0) {
@@ -134,23 +176,15 @@ export function chatCompletionBody(out: ChatCompletionOut): Buffer {
       id: call.id,
       type: 'function',
       function: { name: call.name, arguments: call.arguments.trim() === '' ? '{}' : call.arguments },
+      extra_content: call.extraContent,
     }));
   }
   Object.assign(message, out.messageExtras);
-  return Buffer.from(
-    JSON.stringify({
-      id: out.id ?? newChatId(),
-      object: 'chat.completion',
-      created: out.createdUnix ?? unixNow(),
-      model: out.alias,
-      choices: [{ index: 0, message, logprobs: null, finish_reason: out.finishReason }],
-      ...(out.meters === undefined ? {} : { usage: usageFromMeters(out.meters) }),
-    }),
-  );
+  return { index, message, logprobs: out.logprobs ?? null, finish_reason: out.finishReason };
 }
 
 /** Characters of an answer's output, for an estimate where the provider reports no usage. */
-export function outputCharsOf(out: Pick<ChatCompletionOut, 'content' | 'reasoning' | 'toolCalls'>): number {
+export function outputCharsOf(out: Pick<ChatChoiceOut, 'content' | 'reasoning' | 'toolCalls'>): number {
   const calls = out.toolCalls?.reduce((sum, call) => sum + call.name.length + call.arguments.length, 0) ?? 0;
   return (out.content?.length ?? 0) + (out.reasoning?.length ?? 0) + calls;
 }

@@ -62,6 +62,14 @@ export interface JsonReply {
   outputChars: number;
 }
 
+export interface StreamProgress {
+  /** The provider's own count of the whole call; absent as long as it has not told it. */
+  meters?: Meters;
+  /** The input side alone, where the provider tells it before the end: exact while the output must still be estimated. */
+  inputMeters?: Omit<Meters, 'outputTokens' | 'reasoningTokens'>;
+  outputChars: number;
+}
+
 export interface StreamReply {
   kind: 'stream';
   /**
@@ -70,7 +78,7 @@ export interface StreamReply {
    */
   frames: AsyncIterable<Buffer>;
   /** What is known so far; callable at any time, also after an abort. */
-  progress(): { meters?: Meters; outputChars: number };
+  progress(): StreamProgress;
 }
 
 export type ProviderReply = JsonReply | StreamReply;
