@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { createHash } from 'node:crypto';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { freePort } from '../ports.ts';
 import { findPostgresFolder } from './binaries.ts';
 import { launchService, type RunningService, type StartOptions } from './running-service.ts';
@@ -29,6 +30,24 @@ function serverUser(): SystemUser | undefined {
   throw new Error('Postgres does not run as root, and neither a user "postgres" nor "nobody" exists to run it');
 }
 
+/** Whether someone who is neither owner nor group of it can walk to the folder (a home folder of mode 0700 stops them). */
+function reachableByAll(folder: string): boolean {
+  const OTHERS_MAY_ENTER = 0o001;
+  for (let path = dirname(folder); ; path = dirname(path)) {
+    if ((statSync(path).mode & OTHERS_MAY_ENTER) === 0) return false;
+    if (path === dirname(path)) return true;
+  }
+}
+
+/** Where the cluster lies: in the given folder, or, when the server's user cannot get there, in a folder of the same name's hash. */
+function clusterFolder(dataDir: string, user: SystemUser | undefined): string {
+  if (user === undefined || reachableByAll(dataDir)) return join(dataDir, 'cluster');
+  const substitute = join('/var/tmp', `omg-postgres-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`);
+  mkdirSync(substitute, { recursive: true, mode: 0o711 });
+  chownSync(substitute, user.uid, user.gid);
+  return join(substitute, 'cluster');
+}
+
 function initialise(folder: string, cluster: string, user: SystemUser | undefined): void {
   const args = ['-D', cluster, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'];
   try {
@@ -54,11 +73,11 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningSe
   if (folder === undefined) throw new Error('No Postgres server on this machine (initdb and postgres). Debian: apt-get install postgresql. macOS: brew install postgresql@17');
   const user = serverUser();
   mkdirSync(options.dataDir, { recursive: true });
-  const cluster = join(options.dataDir, 'cluster');
   const logFile = join(options.dataDir, 'postgres.log');
   writeFileSync(logFile, '', { flag: 'a' });
+  const cluster = clusterFolder(options.dataDir, user);
   if (user !== undefined) {
-    chmodSync(options.dataDir, 0o755);
+    chmodSync(options.dataDir, 0o711);
     chownSync(options.dataDir, user.uid, user.gid);
   }
   if (!existsSync(join(cluster, 'PG_VERSION'))) initialise(folder, cluster, user);

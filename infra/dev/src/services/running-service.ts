@@ -68,7 +68,8 @@ async function waitUntilReady(request: LaunchRequest, started: StartedProcess): 
 export async function launchService(request: LaunchRequest): Promise<RunningService> {
   const log = openSync(request.logFile, 'a');
   const options: SpawnOptions = {
-    cwd: request.options.dataDir,
+    // Not the data folder: the server may run as a user who cannot walk to it.
+    cwd: '/',
     stdio: ['ignore', log, log],
     detached: request.options.ownProcessGroup ?? false,
     env: { ...process.env, ...request.options.env },

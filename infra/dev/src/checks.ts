@@ -1,0 +1,12 @@
+export interface Check {
+  /** What is guaranteed when it passes. */
+  name: string;
+  command: string;
+  args: string[];
+}
+
+/** Cheap checks over the whole repository. Each counts as one test of `./omg test`. */
+export const CHECKS: readonly Check[] = [
+  { name: 'the types hold', command: 'pnpm', args: ['--silent', 'typecheck'] },
+  { name: 'no lint finding', command: 'pnpm', args: ['--silent', 'lint'] },
+];

@@ -1,0 +1,16 @@
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+/** The repository's root folder. */
+export const ROOT = resolve(import.meta.dirname, '..', '..', '..');
+
+/** Everything that ./omg keeps for itself: tools, data, logs, the running stack's state. Safe to delete when nothing runs. */
+export const OMG_FOLDER = join(ROOT, '.omg');
+
+export const LOG_FOLDER = join(OMG_FOLDER, 'log');
+export const STATE_FILE = join(OMG_FOLDER, 'run', 'state.json');
+
+export function ensureFolder(folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}

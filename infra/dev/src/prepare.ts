@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensureFolder, OMG_FOLDER, ROOT } from './paths.ts';
+import { mustRun } from './run.ts';
+import { say } from './terminal.ts';
+
+const STAMP_FILE = join(OMG_FOLDER, 'installed-dependencies');
+
+function manifestFiles(): string[] {
+  const roots = ['apps', 'packages'].flatMap((folder) => readdirSync(join(ROOT, folder)).map((name) => join(folder, name)));
+  const folders = ['.', 'prisma', 'e2e', 'infra/dev', 'infra/bench', ...roots];
+  return ['pnpm-lock.yaml', 'pnpm-workspace.yaml', ...folders.map((folder) => join(folder, 'package.json'))];
+}
+
+/** Changes when an installation could come out differently. */
+function dependencyFingerprint(): string {
+  const hash = createHash('sha256').update(process.version);
+  for (const file of manifestFiles()) {
+    const path = join(ROOT, file);
+    if (existsSync(path)) hash.update(file).update(readFileSync(path));
+  }
+  return hash.digest('hex');
+}
+
+/** `pnpm install` exactly as locked; nothing to do when the last one was for the same manifests. */
+export async function installDependencies(): Promise<void> {
+  const fingerprint = dependencyFingerprint();
+  const installed = existsSync(join(ROOT, 'node_modules', '.modules.yaml')) && existsSync(STAMP_FILE) && readFileSync(STAMP_FILE, 'utf8') === fingerprint;
+  if (installed) return;
+  say('installing dependencies');
+  await mustRun('pnpm install', 'pnpm', ['install', '--frozen-lockfile', '--config.confirmModulesPurge=false'], { env: { CI: 'true' } });
+  ensureFolder(OMG_FOLDER);
+  writeFileSync(STAMP_FILE, fingerprint);
+}
+
+const TURBO_ENVIRONMENT = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
+
+/** Generates and builds every package that changed since the last build. */
+export async function buildAll(): Promise<void> {
+  say('building');
+  await mustRun('the build', 'pnpm', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only', '--no-daemon'], { env: TURBO_ENVIRONMENT });
+}
+
+export async function prepare(): Promise<void> {
+  await installDependencies();
+  await buildAll();
+}

@@ -1,0 +1,45 @@
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { isRunning, type ProcessIdentity } from './processes.ts';
+import { ensureFolder, STATE_FILE } from './paths.ts';
+
+export interface StackProcess {
+  name: string;
+  identity: ProcessIdentity;
+}
+
+/** What `./omg up` started, for `env`, `logs` and `down`. Written by the supervisor only. */
+export interface StackState {
+  runId: string;
+  supervisor: ProcessIdentity;
+  ready: boolean;
+  /** In order of start; stopped in the opposite order. */
+  processes: StackProcess[];
+  /** Docker containers to remove should the supervisor have died. */
+  containers: string[];
+  /** The lines of `./omg env` but the process ids. */
+  env: Record<string, string>;
+}
+
+export function writeState(state: StackState): void {
+  ensureFolder(dirname(STATE_FILE));
+  // Readers never meet half a file.
+  const fresh = `${STATE_FILE}.new`;
+  writeFileSync(fresh, JSON.stringify(state, null, 2), { mode: 0o600 });
+  renameSync(fresh, STATE_FILE);
+}
+
+export function readState(): StackState | undefined {
+  if (!existsSync(STATE_FILE)) return undefined;
+  return JSON.parse(readFileSync(STATE_FILE, 'utf8')) as StackState;
+}
+
+export function removeState(): void {
+  rmSync(STATE_FILE, { force: true });
+}
+
+/** The state of a stack whose supervisor runs. */
+export function runningStack(): StackState | undefined {
+  const state = readState();
+  return state !== undefined && isRunning(state.supervisor) ? state : undefined;
+}
