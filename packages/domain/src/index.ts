@@ -1,5 +1,6 @@
 export * from './api-key.js';
 export * from './budget-window.js';
+export * from './estimate.js';
 export * from './id.js';
 export * from './limit.js';
 export * from './money.js';

@@ -115,6 +115,10 @@ export interface AdmissionStore {
   renew(tenantId: string, keyId: string, attemptId: string, leaseMs: number): Promise<boolean>;
   /** Gives everything back as if the request had never been (nothing was sent upstream). */
   cancel(tenantId: string, keyId: string, attemptId: string): Promise<void>;
+  /** The state of the budgets, for the headers of answers that were never admitted (model lists, errors, replays). Changes nothing. */
+  readBudgets(tenantId: string, keyId: string, budgets: AdmitRequest['budgets']): Promise<AdmissionState['budgets']>;
+  /** Redis's time in milliseconds. */
+  serverTimeMs(): Promise<number>;
 }
 
 /** The recorder's side. */
