@@ -1,4 +1,5 @@
 export * from './api-key.js';
+export * from './breaker.js';
 export * from './budget-window.js';
 export * from './estimate.js';
 export * from './id.js';
@@ -7,4 +8,5 @@ export * from './money.js';
 export * from './operation.js';
 export * from './price.js';
 export * from './role.js';
+export * from './routing.js';
 export * from './usage.js';
