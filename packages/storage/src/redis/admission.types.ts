@@ -39,7 +39,7 @@ export interface AdmitRequest {
 export interface WindowState {
   limit: number;
   remaining: number;
-  /** Until the window is empty again. */
+  /** Until the window is empty again; 0 when it is. */
   resetMs: number;
 }
 
@@ -62,7 +62,7 @@ export interface AdmissionState {
 
 export type AdmitResult =
   | ({ admitted: true; heldNano: NanoUsd } & AdmissionState)
-  | ({ admitted: false; reason: 'requests' | 'tokens' | 'parallel' | 'budget'; scope: 'key' | 'tenant'; retryAfterMs: number } & AdmissionState);
+  | ({ admitted: false; reason: 'requests' | 'tokens' | 'parallel' | 'budget'; scope: 'key' | 'tenant'; /** Exact for windows; at most 1 s for `parallel`; to the end of the window for budgets (0: rolling). */ retryAfterMs: number } & AdmissionState);
 
 export interface SettleRequest {
   attemptId: string;
@@ -74,6 +74,7 @@ export interface SettleRequest {
   costNano: NanoUsd;
   /** The usage event as JSON: stored until the recorder releases it. */
   event: string;
+  /** The claims of the admission, not of the present window. */
   budgets: { tenant: BudgetClaim; key?: BudgetClaim };
 }
 
@@ -107,13 +108,21 @@ export interface StoredAttempt {
   payload: string;
 }
 
-/** The edge's side. Every call rejects within its command timeout when Redis is away or slow. */
+/**
+ * The edge's side. Every call rejects with a RedisUnavailableError within its command timeout when Redis is away or slow.
+ * A rejected admit may have been carried out: the edge settles the attempt under the same id if it served the request
+ * all the same, and cancels it if not.
+ */
 export interface AdmissionStore {
   admit(request: AdmitRequest): Promise<AdmitResult>;
+  /** Idempotent: the first settlement of an attempt counts. */
   settle(request: SettleRequest): Promise<SettleResult>;
   /** Prolongs the lease of a long stream. False: not open any more. */
   renew(tenantId: string, keyId: string, attemptId: string, leaseMs: number): Promise<boolean>;
-  /** Gives everything back as if the request had never been (nothing was sent upstream). */
+  /**
+   * Gives everything back as if the request had never been (nothing was sent upstream). While Redis is away the
+   * cancellation is kept (bounded) and sent when it is back, so this does not reject for that.
+   */
   cancel(tenantId: string, keyId: string, attemptId: string): Promise<void>;
   /** The state of the budgets, for the headers of answers that were never admitted (model lists, errors, replays). Changes nothing. */
   readBudgets(tenantId: string, keyId: string, budgets: AdmitRequest['budgets']): Promise<AdmissionState['budgets']>;
@@ -135,5 +144,5 @@ export interface LedgerStore {
   /** Tenants with attempts since `sinceMs`; never misses one that has an open or ended attempt. */
   activeTenants(): Promise<string[]>;
   /** For `./omg verify`: what Redis holds of a tenant's budgets, and how many attempts are open or ended. */
-  inspect(tenantId: string): Promise<{ budgets: { scope: string; windowId: string; spentNano?: NanoUsd; openNano: NanoUsd; version?: bigint }[]; open: number; ended: number }>;
+  inspect(tenantId: string): Promise<{ budgets: { scope: string; keyId?: string; windowId: string; spentNano?: NanoUsd; openNano: NanoUsd; version?: bigint }[]; open: number; ended: number }>;
 }

@@ -1,0 +1,257 @@
+import type { Cluster, Redis } from 'ioredis';
+import type {
+  AdmissionState,
+  AdmissionStore,
+  AdmitRequest,
+  AdmitResult,
+  BudgetClaim,
+  BudgetState,
+  SettleRequest,
+  SettleResult,
+  WindowState,
+} from './admission.types.js';
+import { GuardedRedis, RedisUnavailableError, type GuardOptions } from './guarded-redis.js';
+import { ACTIVE_TENANTS_KEY, keyBudget, keyOpen, keyWindow, tenantBudget, tenantKeys } from './keys.js';
+import { loadLuaScript } from './lua-script.js';
+import { RecentTenants } from './recent-tenants.js';
+
+const ADMIT = loadLuaScript('admit', 7);
+const SETTLE = loadLuaScript('settle', 8);
+const CANCEL = loadLuaScript('cancel', 5);
+const RENEW = loadLuaScript('renew', 3);
+const READ_BUDGETS = loadLuaScript('read-budgets', 2);
+const ANNOUNCE = loadLuaScript('announce-tenant', 1);
+
+/** How often a process tells Redis that a tenant is active; the reaper forgets it after a multiple of this. */
+const ANNOUNCE_EVERY_MS = 60_000;
+const ANNOUNCED_TTL_MS = 60 * 86_400_000;
+const PAYLOAD_BYTES_MAX = 2_048;
+const CANCELS_KEPT_MAX = 10_000;
+const CANCELS_PER_FLUSH = 64;
+const CANCEL_RETRY_MS = 250;
+
+export interface AdmissionStoreOptions extends GuardOptions {
+  /** Tests only: replaces Redis's time. */
+  nowMs?: () => number;
+}
+
+interface Cancellation {
+  tenantId: string;
+  keyId: string;
+  attemptId: string;
+}
+
+/** Admission and settlement of the edge: one script call each. The client should have auto-pipelining switched on. */
+export class RedisAdmissionStore implements AdmissionStore {
+  private readonly redis: GuardedRedis;
+  private readonly announced = new RecentTenants(ANNOUNCE_EVERY_MS);
+  private readonly cancels: Cancellation[] = [];
+  private cancelTimer: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(
+    private readonly client: Redis | Cluster,
+    private readonly options: AdmissionStoreOptions,
+  ) {
+    this.redis = new GuardedRedis(client, options);
+  }
+
+  /** True while Redis counts as away: calls reject at once. */
+  get unavailable(): boolean {
+    return this.redis.isOpen;
+  }
+
+  async admit(request: AdmitRequest): Promise<AdmitResult> {
+    if (Buffer.byteLength(request.attempt) > PAYLOAD_BYTES_MAX) throw new RangeError('attempt payload is too large');
+    const { tenantId, keyId, budgets } = request;
+    const keys = tenantKeys(tenantId);
+    // Sent ahead of the admission, so that the reaper knows of the tenant before there is an attempt to reap.
+    const announcing = this.announced.isDue(tenantId) ? this.announce(tenantId) : undefined;
+    announcing?.catch(() => undefined);
+    const reply = (await this.redis.script(
+      ADMIT,
+      [
+        keys.attempts,
+        keys.open,
+        keyOpen(keys.base, keyId),
+        keys.window,
+        keyWindow(keys.base, keyId),
+        tenantBudget(keys.base, budgets.tenant.windowId),
+        budgets.key ? keyBudget(keys.base, keyId, budgets.key.windowId) : keys.base,
+      ],
+      admitArgs(keys.base, request, this.now()),
+    )) as string[];
+    const [reason, scope, retryAfterMs, held, first] = reply;
+    await announcing;
+    // Redis had nothing of the tenant although it was announced lately: it may have lost the list as well.
+    if (first && !announcing) await this.announce(tenantId);
+    const state = readState(request, reply);
+    if (!reason) return { admitted: true, heldNano: BigInt(held!), ...state };
+    return {
+      admitted: false,
+      reason: reason as 'requests' | 'tokens' | 'parallel' | 'budget',
+      scope: scope as 'key' | 'tenant',
+      retryAfterMs: Number(retryAfterMs),
+      ...state,
+    };
+  }
+
+  async settle(request: SettleRequest): Promise<SettleResult> {
+    const { keyId, budgets } = request;
+    const keys = tenantKeys(request.tenantId);
+    const reply = (await this.redis.script(
+      SETTLE,
+      [
+        keys.attempts,
+        keys.open,
+        keyOpen(keys.base, keyId),
+        keys.ended,
+        keys.window,
+        keyWindow(keys.base, keyId),
+        tenantBudget(keys.base, budgets.tenant.windowId),
+        budgets.key ? keyBudget(keys.base, keyId, budgets.key.windowId) : keys.base,
+      ],
+      [
+        keys.base,
+        request.attemptId,
+        keyId,
+        String(request.tokens),
+        request.costNano.toString(),
+        request.event,
+        ...claimArgs(budgets.tenant),
+        ...claimArgs(budgets.key),
+        this.now(),
+      ],
+    )) as string[];
+    return { wasOpen: reply[0] === '1', budgets: readBudgets(budgets, reply, 1) };
+  }
+
+  async renew(tenantId: string, keyId: string, attemptId: string, leaseMs: number): Promise<boolean> {
+    const keys = tenantKeys(tenantId);
+    const reply = await this.redis.script(RENEW, [keys.attempts, keys.open, keyOpen(keys.base, keyId)], [attemptId, String(leaseMs), this.now()]);
+    return reply === 1;
+  }
+
+  async cancel(tenantId: string, keyId: string, attemptId: string): Promise<void> {
+    try {
+      await this.sendCancel({ tenantId, keyId, attemptId });
+    } catch (error) {
+      if (!(error instanceof RedisUnavailableError)) throw error;
+      // Beyond the bound the oldest is left to the reaper, which books it as an estimate.
+      if (this.cancels.length >= CANCELS_KEPT_MAX) this.cancels.shift();
+      this.cancels.push({ tenantId, keyId, attemptId });
+      this.scheduleCancels();
+    }
+  }
+
+  async readBudgets(tenantId: string, keyId: string, budgets: AdmitRequest['budgets']): Promise<AdmissionState['budgets']> {
+    const { base } = tenantKeys(tenantId);
+    const reply = (await this.redis.script(
+      READ_BUDGETS,
+      [tenantBudget(base, budgets.tenant.windowId), budgets.key ? keyBudget(base, keyId, budgets.key.windowId) : base],
+      [budgets.tenant.limitNano.toString(), budgets.key ? budgets.key.limitNano.toString() : '', this.now()],
+    )) as string[];
+    return readBudgets(budgets, reply, 0);
+  }
+
+  async serverTimeMs(): Promise<number> {
+    const [seconds, micros] = await this.redis.run(() => this.client.time());
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  }
+
+  /** Stops the background work. The client belongs to its opener. */
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.cancelTimer);
+    this.redis.close();
+  }
+
+  private now(): string {
+    return this.options.nowMs ? String(this.options.nowMs()) : '';
+  }
+
+  private async announce(tenantId: string): Promise<void> {
+    try {
+      await this.redis.script(ANNOUNCE, [ACTIVE_TENANTS_KEY], [tenantId, String(ANNOUNCED_TTL_MS)]);
+    } catch (error) {
+      this.announced.forget(tenantId);
+      throw error;
+    }
+  }
+
+  private async sendCancel({ tenantId, keyId, attemptId }: Cancellation): Promise<void> {
+    const keys = tenantKeys(tenantId);
+    await this.redis.script(
+      CANCEL,
+      [keys.attempts, keys.open, keyOpen(keys.base, keyId), keys.window, keyWindow(keys.base, keyId)],
+      [keys.base, attemptId, this.now()],
+    );
+  }
+
+  private scheduleCancels(): void {
+    if (this.closed || this.cancelTimer !== undefined) return;
+    this.cancelTimer = setTimeout(() => void this.flushCancels(), CANCEL_RETRY_MS);
+    this.cancelTimer.unref();
+  }
+
+  private async flushCancels(): Promise<void> {
+    const batch = this.cancels.splice(0, CANCELS_PER_FLUSH);
+    const results = await Promise.allSettled(batch.map((one) => this.sendCancel(one)));
+    results.forEach((result, i) => {
+      if (result.status === 'rejected') this.cancels.push(batch[i]!);
+    });
+    this.cancelTimer = undefined;
+    if (this.cancels.length > 0) this.scheduleCancels();
+  }
+}
+
+function admitArgs(base: string, request: AdmitRequest, now: string): string[] {
+  const { key, tenant } = request.limits;
+  return [
+    base,
+    request.attemptId,
+    request.keyId,
+    String(key.requestsPerMinute),
+    String(key.tokensPerMinute),
+    String(key.parallelRequests),
+    String(tenant.requestsPerMinute),
+    String(tenant.tokensPerMinute),
+    String(tenant.parallelRequests),
+    String(request.estimatedTokens),
+    request.holdNano.toString(),
+    request.holdMinNano.toString(),
+    request.unseededAllowanceNano.toString(),
+    ...claimArgs(request.budgets.tenant),
+    ...claimArgs(request.budgets.key),
+    String(request.leaseMs),
+    request.attempt,
+    now,
+  ];
+}
+
+function claimArgs(claim: BudgetClaim | undefined): [string, string, string] {
+  if (!claim) return ['', '', ''];
+  return [claim.windowId, String(Math.trunc(claim.windowEndMs)), claim.limitNano.toString()];
+}
+
+function readState(request: AdmitRequest, reply: string[]): AdmissionState {
+  return { requests: readWindow(reply, 5), tokens: readWindow(reply, 8), budgets: readBudgets(request.budgets, reply, 11) };
+}
+
+function readWindow(reply: string[], at: number): WindowState {
+  return { limit: Number(reply[at]), remaining: Number(reply[at + 1]), resetMs: Number(reply[at + 2]) };
+}
+
+function readBudgets(claims: AdmitRequest['budgets'], reply: string[], at: number): AdmissionState['budgets'] {
+  const tenant = readBudget(claims.tenant, reply, at);
+  return claims.key ? { tenant, key: readBudget(claims.key, reply, at + 3) } : { tenant };
+}
+
+function readBudget(claim: BudgetClaim, reply: string[], at: number): BudgetState {
+  return {
+    limitNano: claim.limitNano,
+    spentNano: reply[at] === '' ? undefined : BigInt(reply[at]!),
+    openNano: BigInt(reply[at + 1]!),
+    needsSeed: reply[at + 2] === '1',
+  };
+}

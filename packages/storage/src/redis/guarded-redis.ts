@@ -1,0 +1,187 @@
+import type { Cluster, Redis } from 'ioredis';
+import type { LuaScript } from './lua-script.js';
+
+/**
+ * Redis as the request path may use it: every call ends within its timeout, and while Redis is away or slow calls are
+ * refused at once instead of waiting one by one.
+ *
+ * `failuresToOpen` failures in a row (timeouts, lost connections, error replies such as OOM or LOADING) open the circuit. A PING in the
+ * background closes it again. A connection whose PING stays unanswered for long is torn down, so that a peer that
+ * vanished without a word is noticed before TCP does.
+ */
+export interface GuardOptions {
+  /** A call that takes longer is a failure. */
+  commandTimeoutMs: number;
+  failuresToOpen?: number;
+  probeIntervalMs?: number;
+  /** Told when the circuit opens (with the reason) and closes. */
+  onCircuit?: (state: 'open' | 'closed', reason: string) => void;
+}
+
+export type RedisFailure = 'timeout' | 'connection' | 'reply' | 'circuit_open';
+
+/** Redis did not answer this call. Whether it was carried out is not known, unless the circuit was open. */
+export class RedisUnavailableError extends Error {
+  constructor(
+    readonly failure: RedisFailure,
+    options?: { cause?: unknown },
+  ) {
+    super(`redis unavailable: ${failure}`, options);
+    this.name = 'RedisUnavailableError';
+  }
+}
+
+interface Pending {
+  deadlineMs: number;
+  settled: boolean;
+  expire: () => void;
+}
+
+const PROBE_STUCK_MS = 3_000;
+
+export class GuardedRedis {
+  private failures = 0;
+  private open = false;
+  private closed = false;
+  private probeTimer: NodeJS.Timeout | undefined;
+  private probeSince: number | undefined;
+  // All calls have the same timeout, so their deadlines are in order and one timer serves them all.
+  private readonly pending: Pending[] = [];
+  private pendingHead = 0;
+  private deadlineTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly client: Redis | Cluster,
+    private readonly options: GuardOptions,
+  ) {}
+
+  get isOpen(): boolean {
+    return this.open;
+  }
+
+  /** Runs a script by its digest, sending its text where Redis does not know it (first use, restart, SCRIPT FLUSH). */
+  async script(script: LuaScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    return this.run(() =>
+      this.client.evalsha(script.sha, script.numberOfKeys, ...keys, ...args).catch((error: unknown) => {
+        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+        return this.client.eval(script.source, script.numberOfKeys, ...keys, ...args);
+      }),
+    );
+  }
+
+  /** Runs any other command under the same guard. */
+  run<T>(command: () => Promise<T>): Promise<T> {
+    if (this.open) return Promise.reject(new RedisUnavailableError('circuit_open'));
+    return this.attempt(command);
+  }
+
+  /** Stops the background probe. The client belongs to its opener. */
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.probeTimer);
+    clearTimeout(this.deadlineTimer);
+  }
+
+  private attempt<T>(command: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const entry: Pending = {
+        deadlineMs: performance.now() + this.options.commandTimeoutMs,
+        settled: false,
+        expire: () => reject(this.failed('timeout', undefined)),
+      };
+      this.watch(entry);
+      command().then(
+        (value) => {
+          if (entry.settled) return;
+          entry.settled = true;
+          this.failures = 0;
+          resolve(value);
+        },
+        (error: unknown) => {
+          if (entry.settled) return;
+          entry.settled = true;
+          reject(this.failed(isReply(error) ? 'reply' : 'connection', error));
+        },
+      );
+    });
+  }
+
+  private failed(failure: RedisFailure, cause: unknown): RedisUnavailableError {
+    this.failures++;
+    if (!this.open && this.failures >= (this.options.failuresToOpen ?? 3)) {
+      this.open = true;
+      this.options.onCircuit?.('open', failure);
+      this.scheduleProbe();
+    }
+    return new RedisUnavailableError(failure, cause === undefined ? undefined : { cause });
+  }
+
+  private watch(entry: Pending): void {
+    this.pending.push(entry);
+    if (this.deadlineTimer === undefined) this.armDeadline(this.options.commandTimeoutMs);
+  }
+
+  private armDeadline(delayMs: number): void {
+    // Timers run before sockets are read. After a busy moment of this process the answers may be there already: they
+    // are read before anything is called late.
+    this.deadlineTimer = setTimeout(() => setImmediate(() => this.expireDue()), Math.max(1, delayMs));
+    this.deadlineTimer.unref();
+  }
+
+  private expireDue(): void {
+    this.deadlineTimer = undefined;
+    const nowMs = performance.now();
+    while (this.pendingHead < this.pending.length) {
+      const entry = this.pending[this.pendingHead]!;
+      if (!entry.settled) {
+        if (entry.deadlineMs > nowMs) break;
+        entry.settled = true;
+        entry.expire();
+      }
+      this.pendingHead++;
+    }
+    this.pending.splice(0, this.pendingHead);
+    this.pendingHead = 0;
+    const next = this.pending[0];
+    if (next && !this.closed) this.armDeadline(next.deadlineMs - nowMs);
+  }
+
+  private scheduleProbe(): void {
+    if (this.closed) return;
+    this.probeTimer = setTimeout(() => this.probe(), this.options.probeIntervalMs ?? 200);
+    this.probeTimer.unref();
+  }
+
+  private probe(): void {
+    const nowMs = performance.now();
+    if (this.probeSince !== undefined) {
+      // One probe at a time: while it is unanswered Redis is still away.
+      if (nowMs - this.probeSince > PROBE_STUCK_MS) {
+        this.probeSince = undefined;
+        this.client.disconnect(true);
+      }
+      this.scheduleProbe();
+      return;
+    }
+    this.probeSince = nowMs;
+    this.client.ping().then(
+      () => this.probed(nowMs, true),
+      () => this.probed(nowMs, false),
+    );
+    this.scheduleProbe();
+  }
+
+  private probed(startedMs: number, answered: boolean): void {
+    if (this.probeSince !== startedMs) return;
+    this.probeSince = undefined;
+    if (!answered || !this.open || performance.now() - startedMs > this.options.commandTimeoutMs) return;
+    this.open = false;
+    this.failures = 0;
+    clearTimeout(this.probeTimer);
+    this.options.onCircuit?.('closed', 'answered');
+  }
+}
+
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError';
+}

@@ -1,0 +1,25 @@
+/**
+ * Names of the keys in Redis. All keys of a tenant carry its id as hash tag, so one script may touch them on Redis
+ * Cluster; the scripts build the budgets' names from the same base (`includes/budget.lua`).
+ */
+export interface TenantKeys {
+  base: string;
+  attempts: string;
+  open: string;
+  ended: string;
+  window: string;
+  budgets: string;
+}
+
+/** Global: tenants by the time when an edge last announced them. */
+export const ACTIVE_TENANTS_KEY = 'omg:tenants';
+
+export function tenantKeys(tenantId: string): TenantKeys {
+  const base = `omg:{${tenantId}}:`;
+  return { base, attempts: `${base}attempts`, open: `${base}open`, ended: `${base}ended`, window: `${base}window`, budgets: `${base}budgets` };
+}
+
+export const keyOpen = (base: string, keyId: string): string => `${base}open:${keyId}`;
+export const keyWindow = (base: string, keyId: string): string => `${base}window:${keyId}`;
+export const tenantBudget = (base: string, windowId: string): string => `${base}budget:tenant:${windowId}`;
+export const keyBudget = (base: string, keyId: string, windowId: string): string => `${base}budget:key:${keyId}:${windowId}`;

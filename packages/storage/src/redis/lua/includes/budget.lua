@@ -1,0 +1,68 @@
+-- A budget of one scope in one window: a hash with
+--   o  open: what running calls hold and what settled calls cost that are not in Postgres yet
+--   s  spent: Postgres's total, never added to here; absent until it was seeded
+--   v  version of that total; an older one is ignored
+--   f  rolling windows: until when the total is fresh
+-- Every hash is listed in the tenant's index with its end of life, so that they can be found without a scan.
+local RETAIN_MS = 14 * 24 * 3600 * 1000
+
+local function budget_key(base, scope, key_id, window_id)
+  if scope == 'tenant' then
+    return base .. 'budget:tenant:' .. window_id
+  end
+  return base .. 'budget:key:' .. key_id .. ':' .. window_id
+end
+
+local function budget_load(key, limit, allowance, now_ms)
+  local h = redis.call('HMGET', key, 'o', 's', 'f')
+  local b = { key = key, limit = limit, exists = h[1] ~= false or h[2] ~= false }
+  b.open = tonumber(h[1] or 0)
+  b.spent = h[2] and tonumber(h[2]) or nil
+  b.needs_seed = b.spent == nil or (h[3] and now_ms > tonumber(h[3])) or false
+  -- Without Postgres's total only a small allowance may be open.
+  local ceiling = b.spent and limit - b.spent or math.min(limit, allowance)
+  b.remaining = ceiling - b.open
+  return b
+end
+
+-- Lists a budget in the tenant's index. Entries whose hash has expired are taken off a few at a time.
+local function budget_list(base, key, expires_ms, now_ms)
+  local index = base .. 'budgets'
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', int(now_ms), 'LIMIT', 0, 16)) do
+    local ttl = redis.call('PTTL', old)
+    if ttl > 0 then
+      redis.call('ZADD', index, int(now_ms + ttl), old)
+    else
+      redis.call('ZREM', index, old)
+    end
+  end
+  redis.call('ZADD', index, int(expires_ms), key)
+  local ttl = int(expires_ms - now_ms)
+  redis.call('PEXPIRE', index, ttl, 'NX')
+  redis.call('PEXPIRE', index, ttl, 'GT')
+end
+
+-- Keeps the hash for some time after its window's end: attempts may still have to be booked.
+local function budget_keep(base, key, list, window_end_ms, now_ms)
+  local ttl = math.max(window_end_ms - now_ms, 0) + RETAIN_MS
+  redis.call('PEXPIRE', key, int(ttl))
+  if list then
+    budget_list(base, key, now_ms + ttl, now_ms)
+  end
+end
+
+-- Changes what is open. A hash that is gone (flushed, expired) has nothing to give back.
+local function budget_add_open(base, key, delta, window_end_ms, now_ms)
+  if delta == 0 then
+    return
+  end
+  local h = redis.call('HMGET', key, 'o', 's')
+  local exists = h[1] ~= false or h[2] ~= false
+  if not exists and delta < 0 then
+    return
+  end
+  redis.call('HSET', key, 'o', int(math.max(0, tonumber(h[1] or 0) + delta)))
+  if not exists then
+    budget_keep(base, key, true, window_end_ms, now_ms)
+  end
+end

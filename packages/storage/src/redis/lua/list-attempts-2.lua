@@ -1,0 +1,22 @@
+-- Attempts whose time (lease end of open ones, end of ended ones) lies more than `older than` ago, oldest first.
+--
+-- KEYS  1 open attempts of the tenant, or its ended attempts  2 attempts
+-- ARGV  1 older than in ms  2 most to return  3 time override ('' in production)
+-- Returns per attempt: id, time in ms, key id, held or owed, payload
+--- @include integer
+--- @include clock
+--- @include budget
+--- @include attempt
+local before = clock_ms(ARGV[3]) - tonumber(ARGV[1])
+local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. int(before), 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+local out = {}
+for i = 1, #found, 2 do
+  local a = attempt_read(KEYS[2], found[i])
+  if a then
+    local n = #out
+    out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5] = found[i], found[i + 1], a.key_id, int(a.nano), a.payload
+  else
+    redis.call('ZREM', KEYS[1], found[i])
+  end
+end
+return out
