@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { parseDurationMs } from '../duration.js';
+import { leaf } from '../fields.js';
+import { budgetSchedule } from './governance.js';
+
+const limit = () => z.int().nonnegative();
+const name = () => z.string().trim().min(1).max(128);
+const email = () => z.string().trim().toLowerCase().regex(/^[^@\s]+@[^@\s]+$/, 'must be a mail address').max(254);
+
+const rateLimit = z.object({ requests_per_minute: limit().optional(), tokens_per_minute: limit().optional(), parallel_requests: limit().optional() });
+
+const apiKey = z.object({
+  tenant: name(),
+  /** A leading `sk-` is stripped: tokens read `sk-<prefix>.<secret>`. */
+  prefix: z
+    .string()
+    .trim()
+    .transform((value) => value.replace(/^sk-/, ''))
+    .pipe(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, _ or -')),
+  secret: z.string().min(1),
+  name: name(),
+  rate_limit: rateLimit.optional(),
+  quota: z.object({ budget_usd: z.number().positive().optional(), warning_threshold: z.number().gt(0).max(1).optional() }).optional(),
+  scopes: z.array(z.string()).optional(),
+});
+
+// The limits may stand in `limits` or, as older samples have them, beside `tenant`.
+const tenantLimit = z
+  .object({ tenant: name(), limits: rateLimit.optional(), requests_per_minute: limit().optional(), tokens_per_minute: limit().optional(), parallel_requests: limit().optional() });
+
+const tenantBudget = z.object({
+  tenant: name(),
+  budget_usd: z.number().positive().optional(),
+  warning_threshold: z.number().gt(0).max(1).optional(),
+  refresh_schedule: budgetSchedule().optional(),
+  alert_emails: z.array(z.string()).optional(),
+  alert_webhooks: z.array(z.string()).optional(),
+  alert_cooldown: z
+    .union([z.string(), z.number()])
+    .refine((value) => parseDurationMs(value) !== undefined, 'must be a duration such as 1h')
+    .optional(),
+});
+
+const many = <T extends z.ZodType>(entry: T) => z.array(entry).max(10_000).default([]);
+
+/** Rows that are made at the start when they are missing. */
+export const bootstrapSection = z.object({
+  tenants: leaf(many(z.object({ name: name(), status: z.enum(['active', 'suspended']).default('active') })), { about: 'Tenants: `name`, `status` (active, suspended).', example: [{ name: 'demo' }] }),
+  admin_users: leaf(many(z.object({ email: email(), name: name(), password: z.string().min(8).optional(), super_admin: z.boolean().default(true) })), {
+    about: 'Administrators: `email`, `name`, `password`, `super_admin` (true).',
+    secret: true,
+    example: [{ email: 'admin@example.com', name: 'Admin', password: '${ADMIN_PASSWORD}' }],
+  }),
+  api_keys: leaf(many(apiKey), {
+    about: 'API keys: `tenant`, `prefix`, `secret`, `name`, `rate_limit`, `quota`, `scopes`. The token is `sk-<prefix>.<secret>`.',
+    secret: true,
+    example: [{ tenant: 'demo', prefix: 'demo', secret: '${DEMO_KEY_SECRET}', name: 'Demo key', rate_limit: { requests_per_minute: 600, tokens_per_minute: 100000, parallel_requests: 10 }, quota: { budget_usd: 25, warning_threshold: 0.8 } }],
+  }),
+  memberships: leaf(many(z.object({ tenant: name(), email: email(), role: z.enum(['owner', 'admin', 'viewer', 'user']) })), {
+    about: 'Memberships: `tenant`, `email`, `role` (owner, admin, viewer, user).',
+    example: [{ tenant: 'demo', email: 'admin@example.com', role: 'owner' }],
+  }),
+  tenant_limits: leaf(many(tenantLimit), {
+    about: 'Rate limits of tenants: `tenant`, `limits`.',
+    example: [{ tenant: 'demo', limits: { requests_per_minute: 2000, tokens_per_minute: 500000, parallel_requests: 50 } }],
+  }),
+  tenant_budgets: leaf(many(tenantBudget), {
+    about: 'Budgets of tenants: `tenant`, `budget_usd`, `warning_threshold`, `refresh_schedule`, `alert_emails`, `alert_webhooks`, `alert_cooldown`; what is missing inherits the defaults.',
+    example: [{ tenant: 'demo', budget_usd: 50, refresh_schedule: 'calendar_month' }],
+  }),
+  default_models: leaf(
+    many(z.union([z.string().trim().min(1), z.object({ alias: z.string().trim().min(1) }).transform((entry) => entry.alias)])),
+    { about: 'Aliases that new tenants may use.', example: ['gpt-4o-mini'] },
+  ),
+});
+export type BootstrapApiKey = z.output<typeof apiKey>;

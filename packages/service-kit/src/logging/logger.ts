@@ -1,0 +1,59 @@
+import pino, { type DestinationStream, type Logger } from 'pino';
+import { REDACT_PATHS, scrub } from './redaction.js';
+
+export type { Logger };
+
+export interface LoggerOptions {
+  service: string;
+  level?: string;
+  /** Only for tests of this very rule: an empty list is refused. */
+  redact?: readonly string[];
+  destination?: DestinationStream;
+}
+
+const CAUSES_MAX = 4;
+
+/** JSON lines on stdout. Refuses to start without a redaction list. */
+export function createLogger(options: LoggerOptions): Logger {
+  const paths = options.redact ?? REDACT_PATHS;
+  if (paths.length === 0) throw new Error('refusing to log without a redaction list');
+  return pino(
+    {
+      level: options.level ?? 'info',
+      base: { service: options.service, pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: [...paths], censor: '[redacted]' },
+      serializers: { err: describeError, error: describeError },
+    },
+    options.destination ?? pino.destination({ fd: 1, sync: false }),
+  );
+}
+
+export interface DescribedError {
+  type: string;
+  message: string;
+  code?: string;
+  status?: number;
+  internal?: string;
+  stack?: string;
+  cause?: DescribedError;
+}
+
+/**
+ * An error as the log shows it. Only known fields: drivers hang commands, parameters and rows on their errors, which would
+ * carry prompts and keys into the log.
+ */
+export function describeError(error: unknown, depth = 0): DescribedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: scrub(String(error)) };
+  const extra = error as Error & { code?: unknown; status?: unknown; internal?: unknown };
+  return {
+    type: error.name,
+    message: scrub(error.message),
+    ...(typeof extra.code === 'string' ? { code: extra.code } : {}),
+    ...(typeof extra.status === 'number' ? { status: extra.status } : {}),
+    ...(typeof extra.internal === 'string' ? { internal: scrub(extra.internal) } : {}),
+    ...(error.stack ? { stack: scrub(error.stack, 4000) } : {}),
+    ...(error.cause !== undefined && depth < CAUSES_MAX ? { cause: describeError(error.cause, depth + 1) } : {}),
+  };
+}
