@@ -1,0 +1,34 @@
+import { describe, expect, it } from '@jest/globals';
+import { Writable } from 'node:stream';
+import { createLogger } from './logger.js';
+
+const CANARY = 'canary-7f3a9c';
+
+function capture() {
+  let text = '';
+  const destination = new Writable({ write: (chunk: Buffer, _e, done) => ((text += chunk.toString()), done()) });
+  return { logger: createLogger({ service: 'test', destination }), text: () => text };
+}
+
+describe('the log', () => {
+  it('refuses to start without a redaction list', () => {
+    expect(() => createLogger({ service: 'test', redact: [] })).toThrow('redaction');
+  });
+
+  it('never shows a secret or a prompt, however deep the logged object holds it', () => {
+    const { logger, text } = capture();
+    logger.info({ authorization: CANARY, a: { password: CANARY, b: { apiKey: CANARY, c: { messages: [CANARY] } } }, headers: { 'x-api-key': CANARY, cookie: CANARY } }, 'request');
+    expect(text()).toContain('[redacted]');
+    expect(text()).not.toContain(CANARY);
+  });
+
+  it('shows of an error only known fields, without credentials in its text', () => {
+    const { logger, text } = capture();
+    const cause = Object.assign(new Error(`connect redis://user:${CANARY}@host failed`), { command: { args: [CANARY] }, code: 'ECONNREFUSED' });
+    logger.error({ err: new Error(`key sk-demo.${CANARY} refused, Bearer ${CANARY}`, { cause }) }, 'failed');
+    const line = JSON.parse(text()) as { err: { cause: { code: string } }; level: string };
+    expect(text()).not.toContain(CANARY);
+    expect(line.level).toBe('error');
+    expect(line.err.cause.code).toBe('ECONNREFUSED');
+  });
+});

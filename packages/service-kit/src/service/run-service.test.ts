@@ -1,0 +1,126 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Controller, Get, Module } from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Writable } from 'node:stream';
+import { loadConfig } from '../config/load-config.js';
+import { createLogger } from '../logging/logger.js';
+import { startService, type RunningService, type ServiceContext } from './run-service.js';
+
+@Controller()
+class HelloController {
+  @Get('/hello')
+  hello() {
+    return { hello: 'nest' };
+  }
+}
+
+@Module({ controllers: [HelloController] })
+class HelloModule {}
+
+let running: RunningService | undefined;
+afterEach(async () => {
+  await running?.close();
+  running = undefined;
+});
+
+const lines: Record<string, unknown>[] = [];
+const destination = new Writable({
+  write(chunk: Buffer, _encoding, done) {
+    lines.push(JSON.parse(chunk.toString()) as Record<string, unknown>);
+    done();
+  },
+});
+
+async function start(options: { env?: Record<string, string>; drainMs?: number; build?: (context: ServiceContext<'server'>) => void } = {}) {
+  const { config } = loadConfig({ sections: ['server'], env: { ROUTER_SERVER_LISTEN_ADDR: '127.0.0.1:0', ...options.env }, cwd: '/nonexistent' });
+  const logger = createLogger({ service: 'hello', destination });
+  let context!: ServiceContext<'server'>;
+  running = await startService(
+    {
+      name: 'hello',
+      sections: ['server'],
+      listenAddr: (c) => c.server.listenAddr,
+      drainMs: () => options.drainMs ?? 1000,
+      start: (c) => {
+        context = c;
+        options.build?.(c);
+        return {
+          module: HelloModule,
+          routes: (fastify) => {
+            fastify.get('/slow', async () => {
+              await delay(300);
+              return 'done';
+            });
+            fastify.get('/hang', (_request, reply) => {
+              reply.hijack();
+              reply.raw.write('x');
+              c.shutdown.deadline.addEventListener('abort', () => reply.raw.end('aborted'));
+            });
+          },
+        };
+      },
+    },
+    { config, logger },
+  );
+  return { context, url: `http://127.0.0.1:${running.port}` };
+}
+
+describe('a running service', () => {
+  it('serves Nest controllers, hot routes, liveness and the specified metrics on one free port, and logs the port', async () => {
+    const { url } = await start();
+    expect(await (await fetch(`${url}/hello`)).json()).toEqual({ hello: 'nest' });
+    expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ status: 'ok' });
+    const text = await (await fetch(`${url}/metrics`)).text();
+    expect(text).toContain('open_model_gateway_http_requests_total{method="GET",route="/hello",status="200"} 1');
+    expect(text).toContain('open_model_gateway_http_request_duration_seconds_bucket{method="GET",route="/hello",status="200",le="0.05"} 1');
+    expect(text).toContain('open_model_gateway_target_info{service_name="hello"');
+    expect(text).toContain('nodejs_eventloop_lag_seconds');
+    expect(lines.some((line) => line['msg'] === 'listening' && line['port'] === running!.port)).toBe(true);
+  });
+
+  it('tells the truth on /readyz while a dependency fails or hangs, within two seconds and without its text', async () => {
+    const { url, context } = await start();
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    context.health.add('postgres', () => Promise.reject(Object.assign(new Error('connect to 10.1.2.3 as root'), { code: 'ECONNREFUSED' })));
+    context.health.add('redis', () => new Promise(() => undefined));
+    context.health.add('extra', () => Promise.reject(new Error('x')), { critical: false });
+    const started = performance.now();
+    const response = await fetch(`${url}/readyz`);
+    expect(performance.now() - started).toBeLessThan(2500);
+    expect(response.status).toBe(503);
+    const body = (await response.json()) as { status: string; checks: Record<string, unknown> };
+    expect(body).toMatchObject({ status: 'degraded', checks: { postgres: { status: 'error', error: 'refused' }, redis: { status: 'error', error: 'timeout' } } });
+    expect(JSON.stringify(body)).not.toContain('10.1.2.3');
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  });
+
+  it('shows /metrics only on its own listener when one is set', async () => {
+    const { url } = await start({ env: { ROUTER_OBSERVABILITY_METRICS_LISTEN_ADDR: '127.0.0.1:0' } });
+    expect((await fetch(`${url}/metrics`)).status).toBe(404);
+    const port = lines.findLast((line) => line['msg'] === 'metrics listening')!['metricsPort'];
+    expect(await (await fetch(`http://127.0.0.1:${String(port)}/metrics`)).text()).toContain('target_info');
+  });
+
+  it('finishes running requests on close, refuses new ones and closes in reverse order of opening', async () => {
+    const closed: string[] = [];
+    const { url, context } = await start({ build: (c) => (c.lifecycle.onClose('first', () => closed.push('first')), c.lifecycle.onClose('second', () => closed.push('second'))) });
+    const slow = fetch(`${url}/slow`).then((response) => response.text());
+    await delay(50);
+    const closing = running!.close();
+    expect(context.health.isDraining).toBe(true);
+    await expect(slow).resolves.toBe('done');
+    await closing;
+    running = undefined;
+    expect(closed).toEqual(['second', 'first']);
+    await expect(fetch(`${url}/hello`)).rejects.toThrow();
+  });
+
+  it('tells endless work to stop when the drain time is over', async () => {
+    const { url } = await start({ drainMs: 100 });
+    const response = await fetch(`${url}/hang`);
+    const closing = running!.close();
+    expect(await response.text()).toBe('xaborted');
+    await closing;
+    running = undefined;
+  });
+});

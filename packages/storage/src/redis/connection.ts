@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { silentObserver, type ConnectionObserver } from '../connection-observer.js';
+import { parseRedisUrl, type RedisTarget } from './redis-url.js';
+
+export type RedisClient = Redis | Cluster;
+
+export interface RedisSettings {
+  url: string;
+  /** A number above 0 replaces the URL's. */
+  db?: number;
+  commandTimeoutMs?: number;
+  connectTimeoutMs?: number;
+  /** PEM file of the certificate authority. */
+  tlsCaFile?: string;
+  /** Most connections of this process; 0 or absent: no limit. */
+  poolSize?: number;
+}
+
+export interface RedisConnectionOptions {
+  /** Shown in `CLIENT LIST`. */
+  name: string;
+  /**
+   * - `request`: inside a request. Rejects at once while Redis is away and never sends a command again: a command that was
+   *   given up must not take effect later.
+   * - `background`: waits in a queue while Redis is away, each command for at most the command timeout.
+   * - `queue`: for BullMQ, which blocks on commands and repeats them for ever.
+   */
+  mode: 'request' | 'background' | 'queue';
+  /** Replaces the settings' command timeout. */
+  commandTimeoutMs?: number;
+  /** Commands of one turn of the event loop travel together. Not for scripts that must keep an order among each other. */
+  autoPipelining?: boolean;
+  observer?: ConnectionObserver;
+}
+
+const BACKOFF_FIRST_MS = 50;
+const BACKOFF_MAX_MS = 2000;
+const COMMAND_TIMEOUT_MS = 2000;
+const CONNECT_TIMEOUT_MS = 5000;
+
+let openConnections = 0;
+
+/** Opens a connection that reconnects for ever. Returns at once; readiness is the caller's `PING`. */
+export function connectRedis(settings: RedisSettings, options: RedisConnectionOptions): RedisClient {
+  const limit = settings.poolSize ?? 0;
+  if (limit > 0 && openConnections >= limit) throw new Error(`redis.pool_size allows ${limit} connections in one process, and ${options.name} would be one more`);
+  const target = parseRedisUrl(settings.url);
+  const common = commonOptions(settings, options, target);
+  const client = open(target, settings, common);
+  openConnections += 1;
+  client.once('end', () => (openConnections -= 1));
+  observe(client, options.observer ?? silentObserver);
+  return client;
+}
+
+function commonOptions(settings: RedisSettings, options: RedisConnectionOptions, target: RedisTarget): RedisOptions {
+  const commandTimeout = options.commandTimeoutMs ?? settings.commandTimeoutMs ?? COMMAND_TIMEOUT_MS;
+  return {
+    username: target.username,
+    password: target.password,
+    connectionName: `omg:${options.name}`,
+    connectTimeout: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    keepAlive: 30_000,
+    noDelay: true,
+    enableAutoPipelining: options.autoPipelining ?? false,
+    tls: target.tls ? { ...(settings.tlsCaFile ? { ca: readFileSync(settings.tlsCaFile) } : {}) } : undefined,
+    retryStrategy: backoffMs,
+    // A replica that took over answers READONLY on the old connection.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    ...(options.mode === 'request' ? { commandTimeout, enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 } : {}),
+    ...(options.mode === 'background' ? { commandTimeout, maxRetriesPerRequest: null } : {}),
+    ...(options.mode === 'queue' ? { maxRetriesPerRequest: null } : {}),
+  };
+}
+
+function open(target: RedisTarget, settings: RedisSettings, common: RedisOptions): RedisClient {
+  const db = settings.db && settings.db > 0 ? settings.db : target.db;
+  if (target.kind === 'cluster') {
+    return new Cluster(target.nodes, {
+      redisOptions: common,
+      enableOfflineQueue: common.enableOfflineQueue ?? true,
+      enableAutoPipelining: common.enableAutoPipelining,
+      clusterRetryStrategy: backoffMs,
+      // Managed clusters announce addresses that only their DNS names' certificates cover.
+      dnsLookup: target.tls ? (address, callback) => callback(null, address) : undefined,
+    });
+  }
+  if (target.kind === 'sentinel') {
+    return new Redis({ ...common, db, sentinels: target.nodes, name: target.masterName, sentinelPassword: target.sentinelPassword, sentinelTLS: common.tls, enableTLSForSentinelMode: target.tls, sentinelRetryStrategy: backoffMs });
+  }
+  return new Redis({ ...common, db, ...target.nodes[0]! });
+}
+
+/** Exponential with jitter, so that a thousand clients do not come back in one moment. */
+export function backoffMs(attempt: number): number {
+  const ceiling = Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(attempt, 10), BACKOFF_MAX_MS);
+  return Math.round(ceiling * (0.5 + Math.random() / 2));
+}
+
+function observe(client: RedisClient, observer: ConnectionObserver): void {
+  let isUp = false;
+  let lastError: unknown;
+  client.on('ready', () => {
+    isUp = true;
+    observer.onUp('redis');
+  });
+  // Each failed attempt emits one; only the loss is told, not every attempt.
+  client.on('error', (error: unknown) => {
+    lastError = error;
+  });
+  let isTold = false;
+  client.on('ready', () => (isTold = false));
+  client.on('close', () => {
+    if (isTold) return;
+    isTold = true;
+    observer.onDown('redis', lastError ?? new Error(isUp ? 'connection closed' : 'not connected'));
+    isUp = false;
+  });
+}
+
+/** For a readiness check. */
+export async function pingRedis(client: RedisClient): Promise<void> {
+  if (client.status !== 'ready') throw new Error('connection closed');
+  await client.ping();
+}
+
+/** Ends the connection without waiting for a server that is gone. */
+export async function closeRedis(client: RedisClient): Promise<void> {
+  if (client.status !== 'ready') return client.disconnect();
+  await client.quit().catch(() => client.disconnect());
+}
