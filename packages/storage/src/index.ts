@@ -9,3 +9,4 @@ export { backoffMs, closeRedis, connectRedis, pingRedis, type RedisClient, type 
 export { parseRedisUrl, type RedisTarget } from './redis/redis-url.js';
 export { connectNats, NatsClient, type NatsOptions, type NatsSettings } from './nats/connection.js';
 export { connectQueues, QUEUE_PREFIX } from './queues/connection.js';
+export * from './ledger.js';

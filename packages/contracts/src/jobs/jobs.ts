@@ -2,12 +2,24 @@ import { z } from 'zod';
 
 /** BullMQ payloads. Job ids are deterministic, so adding a job twice adds it once. */
 
-/** Queue `budget-evaluation`: after a commit, one job per tenant and commit. */
+/** Queue `usage`: one job per batch message, named after the batch. */
+export const usageJobSchema = z.object({
+  v: z.literal(1),
+  /** The message as it came: what cannot be read must be dead-lettered as it was. */
+  payload: z.string(),
+  /** Where the message is acknowledged once its events are committed. */
+  ackSubject: z.string().max(512),
+  streamSequence: z.int().nonnegative(),
+  publishedAtMs: z.int(),
+});
+export type UsageJob = z.infer<typeof usageJobSchema>;
+
+/** Queue `budget-evaluation`: after a commit; at most one per tenant waits. */
 export const budgetEvaluationJobSchema = z.object({
   v: z.literal(1),
   tenantId: z.uuid(),
   /** For the webhook's body: the key and model of the request that changed the total. */
-  apiKeyPrefix: z.string().optional(),
+  apiKeyId: z.uuid().optional(),
   modelAlias: z.string().optional(),
   traceparent: z.string().optional(),
 });

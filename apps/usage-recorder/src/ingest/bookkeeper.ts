@@ -1,0 +1,140 @@
+import type { BudgetEvaluationJob, DeadLetterReason, UsageEvent } from '@omg/contracts';
+import { uuidV7UnixMs } from '@omg/domain';
+import { TENANT_SCOPE, isRefusedByDatabase, type BudgetTotal, type BudgetTotalSeed, type JobQueue, type LedgerStore } from '@omg/storage';
+import { isRollingId } from '../persist/booking.js';
+import type { CommitResult, UsageLedger } from '../persist/commit-usage.js';
+import { GroupCommitter } from '../persist/group-committer.js';
+import { persistently, type RetryOptions } from '../retry.js';
+
+/**
+ * From decoded events to "done": commit, release in Redis, note the tenants for evaluation. In this order, and repeatable
+ * from the start after a crash anywhere: a repeated commit inserts nothing, a repeated release finds nothing, and the
+ * totals are absolute.
+ */
+
+/** One event under way. `refused` is set when it can never be booked; its neighbours are booked all the same. */
+export interface Entry {
+  event: UsageEvent;
+  refused?: { reason: DeadLetterReason; detail: string };
+}
+
+export interface BookkeeperParts {
+  ledger: UsageLedger;
+  store: Pick<LedgerStore, 'release'>;
+  evaluations: Pick<JobQueue<BudgetEvaluationJob>, 'addLatest'>;
+  observer: BookkeeperObserver;
+}
+
+export interface BookkeeperObserver {
+  committed(events: readonly UsageEvent[], inserted: number, seconds: number): void;
+  /** Postgres or Redis did not answer; the same work is tried again after the pause. */
+  waiting(step: 'commit' | 'release', error: unknown, pauseMs: number): void;
+}
+
+export interface BookkeeperOptions {
+  /** Events in one transaction. */
+  groupEventsMax: number;
+  /** Transactions under way. */
+  groupsMax: number;
+  /** Rows older than this may be gone, so an event as old could be booked twice. */
+  usageKeptMs: () => number;
+  nowMs: () => number;
+  /** Ends the waiting for Postgres or Redis; what was not done stays in the queue. */
+  signal: AbortSignal;
+}
+
+export class Bookkeeper {
+  private readonly groups: GroupCommitter<Entry>;
+
+  constructor(
+    private readonly parts: BookkeeperParts,
+    private readonly options: BookkeeperOptions,
+  ) {
+    this.groups = new GroupCommitter((entries) => this.bookGroup(entries), { itemsMax: options.groupEventsMax, groupsMax: options.groupsMax });
+  }
+
+  /** Resolves when all entries are in Postgres and released in Redis, or marked as refused. Rejects only at shutdown. */
+  async book(entries: readonly Entry[]): Promise<void> {
+    const oldest = this.options.nowMs() - this.options.usageKeptMs();
+    for (const entry of entries) {
+      if (uuidV7UnixMs(entry.event.id) < oldest) entry.refused = { reason: 'too_old', detail: 'older than the usage rows that are kept' };
+    }
+    const bookable = entries.filter((entry) => !entry.refused);
+    if (bookable.length > 0) await this.groups.submit(bookable);
+  }
+
+  private async bookGroup(entries: Entry[]): Promise<void> {
+    const totals = await this.commit(entries);
+    const booked = entries.filter((entry) => !entry.refused).map((entry) => entry.event);
+    await persistently(() => this.release(booked, totals), this.retries('release'));
+  }
+
+  /** Commits all entries; when Postgres refuses the values, halves tell which entry is to blame. */
+  private async commit(entries: Entry[]): Promise<BudgetTotal[]> {
+    const started = performance.now();
+    let result: CommitResult;
+    try {
+      const events = entries.map((entry) => entry.event);
+      result = await persistently(() => this.parts.ledger.commit(events), { ...this.retries('commit'), isFinal: isPoison });
+      this.parts.observer.committed(events, result.inserted, (performance.now() - started) / 1_000);
+      return result.totals;
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      if (entries.length === 1) {
+        entries[0]!.refused = { reason: 'refused_by_database', detail: describe(error) };
+        return [];
+      }
+      const middle = entries.length >> 1;
+      return [...(await this.commit(entries.slice(0, middle))), ...(await this.commit(entries.slice(middle)))];
+    }
+  }
+
+  private async release(events: readonly UsageEvent[], totals: readonly BudgetTotal[]): Promise<void> {
+    const byTenant = Map.groupBy(events, (event) => event.tenantId);
+    await Promise.all(
+      [...byTenant].map(([tenantId, own]) => {
+        const keysWithBudget = new Set(own.filter((event) => event.windows?.key !== undefined).map((event) => event.apiKeyId));
+        const seeds = totals.filter((total) => total.tenantId === tenantId && (total.apiKeyId === TENANT_SCOPE || keysWithBudget.has(total.apiKeyId))).map(toSeed);
+        return this.parts.store.release(tenantId, own.filter(hadHold).map((event) => event.id), seeds);
+      }),
+    );
+    await Promise.all([...byTenant].filter(([, own]) => own.some(hadHold)).map(([tenantId, own]) => this.noteForEvaluation(tenantId, own.at(-1)!)));
+  }
+
+  private async noteForEvaluation(tenantId: string, event: UsageEvent): Promise<void> {
+    const { apiKeyId, modelAlias, traceparent } = event;
+    await this.parts.evaluations.addLatest(tenantId, { v: 1, tenantId, apiKeyId, modelAlias, ...(traceparent ? { traceparent } : {}) });
+  }
+
+  private retries(step: 'commit' | 'release'): RetryOptions {
+    return { signal: this.options.signal, onWait: (error, pauseMs) => this.parts.observer.waiting(step, error, pauseMs) };
+  }
+}
+
+/** Refusals (budget, limits, no route) never held anything; a flood of them must not become a flood of releases. */
+function hadHold(event: UsageEvent): boolean {
+  return event.holdNano !== undefined || event.windows !== undefined || event.usageSource !== 'none';
+}
+
+export function toSeed(total: BudgetTotal): BudgetTotalSeed {
+  return {
+    scope: total.apiKeyId === TENANT_SCOPE ? 'tenant' : 'key',
+    ...(total.apiKeyId === TENANT_SCOPE ? {} : { keyId: total.apiKeyId }),
+    windowId: total.windowId,
+    windowEndMs: total.endMs,
+    spentNano: total.spentNano,
+    version: total.version,
+    ...(isRollingId(total.windowId) ? { freshUntilMs: total.endMs } : {}),
+  };
+}
+
+/** The same values can never be booked: trying again would block the queue for ever. */
+function isPoison(error: unknown): boolean {
+  return isRefusedByDatabase(error) || error instanceof TypeError || error instanceof RangeError;
+}
+
+/** Postgres's code and column, or our own error's text; never the values. */
+function describe(error: unknown): string {
+  const { code, table, column, constraint, message } = error as { code?: string; table?: string; column?: string; constraint?: string; message: string };
+  return code ? [code, table, column, constraint].filter(Boolean).join(' ') : message.slice(0, 200);
+}

@@ -1,0 +1,150 @@
+import type { UsageEvent } from '@omg/contracts';
+import { budgetWindow, budgetWindowById, parseBudgetSchedule, rollingDays, totalTokens, uuidV7UnixMs, type BudgetSchedule } from '@omg/domain';
+import { TENANT_SCOPE, type Booking, type BudgetDelta, type RollupDelta, type WindowRef } from '@omg/storage';
+
+/**
+ * Where an event counts. Its rows lie in the partition of the id's time. It is booked in the budget window of its
+ * admission, which Redis's clock decided: when the edge's clock says otherwise, the booked time is moved into that window,
+ * so that rollups, totals and rows agree whatever an edge's clock shows.
+ */
+
+export const BUCKET_MS = 15 * 60_000;
+const DAY_MS = 86_400_000;
+
+export interface BookingRules {
+  /** `reporting.timezone`. */
+  timezone: string;
+  /** Schedule of a tenant whose event does not name its window. */
+  scheduleOf: (tenantId: string) => BudgetSchedule;
+}
+
+/** Budget window that an event counts in; bounds are undefined for rolling windows, which move with the clock. */
+interface AdmissionWindow {
+  id: string;
+  bounds?: { startMs: number; endMs: number };
+}
+
+export function bookingOf(event: UsageEvent, rules: BookingRules): Booking {
+  const tsMs = uuidV7UnixMs(event.id);
+  const window = windowOf(event, tsMs, rules);
+  const bounds = window.bounds;
+  return {
+    event,
+    tsMs,
+    bookedAtMs: bounds ? Math.min(Math.max(tsMs, bounds.startMs), bounds.endMs - 1) : tsMs,
+    billable: isBillable(event),
+    windowId: window.id,
+  };
+}
+
+/** A usage row is written whenever somebody counted, or anything was produced: refusals and failed calls have none. */
+export function isBillable(event: UsageEvent): boolean {
+  const { meters } = event;
+  const units = totalTokens(meters) + (meters.images ?? 0) + (meters.audioSeconds ?? 0) + (meters.characters ?? 0);
+  return event.usageSource !== 'none' || units > 0 || (event.costNano !== null && event.costNano !== '0');
+}
+
+function windowOf(event: UsageEvent, tsMs: number, rules: BookingRules): AdmissionWindow {
+  if (event.windows) {
+    const id = event.windows.tenant;
+    const schedule = parseBudgetSchedule(id);
+    if (schedule !== undefined && rollingDays(schedule) !== undefined) return { id: schedule };
+    const named = windowById(id, rules.timezone);
+    if (named) return { id, bounds: named };
+  }
+  const window = budgetWindow(rules.scheduleOf(event.tenantId), rules.timezone, tsMs);
+  return rollingDays(window.schedule) === undefined ? { id: window.id, bounds: window } : { id: window.id };
+}
+
+// Every event of a month names the same few windows, and computing bounds in a timezone is slow.
+const WINDOWS_MAX = 1_000;
+const windows = new Map<string, { startMs: number; endMs: number } | undefined>();
+
+function windowById(id: string, timezone: string): { startMs: number; endMs: number } | undefined {
+  const name = `${timezone} ${id}`;
+  if (windows.has(name)) return windows.get(name);
+  const window = budgetWindowById(id, timezone);
+  if (windows.size >= WINDOWS_MAX) windows.clear();
+  windows.set(name, window && { startMs: window.startMs, endMs: window.endMs });
+  return windows.get(name);
+}
+
+/**
+ * The slot of a rolling window: all buckets that overlap the last N x 24 hours. It stays the same for 15 minutes, during
+ * which a total only grows; the oldest bucket counts until its last minute has left the window, so that nothing that the
+ * window holds is ever forgotten.
+ */
+export function rollingSlot(days: number, nowMs: number): { startMs: number; endMs: number } {
+  const slotStart = Math.floor(nowMs / BUCKET_MS) * BUCKET_MS;
+  return { startMs: slotStart - days * DAY_MS, endMs: slotStart + BUCKET_MS };
+}
+
+/** A window's bounds now, in Postgres's time; undefined for an id that no schedule produces. */
+export function boundsOf(windowId: string, timezone: string, nowMs: number): { startMs: number; endMs: number } | undefined {
+  const schedule = parseBudgetSchedule(windowId);
+  const days = schedule && rollingDays(schedule);
+  return days === undefined ? windowById(windowId, timezone) : rollingSlot(days, nowMs);
+}
+
+export function isRollingId(windowId: string): boolean {
+  return windowId.startsWith('rolling_');
+}
+
+/** The windows that the bookings count in, each once: the tenant's and the key's. */
+export function windowRefs(bookings: readonly Booking[], timezone: string, nowMs: number): WindowRef[] {
+  const refs = new Map<string, WindowRef>();
+  for (const { event, windowId, billable } of bookings) {
+    if (!billable) continue;
+    for (const apiKeyId of [TENANT_SCOPE, event.apiKeyId]) {
+      const name = `${event.tenantId} ${apiKeyId} ${windowId}`;
+      if (refs.has(name)) continue;
+      const bounds = boundsOf(windowId, timezone, nowMs);
+      if (bounds) refs.set(name, { tenantId: event.tenantId, apiKeyId, windowId, startMs: bounds.startMs, endMs: bounds.endMs });
+    }
+  }
+  return [...refs.values()];
+}
+
+export function rollupDeltas(bookings: readonly Booking[]): RollupDelta[] {
+  const deltas = new Map<string, RollupDelta>();
+  for (const { event, bookedAtMs } of bookings) {
+    const bucketMs = bucketOf(bookedAtMs);
+    const name = JSON.stringify([event.tenantId, bucketMs, event.apiKeyId, event.modelAlias, event.provider]);
+    let delta = deltas.get(name);
+    if (!delta) {
+      const { tenantId, apiKeyId, modelAlias, provider } = event;
+      const none = { requests: 0, inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, reasoningTokens: 0, images: 0, costNano: 0n, unpriced: 0 };
+      deltas.set(name, (delta = { bucketMs, tenantId, apiKeyId, modelAlias, provider, ...none }));
+    }
+    delta.requests += 1;
+    delta.inputTokens += event.meters.inputTokens;
+    delta.outputTokens += event.meters.outputTokens;
+    delta.cachedInputTokens += event.meters.cachedInputTokens ?? 0;
+    delta.reasoningTokens += event.meters.reasoningTokens ?? 0;
+    delta.images += event.meters.images ?? 0;
+    if (event.costNano === null) delta.unpriced += 1;
+    else delta.costNano += BigInt(event.costNano);
+  }
+  return [...deltas.values()];
+}
+
+/** What the bookings add to their tenants' and keys' totals, per bucket. */
+export function budgetDeltas(bookings: readonly Booking[]): BudgetDelta[] {
+  const deltas = new Map<string, BudgetDelta>();
+  for (const { event, bookedAtMs } of bookings) {
+    const bucketMs = bucketOf(bookedAtMs);
+    for (const apiKeyId of [TENANT_SCOPE, event.apiKeyId]) {
+      const name = `${event.tenantId} ${apiKeyId} ${bucketMs}`;
+      let delta = deltas.get(name);
+      if (!delta) deltas.set(name, (delta = { tenantId: event.tenantId, apiKeyId, bucketMs, costNano: 0n, requests: 0, tokens: 0 }));
+      delta.costNano += BigInt(event.costNano ?? 0);
+      delta.requests += 1;
+      delta.tokens += totalTokens(event.meters);
+    }
+  }
+  return [...deltas.values()];
+}
+
+function bucketOf(ms: number): number {
+  return Math.floor(ms / BUCKET_MS) * BUCKET_MS;
+}

@@ -1,0 +1,36 @@
+/** What the usage recorder works with: the ledger's statements, its stream and its queues. */
+export {
+  TENANT_SCOPE,
+  addToTotals,
+  createTotals,
+  lockTenants,
+  readTotals,
+  tenantsWithMissingTotals,
+  type BudgetDelta,
+  type BudgetTotal,
+  type WindowRef,
+} from './postgres/budget-totals.queries.js';
+export {
+  databaseNowMs,
+  readSettings,
+  readTenantBudget,
+  tenantSchedules,
+  type PersistedSettings,
+  type TenantBudgetOverride,
+} from './postgres/budget-settings.queries.js';
+export { isRefusedByDatabase, ledgerDatabase, sqlState, type LedgerDatabase, type Transaction, type TransactionOptions } from './postgres/transactions.js';
+export { addRollups, insertUsage, touchKeys, type Booking, type RollupDelta } from './postgres/usage-rows.queries.js';
+export {
+  USAGE_MESSAGE_BYTES_MAX,
+  USAGE_UNACKED_MAX,
+  acknowledge,
+  ensureUsageStreams,
+  publishDeadLetter,
+  subscribeToUsage,
+  usageBacklog,
+  type UsageBacklog,
+  type UsageMessage,
+  type UsageStreamOptions,
+  type UsageSubscription,
+} from './nats/usage-stream.js';
+export { RetryLater, openQueue, work, type JobQueue, type JobWorker, type QueueJob, type WorkOptions, type WorkerJob } from './queues/queue.js';

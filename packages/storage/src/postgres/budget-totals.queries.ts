@@ -1,0 +1,192 @@
+import type { NanoUsd } from '@omg/domain';
+import type { Transaction } from './transactions.js';
+
+/**
+ * Spend per scope and window, kept beside the rollups so that a budget check never sums them.
+ *
+ * A row is created by summing the rollups of its window, at its first use; from then on every commit adds its own share to
+ * every row whose window covers it, whatever schedule the row belongs to. That is exact only if nobody commits rollups of
+ * the tenant between the sum and the row's appearance. Therefore each commit holds the tenant's lock shared, and who
+ * creates rows holds it exclusively. Locks come first in a transaction and in one order, so they cannot deadlock.
+ *
+ * Versions come from Postgres's clock and never go back, also across a restore from a backup: Redis takes a total only
+ * with a higher version.
+ */
+
+/** Scope of a tenant's own total. */
+export const TENANT_SCOPE = '00000000-0000-0000-0000-000000000000';
+
+/** A scope's window. For a rolling schedule: the slot it is counted for. */
+export interface WindowRef {
+  tenantId: string;
+  /** TENANT_SCOPE, or a key's id. */
+  apiKeyId: string;
+  windowId: string;
+  startMs: number;
+  endMs: number;
+}
+
+export interface BudgetTotal extends WindowRef {
+  spentNano: NanoUsd;
+  version: bigint;
+}
+
+/** What a commit adds to a scope in one 15-minute bucket. */
+export interface BudgetDelta {
+  tenantId: string;
+  apiKeyId: string;
+  bucketMs: number;
+  costNano: NanoUsd;
+  requests: number;
+  tokens: number;
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+const refColumns = (refs: readonly WindowRef[]): unknown[] => [
+  refs.map((ref) => ref.tenantId),
+  refs.map((ref) => ref.apiKeyId),
+  refs.map((ref) => ref.windowId),
+  refs.map((ref) => iso(ref.startMs)),
+  refs.map((ref) => iso(ref.endMs)),
+];
+
+const REFS = 'unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS w(tenant_id, api_key_id, window_id, window_start, window_end)';
+
+const MISSING_TENANTS = {
+  name: 'budget-missing-tenants',
+  text: `
+SELECT DISTINCT w.tenant_id FROM ${REFS} LEFT JOIN budget_totals b USING (tenant_id, api_key_id, window_id)
+WHERE b.tenant_id IS NULL OR b.window_start <> w.window_start OR b.window_end <> w.window_end`,
+};
+
+/** Tenants that have no row yet for one of the windows, or one with other bounds. */
+export async function tenantsWithMissingTotals(tx: Transaction, refs: readonly WindowRef[]): Promise<string[]> {
+  const { rows } = await tx.query<{ tenant_id: string }>({ ...MISSING_TENANTS, values: refColumns(refs) });
+  return rows.map((row) => row.tenant_id);
+}
+
+const LOCK_TENANTS = {
+  name: 'budget-lock-tenants',
+  text: `
+SELECT CASE WHEN t.exclusive THEN pg_advisory_xact_lock(t.lock) ELSE pg_advisory_xact_lock_shared(t.lock) END
+FROM (
+  SELECT hashtextextended('budget:' || id, 0) AS lock, bool_or(exclusive) AS exclusive
+  FROM unnest($1::text[], $2::boolean[]) AS u(id, exclusive) GROUP BY 1 ORDER BY 1 OFFSET 0
+) t`,
+};
+
+/** First statement of a commit that touches usage of these tenants. True: exclusively. Held until the transaction ends. */
+export async function lockTenants(tx: Transaction, tenants: ReadonlyMap<string, boolean>): Promise<void> {
+  await tx.query({ ...LOCK_TENANTS, values: [[...tenants.keys()], [...tenants.values()]] });
+}
+
+const DELTA = 'unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[]) AS d(tenant_id, api_key_id, bucket, cost, requests, tokens)';
+const COVERS = 'b.tenant_id = d.tenant_id AND b.api_key_id = d.api_key_id AND d.bucket >= b.window_start AND d.bucket < b.window_end';
+
+// Locked in order first: the update itself gives no order, and two recorders would deadlock.
+const LOCK_TOTALS = {
+  name: 'budget-lock-totals',
+  text: `
+SELECT 1 FROM budget_totals b WHERE EXISTS (SELECT 1 FROM ${DELTA} WHERE ${COVERS})
+ORDER BY b.tenant_id, b.api_key_id, b.window_id FOR NO KEY UPDATE`,
+};
+
+const NEXT_VERSION = 'GREATEST(b.version + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)';
+
+const ADD_TOTALS = {
+  name: 'budget-add-totals',
+  text: `
+UPDATE budget_totals b SET spent_nano = b.spent_nano + c.cost, requests = b.requests + c.requests, tokens = b.tokens + c.tokens,
+  version = ${NEXT_VERSION}, limit_nano = l.limit_nano, updated_at = now()
+FROM (
+  SELECT b.tenant_id, b.api_key_id, b.window_id, sum(d.cost)::bigint AS cost, sum(d.requests)::bigint AS requests, sum(d.tokens)::bigint AS tokens
+  FROM budget_totals b JOIN ${DELTA} ON ${COVERS} GROUP BY 1, 2, 3
+) c
+LEFT JOIN tenant_budget_overrides o ON o.tenant_id = c.tenant_id
+LEFT JOIN api_keys k ON k.id = c.api_key_id
+CROSS JOIN LATERAL (SELECT CASE WHEN c.api_key_id = '${TENANT_SCOPE}' THEN COALESCE(o.budget_nano, $7::bigint) ELSE k.quota_nano END AS limit_nano) l
+WHERE b.tenant_id = c.tenant_id AND b.api_key_id = c.api_key_id AND b.window_id = c.window_id`,
+};
+
+/** Adds a commit's share to every row that covers it. `defaultLimitNano` is noted where the tenant has no budget of its own. */
+export async function addToTotals(tx: Transaction, deltas: readonly BudgetDelta[], defaultLimitNano: NanoUsd): Promise<void> {
+  if (deltas.length === 0) return;
+  const values = [
+    deltas.map((d) => d.tenantId),
+    deltas.map((d) => d.apiKeyId),
+    deltas.map((d) => iso(d.bucketMs)),
+    deltas.map((d) => d.costNano),
+    deltas.map((d) => d.requests),
+    deltas.map((d) => d.tokens),
+  ];
+  await tx.query({ ...LOCK_TOTALS, values });
+  await tx.query({ ...ADD_TOTALS, values: [...values, defaultLimitNano] });
+}
+
+const CREATE_TOTALS = {
+  name: 'budget-create-totals',
+  text: `
+INSERT INTO budget_totals AS b (tenant_id, api_key_id, window_id, window_start, window_end, spent_nano, requests, tokens, version, limit_nano, updated_at)
+SELECT w.tenant_id, w.api_key_id, w.window_id, w.window_start, w.window_end, s.cost, s.requests, s.tokens,
+  (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
+  CASE WHEN w.api_key_id = '${TENANT_SCOPE}' THEN COALESCE(o.budget_nano, $6::bigint) ELSE k.quota_nano END, now()
+FROM ${REFS}
+LEFT JOIN tenant_budget_overrides o ON o.tenant_id = w.tenant_id
+LEFT JOIN api_keys k ON k.id = w.api_key_id
+CROSS JOIN LATERAL (
+  SELECT COALESCE(sum(r.cost_nano), 0)::bigint AS cost, COALESCE(sum(r.requests), 0)::bigint AS requests,
+    COALESCE(sum(r.input_tokens + r.output_tokens), 0)::bigint AS tokens
+  FROM usage_rollups r
+  WHERE r.tenant_id = w.tenant_id AND (w.api_key_id = '${TENANT_SCOPE}' OR r.api_key_id = w.api_key_id)
+    AND r.bucket >= w.window_start AND r.bucket < w.window_end
+) s
+ORDER BY w.tenant_id, w.api_key_id, w.window_id
+ON CONFLICT (tenant_id, api_key_id, window_id) DO UPDATE SET window_start = EXCLUDED.window_start, window_end = EXCLUDED.window_end,
+  spent_nano = EXCLUDED.spent_nano, requests = EXCLUDED.requests, tokens = EXCLUDED.tokens, limit_nano = EXCLUDED.limit_nano,
+  version = ${NEXT_VERSION}, updated_at = now()
+WHERE (b.window_start <> EXCLUDED.window_start OR b.window_end <> EXCLUDED.window_end)
+  AND (b.window_id NOT LIKE 'rolling%' OR b.window_start < EXCLUDED.window_start)`,
+};
+
+/**
+ * Creates the rows that are missing and moves rolling windows to their slot, each with the sum of its rollups. The caller
+ * holds the tenants' locks exclusively. A rolling window never moves back.
+ */
+export async function createTotals(tx: Transaction, refs: readonly WindowRef[], defaultLimitNano: NanoUsd): Promise<void> {
+  await tx.query({ ...CREATE_TOTALS, values: [...refColumns(refs), defaultLimitNano] });
+}
+
+const READ_TOTALS = {
+  name: 'budget-read-totals',
+  text: `
+SELECT b.tenant_id, b.api_key_id, b.window_id, b.window_start, b.window_end, b.spent_nano, b.version
+FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS w(tenant_id, api_key_id, window_id) JOIN budget_totals b USING (tenant_id, api_key_id, window_id)`,
+};
+
+interface TotalRow {
+  tenant_id: string;
+  api_key_id: string;
+  window_id: string;
+  window_start: Date;
+  window_end: Date;
+  spent_nano: bigint;
+  version: bigint;
+}
+
+export async function readTotals(tx: Transaction, refs: readonly Pick<WindowRef, 'tenantId' | 'apiKeyId' | 'windowId'>[]): Promise<BudgetTotal[]> {
+  if (refs.length === 0) return [];
+  const { rows } = await tx.query<TotalRow & { [column: string]: unknown }>({
+    ...READ_TOTALS,
+    values: [refs.map((ref) => ref.tenantId), refs.map((ref) => ref.apiKeyId), refs.map((ref) => ref.windowId)],
+  });
+  return rows.map((row) => ({
+    tenantId: row.tenant_id,
+    apiKeyId: row.api_key_id,
+    windowId: row.window_id,
+    startMs: row.window_start.getTime(),
+    endMs: row.window_end.getTime(),
+    spentNano: row.spent_nano,
+    version: row.version,
+  }));
+}

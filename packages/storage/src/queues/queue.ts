@@ -1,0 +1,110 @@
+import { DelayedError, Queue, Worker, type JobsOptions } from 'bullmq';
+import type { Cluster, Redis } from 'ioredis';
+import type { z } from 'zod';
+import { QUEUE_PREFIX } from './connection.js';
+
+/**
+ * BullMQ with this product's rules: payloads have a schema, every loop has a bound, and a job that was not done is never
+ * dropped. A job that fails is tried again after a pause for as long as its processor wants; one whose worker vanished is
+ * given to another one.
+ */
+
+const RETRY_PAUSE_MS = 2_000;
+const STALLED_CHECK_MS = 5_000;
+/** No job is ever given up for having been tried often: who processes it decides. */
+const ATTEMPTS_MAX = 1_000_000;
+
+export interface QueueJob<T> {
+  /** Adding a job whose id is waiting or running does nothing. Letters, digits, `-`, `_`, `.`; not a plain number. */
+  id: string;
+  data: T;
+  delayMs?: number;
+}
+
+export interface JobQueue<T> {
+  add(jobs: readonly QueueJob<T>[]): Promise<void>;
+  /** Like add, but per `key`: one that waits is kept, and while one runs the newest is run once more after it. */
+  addLatest(key: string, data: T): Promise<void>;
+  /** Jobs that wait, run, or pause before the next try. */
+  depth(): Promise<{ waiting: number; active: number; delayed: number }>;
+  close(): Promise<void>;
+}
+
+/** `client`: with `maxRetriesPerRequest: null`; it belongs to its opener. */
+export function openQueue<T>(client: Redis | Cluster, name: string, schema: z.ZodType<T>): JobQueue<T> {
+  const options: JobsOptions = { attempts: ATTEMPTS_MAX, backoff: { type: 'fixed', delay: RETRY_PAUSE_MS }, removeOnComplete: true };
+  const queue = new Queue(name, { connection: client, prefix: QUEUE_PREFIX, defaultJobOptions: options, streams: { events: { maxLen: 100 } } });
+  // Errors of the connection also reject the calls that meet them.
+  queue.on('error', () => undefined);
+  return {
+    async add(jobs) {
+      await queue.addBulk(jobs.map((job) => ({ name, data: schema.parse(job.data), opts: { jobId: job.id, ...(job.delayMs ? { delay: job.delayMs } : {}) } })));
+    },
+    async addLatest(key, data) {
+      await queue.add(name, schema.parse(data), { deduplication: { id: key, keepLastIfActive: true } });
+    },
+    async depth() {
+      const counts = await queue.getJobCounts('waiting', 'active', 'delayed');
+      return { waiting: counts['waiting'] ?? 0, active: counts['active'] ?? 0, delayed: counts['delayed'] ?? 0 };
+    },
+    close: () => queue.close(),
+  };
+}
+
+/** Thrown by a processor: the job is not done; it is tried again after the pause, on any worker. */
+export class RetryLater extends Error {
+  constructor(readonly delayMs: number) {
+    super(`retry in ${delayMs} ms`);
+    this.name = 'RetryLater';
+  }
+}
+
+export interface WorkerJob<T> {
+  id: string;
+  data: T;
+  enqueuedAtMs: number;
+}
+
+export interface JobWorker {
+  /** Takes no new jobs and waits for the running ones. */
+  close(): Promise<void>;
+}
+
+export interface WorkOptions<T> {
+  name: string;
+  schema: z.ZodType<T>;
+  /** Jobs under way in this process. */
+  concurrency: number;
+  /** Resolves: done. Rejects: again later. */
+  process: (job: WorkerJob<T>) => Promise<void>;
+  /** A job failed, or the connection did. */
+  onError: (error: Error, jobId: string | undefined) => void;
+}
+
+export function work<T>(client: Redis | Cluster, options: WorkOptions<T>): JobWorker {
+  const worker = new Worker(
+    options.name,
+    async (job, token) => {
+      try {
+        await options.process({ id: job.id!, data: options.schema.parse(job.data), enqueuedAtMs: job.timestamp });
+      } catch (error) {
+        if (!(error instanceof RetryLater)) throw error;
+        await job.moveToDelayed(Date.now() + error.delayMs, token);
+        throw new DelayedError();
+      }
+    },
+    {
+      connection: client,
+      prefix: QUEUE_PREFIX,
+      concurrency: options.concurrency,
+      removeOnComplete: { count: 0 },
+      stalledInterval: STALLED_CHECK_MS,
+      maxStalledCount: ATTEMPTS_MAX,
+      drainDelay: 5,
+      runRetryDelay: 1_000,
+    },
+  );
+  worker.on('error', (error) => options.onError(error, undefined));
+  worker.on('failed', (job, error) => options.onError(error, job?.id));
+  return { close: () => worker.close() };
+}
