@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto';
+import type { UsageEvent } from '@omg/contracts';
+import { budgetWindow } from '@omg/domain';
+import { TENANT_SCOPE, createPool, ledgerDatabase, type LedgerDatabase, type PostgresPool } from '@omg/storage';
+import { cleanUp, createTestDatabase } from '@omg/testkit';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { attemptId, usageEvent } from '../usage-event.fixture.js';
+import { UsageLedger, type CommitRules } from './commit-usage.js';
+
+let pool: PostgresPool;
+let database: LedgerDatabase;
+let rules: CommitRules;
+
+beforeAll(async () => {
+  const { url } = await createTestDatabase();
+  pool = createPool({ url, maxConns: 10 }, { name: 'commit-usage-test' });
+  database = ledgerDatabase(pool);
+});
+
+beforeEach(() => {
+  rules = { timezone: 'UTC', keepRequests: true, defaults: { schedule: 'calendar_month', limitNano: 100_000_000_000n } };
+});
+
+afterAll(async () => {
+  await pool.end();
+  await cleanUp();
+});
+
+const ledger = () => new UsageLedger(database, () => rules);
+
+interface Sums {
+  rows: number;
+  requests: number;
+  rowCost: number;
+  rollupRequests: number;
+  rollupCost: number;
+}
+
+/** What the database holds of a tenant, counted from rows and from rollups. */
+async function sumsOf(tenantId: string): Promise<Sums> {
+  const { rows } = await pool.query(
+    `SELECT (SELECT count(*) FROM usage_records WHERE tenant_id = $1)::int AS rows,
+       (SELECT count(*) FROM requests WHERE tenant_id = $1)::int AS requests,
+       (SELECT coalesce(sum(cost_nano), 0) FROM usage_records WHERE tenant_id = $1)::float AS "rowCost",
+       (SELECT coalesce(sum(requests), 0) FROM usage_rollups WHERE tenant_id = $1)::int AS "rollupRequests",
+       (SELECT coalesce(sum(cost_nano), 0) FROM usage_rollups WHERE tenant_id = $1)::float AS "rollupCost"`,
+    [tenantId],
+  );
+  return rows[0] as Sums;
+}
+
+async function totalsOf(tenantId: string): Promise<Record<string, number>> {
+  const { rows } = await pool.query<{ api_key_id: string; window_id: string; spent_nano: string }>('SELECT * FROM budget_totals WHERE tenant_id = $1', [tenantId]);
+  return Object.fromEntries(rows.map((row) => [`${row.api_key_id === TENANT_SCOPE ? 'tenant' : 'key'} ${row.window_id}`, Number(row.spent_nano)]));
+}
+
+const inWindow = (schedule: Parameters<typeof budgetWindow>[0], atMs: number, timezone = 'UTC'): UsageEvent['windows'] => ({ schedule, tenant: budgetWindow(schedule, timezone, atMs).id });
+
+describe('one event', () => {
+  it('becomes a request row, a usage row with its provenance, a rollup and the totals of tenant and key', async () => {
+    const event = usageEvent({ windows: inWindow('calendar_month', Date.now()), ttftMs: 3.4, idempotencyKey: 'once', priceVersionId: randomUUID() });
+    const result = await ledger().commit([event]);
+    expect(result.inserted).toBe(1);
+    const { rows } = await pool.query('SELECT u.*, r.trace_id, r.status, r.ttft_ms, r.idempotency_key FROM usage_records u JOIN requests r USING (id, ts) WHERE id = $1', [event.id]);
+    expect(rows[0]).toMatchObject({
+      cost_nano: '1500',
+      cost_components: { input: '1000', output: '500' },
+      meters: { inputTokens: 10, outputTokens: 5 },
+      usage_source: 'provider',
+      price_version_id: event.priceVersionId,
+      budget_window_id: event.windows!.tenant,
+      trace_id: event.requestId,
+      status: 200,
+      ttft_ms: 3,
+      idempotency_key: 'once',
+    });
+    expect(await sumsOf(event.tenantId)).toEqual({ rows: 1, requests: 1, rowCost: 1500, rollupRequests: 1, rollupCost: 1500 });
+    expect(result.totals.map((total) => total.spentNano)).toEqual([1500n, 1500n]);
+  });
+
+  it('is booked once however often it comes, alone, doubled in one commit, and from two recorders at once', async () => {
+    const event = usageEvent();
+    await Promise.all([ledger().commit([event, event]), ledger().commit([event])]);
+    await ledger().commit([event]);
+    const last = await ledger().commit([event]);
+    expect(last.inserted).toBe(0);
+    expect(await sumsOf(event.tenantId)).toEqual({ rows: 1, requests: 1, rowCost: 1500, rollupRequests: 1, rollupCost: 1500 });
+    expect(last.totals.map((total) => total.spentNano)).toEqual([1500n, 1500n]);
+  });
+
+  it('with an unknown price counts its tokens, as unpriced, and costs nothing', async () => {
+    const event = usageEvent({ costNano: null, costComponents: undefined });
+    await ledger().commit([event]);
+    const { rows } = await pool.query('SELECT input_tokens::int, cost_nano::int, unpriced::int FROM usage_rollups WHERE tenant_id = $1', [event.tenantId]);
+    expect(rows).toEqual([{ input_tokens: 10, cost_nano: 0, unpriced: 1 }]);
+  });
+
+  it('that was refused is a request row only', async () => {
+    const event = usageEvent({ status: 429, provider: 'limiter', usageSource: 'none', costNano: '0', holdNano: undefined, meters: { inputTokens: 0, outputTokens: 0 } });
+    const result = await ledger().commit([event]);
+    expect(result).toEqual({ inserted: 0, totals: [] });
+    expect(await sumsOf(event.tenantId)).toEqual({ rows: 0, requests: 1, rowCost: 0, rollupRequests: 0, rollupCost: 0 });
+  });
+
+  it('leaves no request row under zero retention, and still counts', async () => {
+    rules.keepRequests = false;
+    const event = usageEvent();
+    await ledger().commit([event]);
+    expect(await sumsOf(event.tenantId)).toEqual({ rows: 1, requests: 0, rowCost: 1500, rollupRequests: 1, rollupCost: 1500 });
+  });
+
+  it('from outside all partitions is booked once as well', async () => {
+    const event = usageEvent({ atMs: Date.UTC(2031, 4, 1) });
+    await ledger().commit([event]);
+    await ledger().commit([event]);
+    expect(await sumsOf(event.tenantId)).toMatchObject({ rows: 1, rollupRequests: 1 });
+  });
+});
+
+describe('two recorders that book overlapping events of few tenants in different orders', () => {
+  it('never deadlock and agree on every sum', async () => {
+    const tenants = Array.from({ length: 4 }, () => ({ tenantId: randomUUID(), apiKeyId: randomUUID() }));
+    const events = Array.from({ length: 600 }, (_, i) => usageEvent({ ...tenants[i % 4]!, modelAlias: `model-${i % 7}` }));
+    const shuffled = () => events.toSorted(() => Math.random() - 0.5);
+    const slices = (list: UsageEvent[]) => Array.from({ length: 12 }, (_, i) => list.slice(i * 50, i * 50 + 50));
+    await Promise.all([...slices(events), ...slices(shuffled()), ...slices(shuffled())].map((slice) => ledger().commit(slice)));
+    for (const { tenantId } of tenants) {
+      expect(await sumsOf(tenantId)).toEqual({ rows: 150, requests: 150, rowCost: 225_000, rollupRequests: 150, rollupCost: 225_000 });
+      expect(Object.values(await totalsOf(tenantId))).toEqual([225_000, 225_000]);
+    }
+  });
+});
+
+describe('budget totals', () => {
+  it('belong to the window of the admission, also when the event is late or the edge has a wrong clock', async () => {
+    const october = Date.UTC(2026, 9, 31, 23, 59);
+    const event = usageEvent({ atMs: october + 3_600_000, windows: inWindow('calendar_month', october) });
+    await ledger().commit([event]);
+    expect(await totalsOf(event.tenantId)).toEqual({ 'tenant calendar_month:2026-10-01': 1500, 'key calendar_month:2026-10-01': 1500 });
+    const { rows } = await pool.query<{ bucket: Date }>('SELECT bucket FROM usage_rollups WHERE tenant_id = $1', [event.tenantId]);
+    expect(rows[0]!.bucket.toISOString()).toBe('2026-10-31T23:45:00.000Z');
+  });
+
+  it('start with what the window already holds when the schedule changes, and grow from then on', async () => {
+    const noon = Date.UTC(2026, 10, 18, 12);
+    const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
+    const earlier = [1, 20, 40].map((hours) => usageEvent({ ...who, atMs: noon - hours * 3_600_000, windows: inWindow('calendar_month', noon) }));
+    await ledger().commit(earlier);
+    await ledger().commit([usageEvent({ ...who, atMs: noon, windows: inWindow('daily', noon) })]);
+    // An edge that has not heard of the change yet still books by the month.
+    await ledger().commit([usageEvent({ ...who, atMs: noon + 1, windows: inWindow('calendar_month', noon) })]);
+    expect(await totalsOf(who.tenantId)).toMatchObject({ 'tenant calendar_month:2026-11-01': 7500, 'tenant daily:2026-11-18': 4500, 'key daily:2026-11-18': 4500 });
+  });
+
+  it('are exact when many commits create the same window at once while others book by another schedule', async () => {
+    const noon = Date.UTC(2026, 10, 18, 12);
+    const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
+    const commits = Array.from({ length: 30 }, (_, i) => usageEvent({ ...who, atMs: noon + i, windows: inWindow((['calendar_month', 'daily', 'weekly'] as const)[i % 3]!, noon) }));
+    await Promise.all(commits.map((event) => ledger().commit([event])));
+    const totals = await totalsOf(who.tenantId);
+    expect(Object.keys(totals)).toHaveLength(6);
+    expect(new Set(Object.values(totals))).toEqual(new Set([45_000]));
+  });
+
+  it('follow the local calendar across a change to winter time', async () => {
+    rules = { ...rules, timezone: 'Europe/Berlin', defaults: { ...rules.defaults, schedule: 'daily' } };
+    const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
+    // 25 October 2026 has 25 hours in Berlin: from 24 October 22:00 UTC to 25 October 23:00 UTC.
+    const times = [Date.UTC(2026, 9, 24, 21, 59), Date.UTC(2026, 9, 24, 22, 0), Date.UTC(2026, 9, 25, 22, 59), Date.UTC(2026, 9, 25, 23, 0)];
+    await ledger().commit(times.map((atMs) => usageEvent({ ...who, atMs })));
+    expect(await totalsOf(who.tenantId)).toMatchObject({ 'tenant daily:2026-10-24': 1500, 'tenant daily:2026-10-25': 3000, 'tenant daily:2026-10-26': 1500 });
+  });
+
+  it('of a rolling window count what its buckets hold, and forget nothing that is still inside', async () => {
+    const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
+    const day = 86_400_000;
+    const windows = { schedule: 'rolling_2d', tenant: 'rolling_2d' };
+    const ages = [3 * day, 2 * day - 60_000, day, 1_000];
+    for (const age of ages) await ledger().commit([usageEvent({ ...who, atMs: Date.now() - age, windows })]);
+    const { totals } = await ledger().commit([usageEvent({ ...who, windows })]);
+    expect(totals.map((total) => total.spentNano)).toEqual([6000n, 6000n]);
+  });
+
+  it('note the limit in force: the tenant\'s own, else the default', async () => {
+    const tenantId = randomUUID();
+    await pool.query('INSERT INTO tenants (id, name, updated_at) VALUES ($1, $2, now())', [tenantId, `limits ${tenantId}`]);
+    await pool.query('INSERT INTO tenant_budget_overrides (tenant_id, budget_nano, updated_at) VALUES ($1, 7, now())', [tenantId]);
+    const other = usageEvent();
+    await ledger().commit([usageEvent({ tenantId }), other]);
+    const limit = async (id: string) => (await pool.query<{ limit_nano: string }>('SELECT limit_nano FROM budget_totals WHERE tenant_id = $1 AND api_key_id = $2', [id, TENANT_SCOPE])).rows[0]!.limit_nano;
+    expect([await limit(tenantId), await limit(other.tenantId)]).toEqual(['7', '100000000000']);
+  });
+
+  it('have versions that only grow', async () => {
+    const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
+    const versions: bigint[] = [];
+    for (let i = 0; i < 5; i++) versions.push((await ledger().commit([usageEvent(who)])).totals[0]!.version);
+    expect(versions).toEqual(versions.toSorted((a, b) => Number(a - b)));
+    expect(new Set(versions).size).toBe(5);
+  });
+});
+
+describe('the last use of a key', () => {
+  it('is noted from its events and never goes back', async () => {
+    const [tenantId, apiKeyId] = [randomUUID(), randomUUID()];
+    await pool.query('INSERT INTO tenants (id, name, updated_at) VALUES ($1, $2, now())', [tenantId, `keys ${tenantId}`]);
+    await pool.query(`INSERT INTO api_keys (id, tenant_id, prefix, secret_digest, last_four, name, updated_at) VALUES ($1, $2, $3, sha256('x'), 'abcd', 'k', now())`, [apiKeyId, tenantId, attemptId(0)]);
+    const atMs = Date.UTC(2026, 10, 20);
+    await ledger().commit([usageEvent({ tenantId, apiKeyId, atMs }), usageEvent({ tenantId, apiKeyId, atMs: atMs - 5_000 })]);
+    await ledger().commit([usageEvent({ tenantId, apiKeyId, atMs: atMs - 86_400_000 })]);
+    const { rows } = await pool.query<{ last_used_at: Date }>('SELECT last_used_at FROM api_keys WHERE id = $1', [apiKeyId]);
+    expect(rows[0]!.last_used_at.getTime()).toBe(atMs + 13);
+  });
+});
