@@ -21,14 +21,21 @@ export class Edits {
     this.ordered = true;
   }
 
-  /** Replaces the bytes from `start` to `end`; an insertion has both alike, a removal no text. */
-  replace(start: number, end: number, text: Buffer | undefined): void {
+  /** Replaces the bytes from `start` to `end`; an insertion has both alike, a removal no text. Answers the edit's place. */
+  replace(start: number, end: number, text: Buffer | undefined): number {
     const i = this.count++;
-    if (i > 0 && this.starts[i - 1]! > start) this.ordered = false;
+    if (i > 0 && this.standsBefore(start, end, i - 1)) this.ordered = false;
     this.starts[i] = start;
     this.ends[i] = end;
     this.texts[i] = text;
     this.growth += (text === undefined ? 0 : text.length) - (end - start);
+    return i;
+  }
+
+  /** Gives an edit of this scan another text. */
+  retext(place: number, text: Buffer): void {
+    this.growth += text.length - (this.texts[place]?.length ?? 0);
+    this.texts[place] = text;
   }
 
   /** Removes an object's member together with one comma. Members of one object are removed in the order they stand. */
@@ -60,7 +67,7 @@ export class Edits {
       if (start > position) target += buf.copy(out, target, position, start);
       const text = this.texts[i];
       if (text !== undefined) target += text.copy(out, target);
-      position = this.ends[i]!;
+      if (this.ends[i]! > position) position = this.ends[i]!;
     }
     return target + buf.copy(out, target, position, end);
   }
@@ -72,6 +79,12 @@ export class Edits {
     return out.subarray(0, this.write(buf, 0, buf.length, out, 0));
   }
 
+  /** Whether an edit belongs before the one at `place`: what is inserted at a place goes before what is replaced there. */
+  private standsBefore(start: number, end: number, place: number): boolean {
+    const other = this.starts[place]!;
+    return start < other || (start === other && end === start && this.ends[place]! > other);
+  }
+
   /** Insertion sort: a handful of edits, nearly in order, and those at one place keep theirs. */
   private sort(): void {
     for (let i = 1; i < this.count; i++) {
@@ -79,7 +92,7 @@ export class Edits {
       const end = this.ends[i]!;
       const text = this.texts[i];
       let j = i - 1;
-      for (; j >= 0 && this.starts[j]! > start; j--) {
+      for (; j >= 0 && this.standsBefore(start, end, j); j--) {
         this.starts[j + 1] = this.starts[j]!;
         this.ends[j + 1] = this.ends[j]!;
         this.texts[j + 1] = this.texts[j];

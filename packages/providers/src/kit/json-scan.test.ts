@@ -77,5 +77,10 @@ describe('edits', () => {
     edits.replace(0, 0, Buffer.from('>'));
     edits.replace(1, 3, undefined);
     expect(edits.apply(Buffer.from('abcdef')).toString()).toBe('>adEf');
+    edits.clear();
+    edits.replace(1, 2, Buffer.from('B'));
+    edits.replace(1, 1, Buffer.from('1'));
+    edits.replace(1, 1, Buffer.from('2'));
+    expect(edits.apply(Buffer.from('abc')).toString()).toBe('a12Bc');
   });
 });

@@ -41,6 +41,25 @@ export function skipString(buf: Buffer, pos: number, end: number): number {
   return -1;
 }
 
+/** Characters of the string passed last by `skipCounting`. */
+export let countedChars = 0;
+
+/** Like `skipString`, and counts the string's characters (an escape is one) into `countedChars`. */
+export function skipCounting(buf: Buffer, pos: number, end: number): number {
+  let chars = 0;
+  for (let i = pos + 1; i < end; i++) {
+    const byte = buf[i]!;
+    if (byte === QUOTE) {
+      countedChars = chars;
+      return i + 1;
+    }
+    if (byte === BACKSLASH) i += buf[i + 1] === 0x75 ? 5 : 1;
+    // Bytes that go on with a UTF-8 character are not characters of their own.
+    if ((byte & 0xc0) !== 0x80) chars++;
+  }
+  return -1;
+}
+
 export function skipSpace(buf: Buffer, pos: number, end: number): number {
   let i = pos;
   while (i < end) {

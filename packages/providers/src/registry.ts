@@ -1,0 +1,21 @@
+import { openAiCompatible } from './openai-compatible/adapter.js';
+import type { ProviderDefinition } from './spec/provider.js';
+
+/** Every provider of the gateway, one line each; docs, admin forms and the battery follow from it. */
+const PROVIDERS: readonly ProviderDefinition[] = [openAiCompatible];
+
+/** Other spellings of a slug that catalogs use. */
+const OTHER_SLUGS: Readonly<Record<string, string>> = { openai_compatible: 'openai-compatible' };
+
+const BY_SLUG = new Map(PROVIDERS.map((provider) => [provider.slug, provider]));
+
+/** The provider that a catalog entry names, in any case; undefined when there is none. */
+export function getProvider(slug: string): ProviderDefinition | undefined {
+  const name = slug.trim().toLowerCase();
+  return BY_SLUG.get(OTHER_SLUGS[name] ?? name);
+}
+
+/** All providers, by title. */
+export function listProviders(): readonly ProviderDefinition[] {
+  return PROVIDERS;
+}
