@@ -2,6 +2,7 @@ export * from './api-key.js';
 export * from './breaker.js';
 export * from './budget-window.js';
 export * from './estimate.js';
+export * from './envelope.js';
 export * from './id.js';
 export * from './limit.js';
 export * from './money.js';

@@ -2,3 +2,13 @@ export { getProvider, listProviders } from './registry.js';
 export * from './spec/provider.js';
 export * from './spec/provider-error.js';
 export * from './spec/transport.js';
+export {
+  blockName,
+  isSecretSetting,
+  ownSettings,
+  resolveSettings,
+  routeIdentity,
+  type CatalogSources,
+  type ResolvedSettings,
+  type SharedCredentials,
+} from './catalog/resolve-settings.js';

@@ -96,6 +96,28 @@ export interface ProviderAdapter {
   probe?(context: ProbeContext): Promise<void>;
 }
 
+/** A set of shared credentials (`providers.*` in the configuration) that fills gaps of a catalog entry. */
+export interface SharedSettings {
+  /** Setting -> key below `providers`, such as `openai_key` or `openai_compatible.api_key`. */
+  values: Readonly<Record<string, string>>;
+  /** The set is left out as a whole when the entry itself has one of these, so that halves of two accounts never mix. */
+  unless?: readonly string[];
+}
+
+/** How a catalog entry becomes a route's settings. All optional: by default settings carry one name everywhere. */
+export interface CatalogBinding {
+  /** Key of the provider's block in an entry; default: the slug with `_` for `-`. */
+  block?: string;
+  /**
+   * Setting -> other names that entries use for it. Sources are asked in their order (block, entry, metadata, shared); the
+   * adapter only ever sees the first name, so a weaker source cannot win by another spelling.
+   */
+  spellings?: Readonly<Record<string, readonly string[]>>;
+  shared?: readonly SharedSettings[];
+  /** Settings that tell two routes of one model apart; default: region, endpoint and base_url. */
+  places?: readonly string[];
+}
+
 export interface ProviderDefinition {
   /** As in the catalog: lower case, such as `openai-compatible`. */
   slug: string;
@@ -106,5 +128,6 @@ export interface ProviderDefinition {
   settings: z.ZodType<Record<string, string | undefined>>;
   /** Names of the settings that are secrets: sealed at rest, masked in answers. */
   secretSettings: readonly string[];
+  catalog?: CatalogBinding;
   create(route: ProviderRoute): ProviderAdapter;
 }
