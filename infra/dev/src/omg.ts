@@ -1,5 +1,10 @@
+import { migrateCommand } from './database-commands.ts';
+import { doctorCommand } from './doctor-command.ts';
+import { downCommand } from './down-command.ts';
+import { envCommand, logsCommand } from './stack-commands.ts';
 import { CommandError, say } from './terminal.ts';
 import { testCommand } from './test-command.ts';
+import { superviseCommand, upCommand } from './up-command.ts';
 
 interface Command {
   usage: string;
@@ -8,7 +13,13 @@ interface Command {
 }
 
 const COMMANDS: Record<string, Command> = {
+  up: { usage: 'up [--detach]', does: 'start everything on this machine and print a curl that works', run: upCommand },
+  down: { usage: 'down', does: 'stop what up started', run: downCommand },
   test: { usage: 'test [unit|integration|e2e|faults|real-model|checks] [-- jest arguments]', does: 'run the tests; without a kind: checks, unit, integration, e2e', run: testCommand },
+  env: { usage: 'env', does: "the running stack's addresses and process ids as KEY=value lines", run: envCommand },
+  logs: { usage: 'logs [-f] [name ...]', does: "the services' logs", run: logsCommand },
+  migrate: { usage: 'migrate', does: 'apply the migrations to ROUTER_DB_URL, else to the running stack', run: migrateCommand },
+  doctor: { usage: 'doctor', does: 'what is missing on this machine and how to get it', run: doctorCommand },
 };
 
 function help(): string {
@@ -22,6 +33,8 @@ async function main(): Promise<number> {
     process.stdout.write(help());
     return 0;
   }
+  // Not for people: the half of `up --detach` that stays.
+  if (name === '__supervise') return superviseCommand();
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) throw new CommandError(`unknown command "${name}"\n\n${help()}`);
   return command.run(args);

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { migrate } from '@omg/prisma';
 import pg from 'pg';
 import { addCleanup } from './cleanup.js';
 import { repositoryRoot } from './repository.js';
@@ -38,41 +39,20 @@ async function onServer<T>(serverUrl: string, work: (client: pg.Client) => Promi
   }
 }
 
-interface Migration {
-  name: string;
-  sql: string;
-}
-
-function readMigrations(): Migration[] {
+/** Changes whenever a migrated database could look different: with a migration, or with the month whose partitions exist. */
+function migrationsFingerprint(): string {
   const folder = join(repositoryRoot(), 'prisma', 'migrations');
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .sort()
-    .map((name) => ({ name, file: join(folder, name, 'migration.sql') }))
-    .filter(({ file }) => existsSync(file))
-    .map(({ name, file }) => ({ name, sql: readFileSync(file, 'utf8') }));
-}
-
-async function applyMigrations(databaseUrl: string, migrations: Migration[]): Promise<void> {
-  const migrator = (await import('@omg/prisma')) as { migrate?: (options: { databaseUrl: string }) => Promise<unknown> };
-  if (migrator.migrate !== undefined) {
-    await migrator.migrate({ databaseUrl });
-    return;
+  const hash = createHash('sha256').update(new Date().toISOString().slice(0, 7));
+  for (const name of readdirSync(folder).sort()) {
+    const file = join(folder, name, 'migration.sql');
+    if (existsSync(file)) hash.update(name).update(readFileSync(file));
   }
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  try {
-    for (const migration of migrations) await client.query(migration.sql);
-  } finally {
-    await client.end();
-  }
+  return hash.digest('hex').slice(0, 16);
 }
 
 /** The name of a database with all migrations applied. It is made once per state of prisma/migrations, by whoever comes first. */
 async function ensureTemplate(serverUrl: string): Promise<string> {
-  const migrations = readMigrations();
-  const fingerprint = createHash('sha256').update(JSON.stringify(migrations)).digest('hex').slice(0, 16);
-  const name = `omg_template_${fingerprint}`;
+  const name = `omg_template_${migrationsFingerprint()}`;
   await onServer(serverUrl, async (client) => {
     await client.query('SELECT pg_advisory_lock($1)', [TEMPLATE_LOCK]);
     const found = await client.query<{ datistemplate: boolean }>('SELECT datistemplate FROM pg_database WHERE datname = $1', [name]);
@@ -80,7 +60,7 @@ async function ensureTemplate(serverUrl: string): Promise<string> {
     // Present without the template flag: whoever made it died halfway.
     await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     await client.query(`CREATE DATABASE ${name}`);
-    await applyMigrations(withDatabase(serverUrl, name), migrations);
+    await migrate({ databaseUrl: withDatabase(serverUrl, name) });
     await client.query(`ALTER DATABASE ${name} WITH IS_TEMPLATE true`);
   });
   return name;

@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -13,6 +14,8 @@ export interface StartAppOptions {
   readyPath?: string | null;
   /** Default 20 000. */
   readyTimeoutMs?: number;
+  /** Working folder; default: an empty temporary one, so that no `.env` or `router.yaml` of the developer is read. */
+  cwd?: string;
   /** Fixed port, to start a killed service again at its address; default: a free one. */
   port?: number;
 }
@@ -37,6 +40,8 @@ export interface RunningApp {
   /** SIGSTOP: hangs with its sockets open. */
   pause(): void;
   resume(): void;
+  /** After `stop` or `kill`: the same app with the same environment at the same address. */
+  again(): Promise<RunningApp>;
 }
 
 const LOG_LINES_MAX = 20_000;
@@ -87,9 +92,16 @@ async function waitUntilReady(running: RunningApp, path: string, timeoutMs: numb
 }
 
 /** The test runner's own switches do not belong into a service. */
-function serviceEnvironment(env: Record<string, string>, port: number): NodeJS.ProcessEnv {
+function serviceEnvironment(env: Record<string, string>, port: number, cwd: string): NodeJS.ProcessEnv {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|JEST_|ROUTER_|PORT$)/.test(name)));
-  return { ...inherited, ...env, PORT: String(port) };
+  const places = { ROUTER_DATABASE_MIGRATIONS_DIR: join(repositoryRoot(), 'prisma', 'migrations'), ROUTER_METERING_SPOOL_DIRECTORY: join(cwd, 'spool') };
+  return { ...inherited, NODE_ENV: 'production', ...places, ...env, PORT: String(port) };
+}
+
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'omg-test-'));
+  addCleanup(async () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 /**
@@ -100,9 +112,10 @@ export async function startService(app: AppName, env: Record<string, string>, op
   const main = join(repositoryRoot(), 'apps', app, 'dist', 'main.js');
   if (!existsSync(main)) throw new Error(`${main} is missing: build first (pnpm build)`);
   const port = options.port ?? (await freePort());
+  const cwd = options.cwd ?? temporaryFolder();
   const started = await startProcess(process.execPath, ['--enable-source-maps', main], {
-    cwd: repositoryRoot(),
-    env: serviceEnvironment(env, port),
+    cwd,
+    env: serviceEnvironment(env, port, cwd),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const identity: ProcessIdentity = identify(started.identity.pid) ?? started.identity;
@@ -125,6 +138,7 @@ export async function startService(app: AppName, env: Record<string, string>, op
     signal: (signal) => void signalProcess(identity, signal),
     pause: () => void signalProcess(identity, 'SIGSTOP'),
     resume: () => void signalProcess(identity, 'SIGCONT'),
+    again: () => startService(app, env, { ...options, port, cwd }),
   };
   collectOutput(started.child.stdout, running.logs, running.rawOutput);
   collectOutput(started.child.stderr, running.logs, running.rawOutput);
