@@ -4,6 +4,8 @@ export * from './budget-window.js';
 export * from './estimate.js';
 export * from './envelope.js';
 export * from './id.js';
+export * from './limit-fallback.js';
+export * from './limit-window.js';
 export * from './limit.js';
 export * from './money.js';
 export * from './operation.js';

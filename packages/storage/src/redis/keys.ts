@@ -23,3 +23,4 @@ export const keyOpen = (base: string, keyId: string): string => `${base}open:${k
 export const keyWindow = (base: string, keyId: string): string => `${base}window:${keyId}`;
 export const tenantBudget = (base: string, windowId: string): string => `${base}budget:tenant:${windowId}`;
 export const keyBudget = (base: string, keyId: string, windowId: string): string => `${base}budget:key:${keyId}:${windowId}`;
+export const idempotencyEntry = (base: string, keyId: string, digest: string): string => `${base}idempotency:${keyId}:${digest}`;

@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { cleanUp, startRedis, waitFor, type RunningService } from '@omg/testkit';
+import { Redis } from 'ioredis';
+import { admitRequest, newCaller, settleRequest } from './admission.fixture.js';
+import { RedisAdmissionStore } from './admission-store.js';
+import { RedisUnavailableError } from './guarded-redis.js';
+import { RedisLedgerStore } from './ledger-store.js';
+
+/** What a caller may wait at most when Redis does not answer: the timeout, and the scheduling of a busy machine. */
+const REFUSAL_MS_MAX = 100;
+const TIMEOUT_MS = 75;
+
+let service: RunningService;
+let client: Redis;
+let store: RedisAdmissionStore;
+let ledger: RedisLedgerStore;
+const circuit: string[] = [];
+
+beforeAll(async () => {
+  service = await startRedis();
+  client = new Redis(service.url, {
+    enableAutoPipelining: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: () => 50,
+  });
+  client.on('error', () => undefined);
+  store = new RedisAdmissionStore(client, { commandTimeoutMs: TIMEOUT_MS, probeIntervalMs: 20, onCircuit: (state) => circuit.push(state) });
+  ledger = new RedisLedgerStore(client, { commandTimeoutMs: 5_000, probeIntervalMs: 20 });
+  await waitFor(() => client.status === 'ready');
+  await store.serverTimeMs();
+});
+
+afterAll(async () => {
+  store.close();
+  ledger.close();
+  client.disconnect();
+  await cleanUp();
+});
+
+async function refusalMs(): Promise<number> {
+  const startedMs = performance.now();
+  const error = await store.admit(admitRequest(newCaller())).then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(error).toBeInstanceOf(RedisUnavailableError);
+  return performance.now() - startedMs;
+}
+
+async function admittedAgain(): Promise<void> {
+  await waitFor(async () => (await store.admit(admitRequest(newCaller()))).admitted);
+}
+
+describe('a Redis that does not answer', () => {
+  it('a Redis that hangs is a rejection within 100 ms, then at once, and is found again without traffic', async () => {
+    service.pause();
+    const first = await Promise.all(Array.from({ length: 20 }, refusalMs));
+    expect(Math.max(...first)).toBeLessThan(REFUSAL_MS_MAX);
+    expect(store.unavailable).toBe(true);
+    const next = await Promise.all(Array.from({ length: 20 }, refusalMs));
+    expect(Math.max(...next)).toBeLessThan(20);
+    service.resume();
+    await waitFor(() => !store.unavailable);
+    await admittedAgain();
+    expect(circuit).toEqual(['open', 'closed']);
+  });
+
+  it('a cancellation while Redis hangs is carried out when it is back: an admission that timed out leaves nothing behind', async () => {
+    const caller = newCaller();
+    const request = admitRequest(caller);
+    service.pause();
+    await expect(store.admit(request)).rejects.toThrow(RedisUnavailableError);
+    await store.cancel(caller.tenantId, caller.keyId, request.attemptId);
+    service.resume();
+    await waitFor(async () => (await ledger.inspect(caller.tenantId)).open === 0);
+    await waitFor(async () => (await ledger.inspect(caller.tenantId)).budgets.every((b) => b.openNano === 0n));
+  });
+
+  it('a settlement that timed out can be sent again', async () => {
+    await admittedAgain();
+    const caller = newCaller();
+    const request = admitRequest(caller);
+    await store.admit(request);
+    service.pause();
+    await expect(store.settle(settleRequest(request))).rejects.toThrow(RedisUnavailableError);
+    service.resume();
+    await waitFor(async () => {
+      await store.settle(settleRequest(request));
+      return true;
+    });
+    expect(await ledger.inspect(caller.tenantId)).toMatchObject({ open: 0, ended: 1, budgets: [{ openNano: 500n }] });
+  });
+
+  it('a killed Redis is a rejection at once, and the scripts work on its successor', async () => {
+    await admittedAgain();
+    await service.kill();
+    await waitFor(() => client.status !== 'ready');
+    expect(await refusalMs()).toBeLessThan(REFUSAL_MS_MAX);
+    const port = Number(new URL(service.url).port);
+    service = await startRedis({ port });
+    await admittedAgain();
+  });
+
+  it('a full Redis is a rejection, not an unknown error', async () => {
+    await admittedAgain();
+    await client.config('SET', 'maxmemory', '1');
+    expect(await refusalMs()).toBeLessThan(REFUSAL_MS_MAX);
+    await client.config('SET', 'maxmemory', '0');
+    await admittedAgain();
+  });
+});

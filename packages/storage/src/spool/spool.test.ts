@@ -1,0 +1,145 @@
+import { appendFile, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Spool, SpoolError } from './spool.js';
+
+let directory: string;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'omg-spool-'));
+});
+
+afterEach(async () => {
+  await rm(directory, { recursive: true, force: true });
+});
+
+const openSpool = (bytesMax = 1_000_000) => Spool.open({ directory, bytesMax });
+const event = (n: number) => JSON.stringify({ n, text: 'käse ✓' });
+
+async function replayed(spool: Spool, batchMax?: number): Promise<{ events: string[]; corrupt: number; batches: number[] }> {
+  const events: string[] = [];
+  const batches: number[] = [];
+  const { corrupt } = await spool.replay(async (batch) => {
+    events.push(...batch);
+    batches.push(batch.length);
+  }, batchMax);
+  return { events, corrupt, batches };
+}
+
+async function onlyFile(): Promise<string> {
+  const [name] = await readdir(directory);
+  return join(directory, name!);
+}
+
+describe('usage spool', () => {
+  it('an append that resolved is found by the next process, in order, and gone after its replay', async () => {
+    const first = await openSpool();
+    await Promise.all(Array.from({ length: 300 }, (_, n) => first.append(event(n))));
+    await first.close();
+    const second = await openSpool();
+    expect(second.isEmpty).toBe(false);
+    expect(await replayed(second, 128)).toEqual({ events: Array.from({ length: 300 }, (_, n) => event(n)), corrupt: 0, batches: [128, 128, 44] });
+    expect(second.isEmpty).toBe(true);
+    expect(await readdir(directory)).toEqual([]);
+    await second.close();
+  });
+
+  it('a torn tail and a damaged line cost only themselves', async () => {
+    const first = await openSpool();
+    for (let n = 0; n < 4; n++) await first.append(event(n));
+    await first.close();
+    const path = await onlyFile();
+    const bytes = await readFile(path);
+    bytes[bytes.indexOf('"n":1') + 4] = 0x39;
+    await writeFile(path, bytes);
+    await truncate(path, bytes.length - 3);
+    const second = await openSpool();
+    expect(await replayed(second)).toMatchObject({ events: [event(0), event(2)], corrupt: 2 });
+  });
+
+  it('garbage without line feeds does not fill the memory or hide what follows', async () => {
+    const first = await openSpool();
+    await first.append(event(0));
+    await first.close();
+    await appendFile(await onlyFile(), `${'x'.repeat(300_000)}\n`);
+    const second = await openSpool();
+    expect(await replayed(second)).toMatchObject({ events: [event(0)], corrupt: 1 });
+  });
+
+  it('a failed delivery keeps the events for the next replay', async () => {
+    const spool = await openSpool();
+    await spool.append(event(0));
+    await expect(spool.replay(() => Promise.reject(new Error('still away')))).rejects.toThrow('still away');
+    await spool.append(event(1));
+    expect((await replayed(spool)).events).toEqual([event(0), event(1)]);
+    await spool.close();
+  });
+
+  it('appends go on during a replay and are kept for the next one', async () => {
+    const spool = await openSpool();
+    await spool.append(event(0));
+    const seen: string[] = [];
+    await spool.replay(async (batch) => {
+      seen.push(...batch);
+      await spool.append(event(1));
+    });
+    expect(seen).toEqual([event(0)]);
+    expect((await replayed(spool)).events).toEqual([event(1)]);
+    await spool.close();
+  });
+
+  it('is bounded: beyond it an append is refused, and a replay makes room again', async () => {
+    const spool = await openSpool(200);
+    const results = await Promise.allSettled(Array.from({ length: 20 }, (_, n) => spool.append(event(n))));
+    const refused = results.filter((r) => r.status === 'rejected');
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.every((r) => r.reason instanceof SpoolError && r.reason.reason === 'full')).toBe(true);
+    expect((await readFile(await onlyFile())).length).toBeLessThanOrEqual(200);
+    expect((await replayed(spool)).events).toHaveLength(20 - refused.length);
+    await spool.append(event(0));
+    await spool.close();
+  });
+
+  it('does not touch the segment of a living process, and takes over that of a dead one', async () => {
+    const living = await openSpool();
+    await living.append(event(0));
+    await appendFile(join(directory, `1~${hostname()}~${process.ppid}~aa.open`), '');
+    await appendFile(join(directory, `2~${hostname()}~${2 ** 22 + 1}~bb.open`), '');
+    await openSpool();
+    const names = await readdir(directory);
+    expect(names).toContain(`1~${hostname()}~${process.ppid}~aa.open`);
+    expect(names).toContain(`2~${hostname()}~${2 ** 22 + 1}~bb.sealed`);
+    await living.close();
+  });
+
+  it('a full disk is an error for the event that did not fit; what was stored before and after it is whole', async () => {
+    const disk = { bytesMax: 3_000 };
+    const spool = await Spool.open({ directory, bytesMax: 1_000_000, openFile: smallDisk(disk) });
+    const append = (n: number, bytes: number) =>
+      spool.append(JSON.stringify({ n, pad: 'x'.repeat(bytes) })).then(
+        () => 'stored',
+        (error: SpoolError) => error.reason,
+      );
+    expect(await append(1, 2_000)).toBe('stored');
+    expect(await append(2, 2_000)).toBe('disk');
+    expect(await append(3, 500)).toBe('stored');
+    disk.bytesMax = 1_000_000;
+    expect(await append(4, 2_000)).toBe('stored');
+    await spool.close();
+    expect((await replayed(await openSpool())).events.map((e) => (JSON.parse(e) as { n: number }).n)).toEqual([1, 3, 4]);
+  });
+});
+
+/** Files that hold `bytesMax`: as on a full disk, a write that crosses the end takes a part, and the next one fails. */
+function smallDisk(disk: { bytesMax: number }): typeof open {
+  return async (...args) => {
+    const file = await open(...args);
+    const write = file.write.bind(file) as (buffer: Buffer, offset: number, length: number, position: number) => Promise<unknown>;
+    const limited = (buffer: Buffer, offset: number, length: number, position: number) => {
+      const room = Math.min(length, disk.bytesMax - position);
+      return room > 0 ? write(buffer, offset, room, position) : Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
+    };
+    return Object.assign(file, { write: limited });
+  };
+}
