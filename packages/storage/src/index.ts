@@ -1,3 +1,4 @@
+export { AuthStore } from './redis/auth-store.js';
 export * from './postgres/prisma.js';
 export { RedisAdmissionStore, type AdmissionStoreOptions } from './redis/admission-store.js';
 export * from './redis/admission.types.js';

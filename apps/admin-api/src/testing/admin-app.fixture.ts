@@ -1,0 +1,121 @@
+import { Module, type DynamicModule, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { loadConfig } from '@omg/service-kit';
+import { connectRedis, createPrisma, type PrismaClient, type PrismaTx, type RedisClient } from '@omg/storage';
+import { createTestDatabase, createTestRedis } from '@omg/testkit';
+import type { Role } from '@omg/domain';
+import { randomUUID } from 'node:crypto';
+import { AuditModule } from '../audit/audit.module.js';
+import { AuthModule } from '../auth/auth.module.js';
+import { PasswordHasher } from '../auth/password-hasher.js';
+import { HttpModule } from '../http/http.module.js';
+import { ADMIN_CONFIG, PRISMA, REDIS } from '../http/tokens.js';
+import { MembershipsModule } from '../memberships/memberships.module.js';
+import { createAccount } from '../users/accounts.js';
+import type { UserRow } from '../users/user-body.js';
+import { UsersModule } from '../users/users.module.js';
+
+export const PASSWORD = 'correct horse battery';
+
+/** The identity half of the admin API over a real, own database, without its process. */
+export interface AdminAppFixture {
+  app: NestFastifyApplication;
+  prisma: PrismaClient;
+  redis: RedisClient;
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  /** Makes a user with `PASSWORD`. */
+  user(email: string, options?: { superAdmin?: boolean; memberships?: Record<string, Role> }): Promise<UserRow>;
+  tenant(name?: string): Promise<string>;
+  /** Signs in and answers the access token. */
+  signIn(email: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface CallOptions {
+  token?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+export interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | number | undefined>;
+  text: string;
+  json: any;
+}
+
+export interface AdminAppOptions {
+  environment?: Record<string, string>;
+  modules?: (Type<unknown> | DynamicModule)[];
+}
+
+export async function startAdminApp(options: AdminAppOptions = {}): Promise<AdminAppFixture> {
+  const database = await createTestDatabase();
+  const testRedis = await createTestRedis();
+  const { config } = loadConfig({
+    sections: ['admin', 'server', 'reporting'],
+    env: { ROUTER_PROFILE: 'development', ROUTER_ADMIN_SESSION_JWT_SECRET: 'a test secret of more than 32 bytes', ...options.environment },
+    cwd: '/nonexistent',
+  });
+  const prisma = createPrisma({ url: database.url, poolMax: 8 });
+  const redis = connectRedis({ url: testRedis.url }, { name: 'test', mode: 'request' });
+
+  @Module({
+    providers: [
+      { provide: PRISMA, useValue: prisma },
+      { provide: REDIS, useValue: redis },
+      { provide: ADMIN_CONFIG, useValue: config },
+    ],
+    exports: [PRISMA, REDIS, ADMIN_CONFIG],
+  })
+  class ResourcesModule {}
+
+  @Module({ imports: [HttpModule, AuthModule, UsersModule, MembershipsModule, AuditModule, ...(options.modules ?? [])] })
+  class AppModule {}
+
+  const resources: DynamicModule = { module: ResourcesModule, global: true };
+  const app = await NestFactory.create<NestFastifyApplication>({ module: AppModule, imports: [resources] }, new FastifyAdapter(), { logger: ['error'], abortOnError: false });
+  await app.init();
+  await app.getHttpAdapter().getInstance().ready();
+
+  const call = async (method: string, path: string, { token, body, headers }: CallOptions = {}): Promise<Answer> => {
+    const response = await app.inject({
+      method: method as 'GET',
+      url: path,
+      headers: { host: 'localhost', ...(token && { authorization: `Bearer ${token}` }), ...(body !== undefined && typeof body === 'string' && { 'content-type': 'application/json' }), ...headers },
+      ...(body !== undefined && { payload: body as object }),
+    });
+    let json: unknown;
+    try {
+      json = response.body ? JSON.parse(response.body) : undefined;
+    } catch {
+      json = undefined;
+    }
+    return { status: response.statusCode, headers: response.headers, text: response.body, json };
+  };
+  const passwordHash = await app.get(PasswordHasher, { strict: false }).hash(PASSWORD);
+  return {
+    app,
+    prisma,
+    redis,
+    call,
+    user: (email, { superAdmin, memberships } = {}) =>
+      prisma.$transaction(async (tx: PrismaTx) => {
+        const user = await createAccount(tx, { email, name: email, passwordHash, isSuperAdmin: superAdmin ?? false });
+        for (const [tenantId, role] of Object.entries(memberships ?? {})) await tx.membership.create({ data: { tenantId, userId: user.id, role } });
+        return user;
+      }),
+    tenant: async (name = `tenant-${randomUUID()}`) => (await prisma.tenant.create({ data: { id: randomUUID(), name } })).id,
+    signIn: async (email) => {
+      const answer = await call('POST', '/admin/auth/login', { body: { email, password: PASSWORD } });
+      if (answer.status !== 200) throw new Error(`login answered ${answer.status}: ${answer.text}`);
+      return answer.json.access_token as string;
+    },
+    close: async () => {
+      await app.close();
+      await prisma.$disconnect();
+      redis.disconnect();
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import { uuidV7 } from '@omg/domain';
+import type { PrismaTx } from '@omg/storage';
+import { randomBytes } from 'node:crypto';
+import type { UserRow } from './user-body.js';
+
+/** Making accounts, for the admin routes, the first OIDC login and the bootstrap alike. All run in the caller's transaction. */
+export interface NewAccount {
+  /** Lower case. */
+  email: string;
+  name: string;
+  isSuperAdmin?: boolean;
+  bootstrapped?: boolean;
+  /** Argon2id; absent: an account without local login. */
+  passwordHash?: string;
+}
+
+const newId = (): string => uuidV7(Date.now(), randomBytes(10));
+
+/** Makes a user with his personal tenant. The caller has made sure that the mail is free; the constraint has the last word. */
+export async function createAccount(tx: PrismaTx, account: NewAccount): Promise<UserRow> {
+  const user = await tx.user.create({
+    data: { id: newId(), email: account.email, name: account.name, isSuperAdmin: account.isSuperAdmin ?? false, bootstrapped: account.bootstrapped ?? false },
+  });
+  if (account.passwordHash !== undefined) await setPasswordHash(tx, user.id, account.passwordHash);
+  return ensurePersonalTenant(tx, user);
+}
+
+/** One password credential per user. */
+export async function setPasswordHash(tx: PrismaTx, userId: string, passwordHash: string): Promise<void> {
+  const { count } = await tx.credential.updateMany({ where: { userId, kind: 'password' }, data: { passwordHash } });
+  if (count === 0) await tx.credential.create({ data: { id: newId(), userId, kind: 'password', passwordHash } });
+}
+
+/**
+ * The tenant `personal:<user id>` that every account owns; its models are the default models. Accounts older than their
+ * personal tenant get it at their next login. Triggers of the schema tell the projector.
+ */
+export async function ensurePersonalTenant(tx: PrismaTx, user: UserRow): Promise<UserRow> {
+  if (user.personalTenantId !== null) return user;
+  const tenant = await tx.tenant.create({
+    data: { id: newId(), name: `personal:${user.id}`, kind: 'personal', modelsRestricted: true, memberships: { create: { userId: user.id, role: 'owner' } } },
+  });
+  await tx.$executeRaw`INSERT INTO tenant_models (tenant_id, alias_key) SELECT ${tenant.id}::uuid, alias_key FROM default_models`;
+  return tx.user.update({ where: { id: user.id }, data: { personalTenantId: tenant.id } });
+}
