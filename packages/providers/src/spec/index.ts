@@ -1,0 +1,3 @@
+// The border alone, for those who speak to providers' sockets without the providers.
+export * from './provider-error.js';
+export * from './transport.js';
