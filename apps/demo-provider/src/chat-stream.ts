@@ -1,10 +1,9 @@
 import type { ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { CallRecord } from './call-log.js';
-import type { Answer } from './chat.js';
 import type { DemoConfig } from './config.js';
 import { pause, timeToFirstTokenMs } from './pacing.js';
-import { usageOf, type Reply } from './reply.js';
+import { usageOf, type Answer, type Reply } from './reply.js';
 import { countTokens, splitTokens } from './tokens.js';
 import type { ChatRequest } from './wire.js';
 

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import type { CallLog, CallRecord } from './call-log.js';
 import type { DemoConfig } from './config.js';
-import { baseModel, errorOf, faultOf, type Fault } from './faults.js';
+import { baseModel, errorOf, faultOf } from './faults.js';
 import { hang, pause, timeToFirstTokenMs } from './pacing.js';
-import { countPromptTokens, makeReply, usageOf, type Reply } from './reply.js';
+import { countPromptTokens, makeReply, usageOf, type Answer } from './reply.js';
 import { sendJson } from './send.js';
 import { streamReplies } from './chat-stream.js';
 import { WireError, type ChatRequest } from './wire.js';
@@ -12,15 +12,6 @@ import { WireError, type ChatRequest } from './wire.js';
 const CHOICES_MAX = 128;
 /** A whole answer is faster than its stream read aloud, as with real providers. */
 const WHOLE_ANSWER_SPEEDUP = 5;
-
-export interface Answer {
-  id: string;
-  created: number;
-  model: string;
-  promptTokens: number;
-  replies: Reply[];
-  fault: Fault;
-}
 
 function validate(request: ChatRequest): void {
   if (typeof request.model !== 'string' || request.model === '') throw new WireError(400, 'you must provide a model parameter', { param: 'model' });
@@ -78,7 +69,13 @@ async function sendWhole(response: ServerResponse, answer: Answer, request: Chat
 }
 
 /** POST /v1/chat/completions, whole or streamed. */
-export async function chatCompletions(response: ServerResponse, request: ChatRequest, faultHeader: string | undefined, log: CallLog, config: DemoConfig): Promise<void> {
+export async function chatCompletions(
+  response: ServerResponse,
+  request: ChatRequest,
+  faultHeader: string | undefined,
+  log: CallLog,
+  config: DemoConfig,
+): Promise<void> {
   validate(request);
   const fault = faultOf(request.model, faultHeader);
   const id = `chatcmpl-${randomUUID()}`;

@@ -59,7 +59,13 @@ function encode(vector: Float32Array, format: EmbeddingsRequest['encoding_format
 }
 
 /** POST /v1/embeddings */
-export async function embeddings(response: ServerResponse, request: EmbeddingsRequest, faultHeader: string | undefined, log: CallLog, config: DemoConfig): Promise<void> {
+export async function embeddings(
+  response: ServerResponse,
+  request: EmbeddingsRequest,
+  faultHeader: string | undefined,
+  log: CallLog,
+  config: DemoConfig,
+): Promise<void> {
   if (typeof request.model !== 'string' || !baseModel(request.model).startsWith('demo-embed')) {
     throw new WireError(404, `The model \`${request.model}\` does not exist.`, { code: 'model_not_found' });
   }
@@ -71,7 +77,16 @@ export async function embeddings(response: ServerResponse, request: EmbeddingsRe
   }
   const tokens = items.reduce((sum, item) => sum + item.tokens, 0);
   const id = `embd-${randomUUID()}`;
-  const call = log.add({ id, at: new Date().toISOString(), path: '/v1/embeddings', model: request.model, stream: false, status: 0, prompt_tokens: tokens, completion_tokens: 0 });
+  const call = log.add({
+    id,
+    at: new Date().toISOString(),
+    path: '/v1/embeddings',
+    model: request.model,
+    stream: false,
+    status: 0,
+    prompt_tokens: tokens,
+    completion_tokens: 0,
+  });
   const fault = faultOf(request.model, faultHeader);
   if (fault.kind === 'error') {
     call.status = fault.status;

@@ -59,7 +59,16 @@ export async function imageGenerations(
   const [width, height] = sizeOf(request.size);
   const [inputTokens, outputTokens] = [countTokens(request.prompt), TOKENS_PER_OUTPUT_IMAGE * count];
   const id = `img-${randomUUID()}`;
-  const call = log.add({ id, at: new Date().toISOString(), path: '/v1/images/generations', model: request.model, stream: false, status: 0, prompt_tokens: inputTokens, completion_tokens: 0 });
+  const call = log.add({
+    id,
+    at: new Date().toISOString(),
+    path: '/v1/images/generations',
+    model: request.model,
+    stream: false,
+    status: 0,
+    prompt_tokens: inputTokens,
+    completion_tokens: 0,
+  });
   const fault = faultOf(request.model, faultHeader);
   if (fault.kind === 'error') {
     call.status = fault.status;
@@ -75,6 +84,11 @@ export async function imageGenerations(
   });
   call.status = 200;
   call.completion_tokens = outputTokens;
-  const usage = { input_tokens: inputTokens, output_tokens: outputTokens, total_tokens: inputTokens + outputTokens, input_tokens_details: { text_tokens: inputTokens, image_tokens: 0 } };
+  const usage = {
+    input_tokens: inputTokens,
+    output_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+    input_tokens_details: { text_tokens: inputTokens, image_tokens: 0 },
+  };
   sendJson(response, 200, { created: Math.floor(Date.now() / 1000), data, usage }, { 'x-request-id': id });
 }

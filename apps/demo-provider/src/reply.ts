@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Fault } from './faults.js';
 import { sampleJson } from './json-sample.js';
 import { countTokens, splitTokens, TOKENS_PER_IMAGE, TOKENS_PER_MESSAGE } from './tokens.js';
 import type { ChatMessage, ChatRequest, ChatUsage, ToolCall, ToolDefinition } from './wire.js';
@@ -12,11 +13,21 @@ export interface Reply {
   completionTokens: number;
 }
 
+/** All that is known about an answer before its first byte. */
+export interface Answer {
+  id: string;
+  /** Unix seconds. */
+  created: number;
+  model: string;
+  promptTokens: number;
+  /** One per choice. */
+  replies: Reply[];
+  fault: Fault;
+}
+
 function textOf(message: ChatMessage): string {
   if (typeof message.content === 'string') return message.content;
-  return (message.content ?? [])
-    .flatMap((part) => part.text ?? [])
-    .join(' ');
+  return (message.content ?? []).flatMap((part) => part.text ?? []).join(' ');
 }
 
 function imagesIn(message: ChatMessage): number {

@@ -47,7 +47,12 @@ describe('tokens', () => {
 describe('chat completions', () => {
   it('answers whole and streamed with the same text and usage', async () => {
     const whole = await client.chat.completions.create({ model: 'demo-chat', messages: ask('Hi there') });
-    const stream = await client.chat.completions.create({ model: 'demo-chat', messages: ask('Hi there'), stream: true, stream_options: { include_usage: true } });
+    const stream = await client.chat.completions.create({
+      model: 'demo-chat',
+      messages: ask('Hi there'),
+      stream: true,
+      stream_options: { include_usage: true },
+    });
     let text = '';
     let usage;
     for await (const chunk of stream) {

@@ -14,7 +14,7 @@ interface Finding {
 
 const SOURCES: Record<Source['kind'], string> = {
   environment: 'from the environment',
-  binaries: 'a private instance of this machine\'s binaries',
+  binaries: "a private instance of this machine's binaries",
   docker: 'a private container',
   apt: 'will be installed with apt-get',
   missing: '',

@@ -15,7 +15,11 @@ interface Command {
 const COMMANDS: Record<string, Command> = {
   up: { usage: 'up [--detach]', does: 'start everything on this machine and print a curl that works', run: upCommand },
   down: { usage: 'down', does: 'stop what up started', run: downCommand },
-  test: { usage: 'test [unit|integration|e2e|faults|real-model|checks] [-- jest arguments]', does: 'run the tests; without a kind: checks, unit, integration, e2e', run: testCommand },
+  test: {
+    usage: 'test [unit|integration|e2e|faults|real-model|checks] [-- jest arguments]',
+    does: 'run the tests; without a kind: checks, unit, integration, e2e',
+    run: testCommand,
+  },
   env: { usage: 'env', does: "the running stack's addresses and process ids as KEY=value lines", run: envCommand },
   logs: { usage: 'logs [-f] [name ...]', does: "the services' logs", run: logsCommand },
   migrate: { usage: 'migrate', does: 'apply the migrations to ROUTER_DB_URL, else to the running stack', run: migrateCommand },

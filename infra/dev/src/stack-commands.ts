@@ -22,7 +22,8 @@ function pidVariable(processName: string): string {
 export async function envCommand(_args: readonly string[]): Promise<number> {
   const state = requireStack();
   const pids = state.processes.filter(({ identity }) => isRunning(identity)).map(({ name, identity }) => [pidVariable(name), String(identity.pid)]);
-  for (const [name, value] of [...Object.entries(state.env), ...pids, ['SUPERVISOR_PID', String(state.supervisor.pid)]]) process.stdout.write(`${name}=${value}\n`);
+  for (const [name, value] of [...Object.entries(state.env), ...pids, ['SUPERVISOR_PID', String(state.supervisor.pid)]])
+    process.stdout.write(`${name}=${value}\n`);
   return 0;
 }
 
@@ -31,7 +32,8 @@ function logFiles(names: readonly string[]): string[] {
   const services = ['postgres', 'redis', 'nats'].map((name) => join(OMG_FOLDER, 'data', name, `${name}.log`)).filter((file) => existsSync(file));
   const all = [...own, ...services].filter((file) => file.endsWith('.log'));
   const chosen = names.length === 0 ? own : all.filter((file) => names.some((name) => file.endsWith(`/${name}.log`)));
-  if (chosen.length === 0) throw new CommandError(`no such log; there are: ${all.map((file) => file.slice(file.lastIndexOf('/') + 1, -4)).join(', ') || 'none yet'}`);
+  if (chosen.length === 0)
+    throw new CommandError(`no such log; there are: ${all.map((file) => file.slice(file.lastIndexOf('/') + 1, -4)).join(', ') || 'none yet'}`);
   return chosen;
 }
 

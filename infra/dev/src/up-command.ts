@@ -100,4 +100,3 @@ export async function upCommand(args: readonly string[]): Promise<number> {
   if (args.length > 0) return detach();
   return supervise((text) => process.stdout.write(text), 'Ctrl-C');
 }
-

@@ -76,7 +76,12 @@ function baseConfig(upstreamUrl: string): Settings {
     monitor: { listen_addr: '127.0.0.1:0' },
     observability: { enable_otlp: false },
     security: { upstream_allowlist: ['127.0.0.1'], webhook_allowlist: ['127.0.0.1'] },
-    rate_limits: { default_requests_per_minute: 1_000_000, default_tokens_per_minute: 1_000_000_000, default_parallel_requests_key: 10_000, default_parallel_requests_tenant: 10_000 },
+    rate_limits: {
+      default_requests_per_minute: 1_000_000,
+      default_tokens_per_minute: 1_000_000_000,
+      default_parallel_requests_key: 10_000,
+      default_parallel_requests_tenant: 10_000,
+    },
     budgets: { default_usd: 1000 },
     bootstrap: {
       tenants: [{ name: 'test' }],
@@ -84,7 +89,16 @@ function baseConfig(upstreamUrl: string): Settings {
       api_keys: [{ tenant: 'test', prefix: 'test', secret: 'test-secret', name: 'Test key' }],
     },
     model_catalog: [
-      { ...route, alias: 'test-chat', provider_model: 'demo-chat', modalities: ['text', 'image'], supports_tools: true, max_output_tokens: 4096, price_input: 0.0005, price_output: 0.0015 },
+      {
+        ...route,
+        alias: 'test-chat',
+        provider_model: 'demo-chat',
+        modalities: ['text', 'image'],
+        supports_tools: true,
+        max_output_tokens: 4096,
+        price_input: 0.0005,
+        price_output: 0.0015,
+      },
       { ...route, alias: 'test-embed', provider_model: 'demo-embed', model_type: 'embedding', modalities: ['embeddings'], price_input: 0.00002 },
       { ...route, alias: 'test-image', provider_model: 'demo-image', model_type: 'image', modalities: ['image'], metadata: { price_image_cents: '2' } },
     ],

@@ -25,7 +25,14 @@ interface Need {
 }
 
 export const NEEDS: readonly Need[] = [
-  { name: 'postgres', variable: 'ROUTER_DB_URL', aptPackage: 'postgresql', defaultPort: 15432, hasBinary: () => findPostgresFolder() !== undefined, start: startPostgres },
+  {
+    name: 'postgres',
+    variable: 'ROUTER_DB_URL',
+    aptPackage: 'postgresql',
+    defaultPort: 15432,
+    hasBinary: () => findPostgresFolder() !== undefined,
+    start: startPostgres,
+  },
   {
     name: 'redis',
     variable: 'ROUTER_REDIS_URL',
@@ -34,7 +41,14 @@ export const NEEDS: readonly Need[] = [
     hasBinary: () => (findBinary('redis-server') ?? findBinary('valkey-server')) !== undefined,
     start: startRedis,
   },
-  { name: 'nats', variable: 'ROUTER_NATS_URL', aptPackage: 'nats-server', defaultPort: 14222, hasBinary: () => findBinary('nats-server') !== undefined, start: startNats },
+  {
+    name: 'nats',
+    variable: 'ROUTER_NATS_URL',
+    aptPackage: 'nats-server',
+    defaultPort: 14222,
+    hasBinary: () => findBinary('nats-server') !== undefined,
+    start: startNats,
+  },
 ];
 
 /** Where a service comes from, in the order of preference. */
@@ -86,7 +100,12 @@ function containerName(folder: string, name: ServiceName): string {
 
 export async function acquireServices(options: AcquireOptions): Promise<AcquiredServices> {
   const sources = await resolveSources();
-  const acquired: AcquiredServices = { urls: { postgres: '', redis: '', nats: '' }, started: [], containers: [], restart: () => Promise.reject(new Error('not started here')) };
+  const acquired: AcquiredServices = {
+    urls: { postgres: '', redis: '', nats: '' },
+    started: [],
+    containers: [],
+    restart: () => Promise.reject(new Error('not started here')),
+  };
   const starters = new Map<ServiceName, (port: number) => Promise<RunningService>>();
   const begin = async (need: Need): Promise<void> => {
     const source = sources.get(need)!;

@@ -70,7 +70,8 @@ function saysReady(pidFile: string, pid: number): boolean {
 /** A private Postgres of this machine's binaries on a loopback port, user `postgres`, no password. */
 export async function startPostgres(options: PostgresOptions): Promise<RunningService> {
   const folder = findPostgresFolder();
-  if (folder === undefined) throw new Error('No Postgres server on this machine (initdb and postgres). Debian: apt-get install postgresql. macOS: brew install postgresql@17');
+  if (folder === undefined)
+    throw new Error('No Postgres server on this machine (initdb and postgres). Debian: apt-get install postgresql. macOS: brew install postgresql@17');
   const user = serverUser();
   mkdirSync(options.dataDir, { recursive: true });
   const logFile = join(options.dataDir, 'postgres.log');

@@ -17,7 +17,15 @@ export async function startRedis(options: RedisOptions): Promise<RunningService>
   mkdirSync(options.dataDir, { recursive: true });
   const port = options.port ?? (await freePort());
   const durable = options.durable === false ? 'no' : 'yes';
-  const settings = { port: String(port), bind: '127.0.0.1', dir: options.dataDir, save: '', appendonly: durable, 'maxmemory-policy': 'noeviction', databases: '256' };
+  const settings = {
+    port: String(port),
+    bind: '127.0.0.1',
+    dir: options.dataDir,
+    save: '',
+    appendonly: durable,
+    'maxmemory-policy': 'noeviction',
+    databases: '256',
+  };
   return launchService({
     name: 'redis',
     command,

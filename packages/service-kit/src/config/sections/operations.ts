@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { duration, durationOf, flag, leaf, list, positiveDuration, text } from '../fields.js';
-import { listenAddress } from './server.js';
 
 export const healthSection = z.object({
   check_interval: leaf(duration({ min: 1000 }).default(durationOf('60s')), { about: 'Time between two probes of a route, with jitter.' }),
