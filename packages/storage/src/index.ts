@@ -19,3 +19,6 @@ export { connectNats, NatsClient, type NatsOptions, type NatsSettings } from './
 export { connectQueues, QUEUE_PREFIX } from './queues/connection.js';
 export * from './ledger.js';
 export { Spool, SpoolError, type ReplayResult, type SpoolOptions } from './spool/spool.js';
+export { KvBucket, type BucketEntry, type BucketSettings } from './nats/kv-bucket.js';
+export { lastRevision, watchKv, type KvWatch, type KvWatchOptions } from './nats/kv-watch.js';
+export { holdLease, type Lease, type LeaseOptions } from './nats/lease.js';
