@@ -1,8 +1,9 @@
 import { openAiCompatible } from './openai-compatible/adapter.js';
+import { openAi } from './openai/adapter.js';
 import type { ProviderDefinition } from './spec/provider.js';
 
 /** Every provider of the gateway, one line each; docs, admin forms and the battery follow from it. */
-const PROVIDERS: readonly ProviderDefinition[] = [openAiCompatible];
+const PROVIDERS: readonly ProviderDefinition[] = [openAi, openAiCompatible];
 
 /** Other spellings of a slug that catalogs use. */
 const OTHER_SLUGS: Readonly<Record<string, string>> = { openai_compatible: 'openai-compatible' };
