@@ -35,6 +35,9 @@ export interface AdmissionStoreOptions extends GuardOptions {
   nowMs?: () => number;
 }
 
+/** Integers below 2^53 and texts. */
+type Reply = (string | number)[];
+
 interface Cancellation {
   tenantId: string;
   keyId: string;
@@ -80,7 +83,7 @@ export class RedisAdmissionStore implements AdmissionStore {
         budgets.key ? keyBudget(keys.base, keyId, budgets.key.windowId) : keys.base,
       ],
       admitArgs(keys.base, request, this.now()),
-    )) as string[];
+    )) as Reply;
     const [reason, scope, retryAfterMs, held, first] = reply;
     await announcing;
     // Redis had nothing of the tenant although it was announced lately: it may have lost the list as well.
@@ -115,15 +118,14 @@ export class RedisAdmissionStore implements AdmissionStore {
         keys.base,
         request.attemptId,
         keyId,
-        String(request.tokens),
-        request.costNano.toString(),
+        budgets.tenant.windowId,
+        budgets.key?.windowId ?? '',
+        `[${request.tokens},${request.costNano},${claimNumbers(budgets.tenant)},${claimNumbers(budgets.key)}]`,
         request.event,
-        ...claimArgs(budgets.tenant),
-        ...claimArgs(budgets.key),
         this.now(),
       ],
-    )) as string[];
-    return { wasOpen: reply[0] === '1', budgets: readBudgets(budgets, reply, 1) };
+    )) as Reply;
+    return { wasOpen: reply[0] === 1, budgets: readBudgets(budgets, reply, 1) };
   }
 
   async renew(tenantId: string, keyId: string, attemptId: string, leaseMs: number): Promise<boolean> {
@@ -150,7 +152,7 @@ export class RedisAdmissionStore implements AdmissionStore {
       READ_BUDGETS,
       [tenantBudget(base, budgets.tenant.windowId), budgets.key ? keyBudget(base, keyId, budgets.key.windowId) : base],
       [budgets.tenant.limitNano.toString(), budgets.key ? budgets.key.limitNano.toString() : '', this.now()],
-    )) as string[];
+    )) as Reply;
     return readBudgets(budgets, reply, 0);
   }
 
@@ -207,51 +209,37 @@ export class RedisAdmissionStore implements AdmissionStore {
 
 function admitArgs(base: string, request: AdmitRequest, now: string): string[] {
   const { key, tenant } = request.limits;
-  return [
-    base,
-    request.attemptId,
-    request.keyId,
-    String(key.requestsPerMinute),
-    String(key.tokensPerMinute),
-    String(key.parallelRequests),
-    String(tenant.requestsPerMinute),
-    String(tenant.tokensPerMinute),
-    String(tenant.parallelRequests),
-    String(request.estimatedTokens),
-    request.holdNano.toString(),
-    request.holdMinNano.toString(),
-    request.unseededAllowanceNano.toString(),
-    ...claimArgs(request.budgets.tenant),
-    ...claimArgs(request.budgets.key),
-    String(request.leaseMs),
-    request.attempt,
-    now,
-  ];
+  const numbers =
+    `[${key.requestsPerMinute},${key.tokensPerMinute},${key.parallelRequests},` +
+    `${tenant.requestsPerMinute},${tenant.tokensPerMinute},${tenant.parallelRequests},` +
+    `${request.estimatedTokens},${request.holdNano},${request.holdMinNano},${request.unseededAllowanceNano},` +
+    `${claimNumbers(request.budgets.tenant)},${claimNumbers(request.budgets.key)},${request.leaseMs}]`;
+  const windows = [request.budgets.tenant.windowId, request.budgets.key?.windowId ?? ''] as const;
+  return [base, request.attemptId, request.keyId, ...windows, numbers, request.attempt, now];
 }
 
-function claimArgs(claim: BudgetClaim | undefined): [string, string, string] {
-  if (!claim) return ['', '', ''];
-  return [claim.windowId, String(Math.trunc(claim.windowEndMs)), claim.limitNano.toString()];
+function claimNumbers(claim: BudgetClaim | undefined): string {
+  return claim ? `${claim.limitNano},${Math.trunc(claim.windowEndMs)}` : '0,0';
 }
 
-function readState(request: AdmitRequest, reply: string[]): AdmissionState {
+function readState(request: AdmitRequest, reply: Reply): AdmissionState {
   return { requests: readWindow(reply, 5), tokens: readWindow(reply, 8), budgets: readBudgets(request.budgets, reply, 11) };
 }
 
-function readWindow(reply: string[], at: number): WindowState {
+function readWindow(reply: Reply, at: number): WindowState {
   return { limit: Number(reply[at]), remaining: Number(reply[at + 1]), resetMs: Number(reply[at + 2]) };
 }
 
-function readBudgets(claims: AdmitRequest['budgets'], reply: string[], at: number): AdmissionState['budgets'] {
+function readBudgets(claims: AdmitRequest['budgets'], reply: Reply, at: number): AdmissionState['budgets'] {
   const tenant = readBudget(claims.tenant, reply, at);
   return claims.key ? { tenant, key: readBudget(claims.key, reply, at + 3) } : { tenant };
 }
 
-function readBudget(claim: BudgetClaim, reply: string[], at: number): BudgetState {
+function readBudget(claim: BudgetClaim, reply: Reply, at: number): BudgetState {
   return {
     limitNano: claim.limitNano,
     spentNano: reply[at] === '' ? undefined : BigInt(reply[at]!),
     openNano: BigInt(reply[at + 1]!),
-    needsSeed: reply[at + 2] === '1',
+    needsSeed: reply[at + 2] === 1,
   };
 }

@@ -17,7 +17,7 @@ end
 redis.call('HDEL', KEYS[1], id)
 redis.call('ZREM', KEYS[2], id)
 redis.call('ZREM', KEYS[3], id)
-attempt_free_budgets(base, a, -a.nano, now)
+attempt_move_budgets(base, a, -a.nano, now)
 window_correct(window_load(KEYS[5], now), a.sec, -1, -a.tokens)
 window_correct(window_load(KEYS[4], now), a.sec, -1, -a.tokens)
 return 1

@@ -14,10 +14,10 @@ local a = lease_end and tonumber(lease_end) < now and attempt_read(KEYS[1], id)
 if not a or a.state ~= 'o' then
   return 0
 end
-a.state, a.payload = 'e', ARGV[3]
-attempt_write(KEYS[1], id, a)
+a.state = 'e'
+attempt_write(KEYS[1], id, a, ARGV[3])
 redis.call('ZREM', KEYS[2], id)
 redis.call('ZREM', base .. 'open:' .. a.key_id, id)
-redis.call('ZADD', KEYS[3], int(now), id)
-redis.call('PEXPIRE', KEYS[3], int(RETAIN_MS))
+redis.call('ZADD', KEYS[3], now, id)
+redis.call('PEXPIRE', KEYS[3], RETAIN_MS)
 return 1

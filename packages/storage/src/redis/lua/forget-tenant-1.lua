@@ -3,7 +3,6 @@
 -- KEYS  1 active tenants
 -- ARGV  1 tenant id  2 idle for at least this long, in ms
 -- Returns 1 when it was taken off, else 0
---- @include integer
 --- @include clock
 local at = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if at and tonumber(at) < clock_ms('') - tonumber(ARGV[2]) then

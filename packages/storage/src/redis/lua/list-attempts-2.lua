@@ -8,13 +8,13 @@
 --- @include budget
 --- @include attempt
 local before = clock_ms(ARGV[3]) - tonumber(ARGV[1])
-local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. int(before), 'WITHSCORES', 'LIMIT', 0, ARGV[2])
+local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. before, 'WITHSCORES', 'LIMIT', 0, ARGV[2])
 local out = {}
 for i = 1, #found, 2 do
   local a = attempt_read(KEYS[2], found[i])
   if a then
     local n = #out
-    out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5] = found[i], found[i + 1], a.key_id, int(a.nano), a.payload
+    out[n + 1], out[n + 2], out[n + 3], out[n + 4], out[n + 5] = found[i], found[i + 1], a.key_id, a.nano, attempt_payload(a)
   else
     redis.call('ZREM', KEYS[1], found[i])
   end

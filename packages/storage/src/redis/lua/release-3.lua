@@ -17,7 +17,7 @@ for i = 4, 3 + count do
   local id = ARGV[i]
   local a = attempt_read(KEYS[1], id)
   if a then
-    attempt_free_budgets(base, a, -a.nano, now)
+    attempt_move_budgets(base, a, -a.nano, now)
     redis.call('HDEL', KEYS[1], id)
     if a.state == 'o' then
       redis.call('ZREM', base .. 'open:' .. a.key_id, id)

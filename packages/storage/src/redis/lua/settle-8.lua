@@ -3,24 +3,38 @@
 --
 -- KEYS  1 attempts  2 open attempts of the tenant  3 open attempts of the key  4 ended attempts
 --       5 window of the tenant  6 window of the key  7 budget of the tenant  8 budget of the key
--- ARGV  1 base  2 attempt id  3 key id  4 tokens  5 cost  6 event
---       7 tenant window id  8 its end in ms  9 tenant limit  10 key window id ('' for none)  11 its end  12 key limit
---       13 time override ('' in production)
--- Returns 1 was open ('1' or '')  2-4 tenant budget: spent ('' unseeded), open, needs seed  5-7 key budget: the same
+-- ARGV  1 base  2 attempt id  3 key id  4 tenant window id  5 key window id ('' for none)
+--       6 JSON array of integers: 1 tokens  2 cost  3 tenant limit  4 end of its window in ms  5 key limit  6 end of its window
+--       7 event  8 time override ('' in production)
+-- Returns 1 was open (1 or 0)  2-4 tenant budget: spent ('' unseeded), open, needs seed  5-7 key budget: the same
 --- @include integer
 --- @include clock
 --- @include window
 --- @include budget
 --- @include attempt
 local base, id, key_id = ARGV[1], ARGV[2], ARGV[3]
-local now = clock_ms(ARGV[13])
-local tokens, cost = tonumber(ARGV[4]), tonumber(ARGV[5])
-local has_key_budget = ARGV[10] ~= ''
+local n = cjson.decode(ARGV[6])
+local now = clock_ms(ARGV[8])
+local tokens, cost = n[1], n[2]
 local a = attempt_read(KEYS[1], id)
 local was_open = a ~= nil and a.state == 'o'
+local same_windows = a == nil or (a.tenant_window == ARGV[4] and a.key_window == ARGV[5])
 
+if was_open and not same_windows then
+  attempt_move_budgets(base, a, cost - a.nano, now)
+end
+local bt = budget_load(KEYS[7], n[3], 0, now)
+local bk = ARGV[5] ~= '' and budget_load(KEYS[8], n[5], 0, now) or nil
+
+-- An attempt that Redis lost is owed all the same, until the recorder has booked it.
+local delta = (was_open and cost - a.nano) or (not a and cost) or 0
+if same_windows and delta ~= 0 then
+  budget_move(base, bt, delta, n[4], now)
+  if bk then
+    budget_move(base, bk, delta, n[6], now)
+  end
+end
 if was_open then
-  attempt_free_budgets(base, a, cost - a.nano, now)
   local diff = tokens - a.tokens
   if diff ~= 0 then
     window_correct(window_load(KEYS[6], now), a.sec, 0, diff)
@@ -28,26 +42,21 @@ if was_open then
   end
   redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)
-elseif not a then
-  -- Redis lost the attempt: it is owed all the same, until the recorder has booked it.
-  a = { key_id = key_id, sec = math.floor(now / 1000), tokens = tokens, tenant_window = ARGV[7], key_window = ARGV[10] }
-  budget_add_open(base, KEYS[7], cost, tonumber(ARGV[8]), now)
-  if has_key_budget then
-    budget_add_open(base, KEYS[8], cost, tonumber(ARGV[11]), now)
+end
+if was_open or not a then
+  local lost = not a
+  a = a or { key_id = key_id, sec = math.floor(now / 1000), tokens = tokens, tenant_window = ARGV[4], key_window = ARGV[5] }
+  a.state, a.nano = 'e', cost
+  attempt_write(KEYS[1], id, a, ARGV[7])
+  redis.call('ZADD', KEYS[4], now, id)
+  redis.call('PEXPIRE', KEYS[4], RETAIN_MS)
+  if lost then
+    redis.call('PEXPIRE', KEYS[1], RETAIN_MS)
   end
 end
-if a.state ~= 'e' then
-  a.state, a.nano, a.payload = 'e', cost, ARGV[6]
-  attempt_write(KEYS[1], id, a)
-  redis.call('ZADD', KEYS[4], int(now), id)
-  redis.call('PEXPIRE', KEYS[1], int(RETAIN_MS))
-  redis.call('PEXPIRE', KEYS[4], int(RETAIN_MS))
-end
 
-local bt = budget_load(KEYS[7], tonumber(ARGV[9]), 0, now)
-local out = { was_open and '1' or '', bt.spent and int(bt.spent) or '', int(bt.open), bt.needs_seed and '1' or '' }
-if has_key_budget then
-  local bk = budget_load(KEYS[8], tonumber(ARGV[12]), 0, now)
-  out[5], out[6], out[7] = bk.spent and int(bk.spent) or '', int(bk.open), bk.needs_seed and '1' or ''
+local out = { was_open and 1 or 0, bt.spent or '', bt.open, bt.needs_seed and 1 or 0 }
+if bk then
+  out[5], out[6], out[7] = bk.spent or '', bk.open, bk.needs_seed and 1 or 0
 end
 return out

@@ -2,14 +2,14 @@
 --   state|key id|second of admission|estimated tokens|held or owed nano-USD|tenant window|key window|payload
 -- state `o` is open (payload: what a reaper needs), `e` ended (payload: the usage event). All attempts of a tenant share
 -- one hash, so they expire together with the rest of the tenant or not at all.
-local ATTEMPT = '^(%a)|([^|]*)|(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|(.*)$'
+local ATTEMPT = '^(%a)|([^|]*)|(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|()'
 
 local function attempt_read(key, id)
   local text = redis.call('HGET', key, id)
   if not text then
     return nil
   end
-  local state, key_id, sec, tokens, nano, tenant_window, key_window, payload = string.match(text, ATTEMPT)
+  local state, key_id, sec, tokens, nano, tenant_window, key_window, payload_at = string.match(text, ATTEMPT)
   return {
     state = state,
     key_id = key_id,
@@ -18,22 +18,29 @@ local function attempt_read(key, id)
     nano = tonumber(nano),
     tenant_window = tenant_window,
     key_window = key_window,
-    payload = payload,
+    text = text,
+    payload_at = payload_at,
   }
 end
 
-local function attempt_write(key, id, a)
+local function attempt_payload(a)
+  return string.sub(a.text, a.payload_at)
+end
+
+local function attempt_write(key, id, a, payload)
   redis.call('HSET', key, id, table.concat({
-    a.state, a.key_id, int(a.sec), int(a.tokens), int(a.nano), a.tenant_window, a.key_window, a.payload,
+    a.state, a.key_id, a.sec, int(a.tokens), int(a.nano), a.tenant_window, a.key_window, payload,
   }, '|'))
 end
 
--- Gives the attempt's share of `open` back to the windows of its admission.
-local function attempt_free_budgets(base, a, delta, now_ms)
+-- Changes the attempt's share of `open` in the windows of its admission.
+local function attempt_move_budgets(base, a, delta, now_ms)
   if a.tenant_window ~= '' then
-    budget_add_open(base, budget_key(base, 'tenant', '', a.tenant_window), delta, now_ms, now_ms)
+    local b = budget_load(budget_key(base, 'tenant', '', a.tenant_window), 0, 0, now_ms)
+    budget_move(base, b, delta, now_ms, now_ms)
   end
   if a.key_window ~= '' then
-    budget_add_open(base, budget_key(base, 'key', a.key_id, a.key_window), delta, now_ms, now_ms)
+    local b = budget_load(budget_key(base, 'key', a.key_id, a.key_window), 0, 0, now_ms)
+    budget_move(base, b, delta, now_ms, now_ms)
   end
 end

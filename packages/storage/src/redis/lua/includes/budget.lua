@@ -28,16 +28,16 @@ end
 -- Lists a budget in the tenant's index. Entries whose hash has expired are taken off a few at a time.
 local function budget_list(base, key, expires_ms, now_ms)
   local index = base .. 'budgets'
-  for _, old in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', int(now_ms), 'LIMIT', 0, 16)) do
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now_ms, 'LIMIT', 0, 16)) do
     local ttl = redis.call('PTTL', old)
     if ttl > 0 then
-      redis.call('ZADD', index, int(now_ms + ttl), old)
+      redis.call('ZADD', index, now_ms + ttl, old)
     else
       redis.call('ZREM', index, old)
     end
   end
-  redis.call('ZADD', index, int(expires_ms), key)
-  local ttl = int(expires_ms - now_ms)
+  redis.call('ZADD', index, expires_ms, key)
+  local ttl = expires_ms - now_ms
   redis.call('PEXPIRE', index, ttl, 'NX')
   redis.call('PEXPIRE', index, ttl, 'GT')
 end
@@ -45,24 +45,21 @@ end
 -- Keeps the hash for some time after its window's end: attempts may still have to be booked.
 local function budget_keep(base, key, list, window_end_ms, now_ms)
   local ttl = math.max(window_end_ms - now_ms, 0) + RETAIN_MS
-  redis.call('PEXPIRE', key, int(ttl))
+  redis.call('PEXPIRE', key, ttl)
   if list then
     budget_list(base, key, now_ms + ttl, now_ms)
   end
 end
 
 -- Changes what is open. A hash that is gone (flushed, expired) has nothing to give back.
-local function budget_add_open(base, key, delta, window_end_ms, now_ms)
-  if delta == 0 then
+local function budget_move(base, b, delta, window_end_ms, now_ms)
+  if delta == 0 or (delta < 0 and not b.exists) then
     return
   end
-  local h = redis.call('HMGET', key, 'o', 's')
-  local exists = h[1] ~= false or h[2] ~= false
-  if not exists and delta < 0 then
-    return
-  end
-  redis.call('HSET', key, 'o', int(math.max(0, tonumber(h[1] or 0) + delta)))
-  if not exists then
-    budget_keep(base, key, true, window_end_ms, now_ms)
+  b.open = math.max(0, b.open + delta)
+  redis.call('HSET', b.key, 'o', b.open)
+  if not b.exists then
+    b.exists = true
+    budget_keep(base, b.key, true, window_end_ms, now_ms)
   end
 end

@@ -9,12 +9,12 @@ local WINDOW_TTL_MS = 65000
 
 local function window_load(key, now_ms)
   local sec = math.floor(now_ms / 1000)
-  local head = redis.call('HMGET', key, 'f', 'l', 'n', 't')
-  local w = { key = key, now_ms = now_ms, sec = sec, f = sec, l = false, n = 0, t = 0 }
-  if not head[1] then
+  local h = redis.call('HMGET', key, 'f', 'l', 'n', 't', 'r' .. sec, 'x' .. sec)
+  local w = { key = key, now_ms = now_ms, sec = sec, f = sec, l = false, n = 0, t = 0, r_sec = 0, x_sec = 0 }
+  if not h[1] then
     return w
   end
-  local first, last = tonumber(head[1]), tonumber(head[2])
+  local first, last = tonumber(h[1]), tonumber(h[2])
   -- All of it expired; or Redis's clock went back by more than the window, which must not block anybody until then.
   if last < sec - WINDOW_S or last > sec + WINDOW_S then
     redis.call('DEL', key)
@@ -22,14 +22,16 @@ local function window_load(key, now_ms)
   end
   if last > sec then
     w.sec = last
+    h[5], h[6] = unpack(redis.call('HMGET', key, 'r' .. last, 'x' .. last))
   end
-  w.n, w.t, w.l, w.f = tonumber(head[3]), tonumber(head[4]), last, first
+  w.n, w.t, w.l, w.f = tonumber(h[3]), tonumber(h[4]), last, first
+  w.r_sec, w.x_sec = tonumber(h[5] or 0), tonumber(h[6] or 0)
   local keep = w.sec - WINDOW_S
   if first < keep then
     local names = {}
     for s = first, keep - 1 do
-      names[#names + 1] = 'r' .. int(s)
-      names[#names + 1] = 'x' .. int(s)
+      names[#names + 1] = 'r' .. s
+      names[#names + 1] = 'x' .. s
     end
     local gone = redis.call('HMGET', key, unpack(names))
     for i = 1, #names, 2 do
@@ -38,24 +40,19 @@ local function window_load(key, now_ms)
     end
     w.f = keep
     redis.call('HDEL', key, unpack(names))
-    redis.call('HSET', key, 'f', int(w.f), 'n', int(w.n), 't', int(w.t))
+    redis.call('HSET', key, 'f', w.f, 'n', w.n, 't', w.t)
   end
   return w
 end
 
 local function window_charge(w, requests, tokens)
-  local s = int(w.sec)
-  if requests ~= 0 then
-    redis.call('HINCRBY', w.key, 'r' .. s, int(requests))
-  end
-  if tokens ~= 0 then
-    redis.call('HINCRBY', w.key, 'x' .. s, int(tokens))
-  end
+  local s = w.sec
   w.n, w.t = w.n + requests, w.t + tokens
-  redis.call('HSET', w.key, 'f', int(w.f), 'l', s, 'n', int(w.n), 't', int(w.t))
-  if w.l ~= w.sec then
+  w.r_sec, w.x_sec = w.r_sec + requests, w.x_sec + tokens
+  redis.call('HSET', w.key, 'f', w.f, 'l', s, 'n', w.n, 't', w.t, 'r' .. s, w.r_sec, 'x' .. s, w.x_sec)
+  if w.l ~= s then
     redis.call('PEXPIRE', w.key, WINDOW_TTL_MS)
-    w.l = w.sec
+    w.l = s
   end
 end
 
@@ -63,15 +60,14 @@ end
 -- were consumed after all) and a deficit is forgotten (it is gone already).
 local function window_correct(w, at, requests, tokens)
   if w.l and at >= w.f and at <= w.l then
-    local s = int(at)
     if requests ~= 0 then
-      redis.call('HINCRBY', w.key, 'r' .. s, int(requests))
+      redis.call('HINCRBY', w.key, 'r' .. at, requests)
+      redis.call('HINCRBY', w.key, 'n', requests)
     end
     if tokens ~= 0 then
-      redis.call('HINCRBY', w.key, 'x' .. s, int(tokens))
+      redis.call('HINCRBY', w.key, 'x' .. at, tokens)
+      redis.call('HINCRBY', w.key, 't', tokens)
     end
-    w.n, w.t = w.n + requests, w.t + tokens
-    redis.call('HSET', w.key, 'n', int(w.n), 't', int(w.t))
   elseif tokens > 0 then
     window_charge(w, 0, tokens)
   end
@@ -81,7 +77,7 @@ end
 local function window_wait_ms(w, field, sum, limit)
   local names = {}
   for s = w.f, w.sec do
-    names[#names + 1] = field .. int(s)
+    names[#names + 1] = field .. s
   end
   local counts = redis.call('HMGET', w.key, unpack(names))
   for i = 1, #names do
