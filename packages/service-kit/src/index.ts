@@ -12,5 +12,13 @@ export { HealthRegistry, type HealthReport, type CheckResult } from './health/he
 export { Count, CounterFamily, Distribution, GaugeFamily, HistogramFamily, Level } from './metrics/families.js';
 export { HTTP_BUCKETS, httpMetrics, METRIC_PREFIX, Metrics, type HttpMetrics } from './metrics/metrics.js';
 export { parseListenAddress } from './service/listen-address.js';
-export { runService, startService, type RunningService, type ServiceContext, type ServiceOptions, type ServiceParts, type StartInputs } from './service/run-service.js';
+export {
+  runService,
+  startService,
+  type RunningService,
+  type ServiceContext,
+  type ServiceOptions,
+  type ServiceParts,
+  type StartInputs,
+} from './service/run-service.js';
 export { Shutdown } from './service/shutdown.js';

@@ -40,7 +40,19 @@ const PRIVATE_V4 = [
   '224.0.0.0/4',
   '240.0.0.0/4',
 ];
-const PRIVATE_V6 = ['::/128', '::1/128', '64:ff9b:1::/48', '100::/64', '2001:db8::/32', '3fff::/20', '5f00::/16', 'fc00::/7', 'fe80::/10', 'fec0::/10', 'ff00::/8'];
+const PRIVATE_V6 = [
+  '::/128',
+  '::1/128',
+  '64:ff9b:1::/48',
+  '100::/64',
+  '2001:db8::/32',
+  '3fff::/20',
+  '5f00::/16',
+  'fc00::/7',
+  'fe80::/10',
+  'fec0::/10',
+  'ff00::/8',
+];
 const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::254/128'];
 
 const privateRanges = blockListOf([...PRIVATE_V4, ...PRIVATE_V6]);
@@ -68,7 +80,10 @@ export function parseAllowlist(entries: readonly string[]): Allowlist {
   const suffixes: string[] = [];
   const addresses = new BlockList();
   for (const raw of entries) {
-    const entry = raw.trim().toLowerCase().replace(/^\[|\]$/g, '');
+    const entry = raw
+      .trim()
+      .toLowerCase()
+      .replace(/^\[|\]$/g, '');
     if (addRange(addresses, entry)) continue;
     if (/^\*\.[a-z0-9.-]+$/.test(entry)) suffixes.push(entry.slice(1));
     else if (/^[a-z0-9_]([a-z0-9_.-]*[a-z0-9])?$/.test(entry) && !/^[\d.]+$/.test(entry)) hosts.add(entry);
@@ -82,7 +97,8 @@ function embeddedV4(address: string): string | undefined {
   const groups = expandV6(address);
   if (!groups) return undefined;
   const v4 = (high: number, low: number) => `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
-  if (groups.slice(0, 5).every((group) => group === 0) && (groups[5] === 0xffff || (groups[5] === 0 && (groups[6] !== 0 || groups[7]! > 1)))) return v4(groups[6]!, groups[7]!);
+  if (groups.slice(0, 5).every((group) => group === 0) && (groups[5] === 0xffff || (groups[5] === 0 && (groups[6] !== 0 || groups[7]! > 1))))
+    return v4(groups[6]!, groups[7]!);
   if (groups[0] === 0x64 && groups[1] === 0xff9b && groups.slice(2, 6).every((group) => group === 0)) return v4(groups[6]!, groups[7]!);
   if (groups[0] === 0x2002) return v4(groups[1]!, groups[2]!);
   return undefined;
@@ -90,7 +106,9 @@ function embeddedV4(address: string): string | undefined {
 
 function expandV6(address: string): number[] | undefined {
   const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
-  const text = dotted ? `${dotted[1]}${((Number(dotted[2]) << 8) | Number(dotted[3])).toString(16)}:${((Number(dotted[4]) << 8) | Number(dotted[5])).toString(16)}` : address;
+  const text = dotted
+    ? `${dotted[1]}${((Number(dotted[2]) << 8) | Number(dotted[3])).toString(16)}:${((Number(dotted[4]) << 8) | Number(dotted[5])).toString(16)}`
+    : address;
   const [head = '', tail] = text.split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
@@ -116,7 +134,11 @@ export class AddressGuard {
   }
 
   /** A `lookup` for `net.connect` that leaves out what is not allowed. */
-  readonly lookup = (hostname: string, options: { family?: number | string; hints?: number; all?: boolean }, callback: (error: Error | null, address: never, family?: number) => void): void => {
+  readonly lookup = (
+    hostname: string,
+    options: { family?: number | string; hints?: number; all?: boolean },
+    callback: (error: Error | null, address: never, family?: number) => void,
+  ): void => {
     const answer = callback as unknown as (error: Error | null, address?: string | LookupAddress[], family?: number) => void;
     lookup(hostname, { family: options.family as 0 | 4 | 6, hints: options.hints, all: true }, (error, addresses) => {
       if (error) return answer(error);

@@ -226,11 +226,14 @@ describe('backpressure', () => {
     let readBytes = (await reader.next()).value!.length;
     // The sender gets stuck: the kernel's buffers and ours are all that it can fill.
     let before = -1;
-    await waitFor(() => {
-      const isStuck = before === sentBytes;
-      before = sentBytes;
-      return isStuck;
-    }, { intervalMs: 150 });
+    await waitFor(
+      () => {
+        const isStuck = before === sentBytes;
+        before = sentBytes;
+        return isStuck;
+      },
+      { intervalMs: 150 },
+    );
     expect(sentBytes).toBeLessThan(16 * 1024 * 1024);
     // Longer than the idle timeout has passed by now: a paused stream is not a silent one.
     while (readBytes < 20 * 1024 * 1024) readBytes += (await reader.next()).value!.length;

@@ -90,17 +90,17 @@ class PooledTransport implements UpstreamTransport {
       const target = parseTarget(request.url);
       if (!target) return reject(new ProviderError('network', { internal: 'not an http or https URL' }));
       const origin = this.originOf(target.origin);
-      let leaveQueue: (() => void) | undefined;
       let isDispatched = false;
       const exchange = new Exchange(request, resolve, reject, () => {
         if (isDispatched) origin.slots.give();
         else leaveQueue?.();
       });
-      leaveQueue = origin.slots.take(() => {
+      const leaveQueue = origin.slots.take(() => {
         isDispatched = true;
         this.dispatch(origin.pool, target, request, exchange);
       });
-      if (!leaveQueue) exchange.onResponseError(undefined as never, new ProviderError('overloaded', { internal: `all connections to ${target.origin} are busy` }));
+      if (!leaveQueue)
+        exchange.onResponseError(undefined as never, new ProviderError('overloaded', { internal: `all connections to ${target.origin} are busy` }));
     });
   }
 

@@ -24,15 +24,18 @@ export const CHECKS: readonly Check[] = [
   {
     sections: ['server'],
     run(values, report) {
-      if (num(values, 'server.provider_timeout') > num(values, 'server.sync_timeout')) report.problem('server.provider_timeout', 'must be at most server.sync_timeout');
-      if (num(values, 'server.stream_idle_timeout') > num(values, 'server.stream_max_duration')) report.problem('server.stream_idle_timeout', 'must be at most server.stream_max_duration');
+      if (num(values, 'server.provider_timeout') > num(values, 'server.sync_timeout'))
+        report.problem('server.provider_timeout', 'must be at most server.sync_timeout');
+      if (num(values, 'server.stream_idle_timeout') > num(values, 'server.stream_max_duration'))
+        report.problem('server.stream_idle_timeout', 'must be at most server.stream_max_duration');
     },
   },
   {
     sections: ['database'],
     run(values, report) {
       if (num(values, 'database.min_conns') > num(values, 'database.max_conns')) report.problem('database.min_conns', 'must be at most database.max_conns');
-      if (on(values, 'database.run_migrations') && str(values, 'database.migrations_dir') === '') report.problem('database.migrations_dir', 'is required while database.run_migrations is on');
+      if (on(values, 'database.run_migrations') && str(values, 'database.migrations_dir') === '')
+        report.problem('database.migrations_dir', 'is required while database.run_migrations is on');
     },
   },
   {
@@ -44,33 +47,43 @@ export const CHECKS: readonly Check[] = [
   {
     sections: ['nats'],
     run(values, report) {
-      if ((str(values, 'nats.tls_cert_file') === '') !== (str(values, 'nats.tls_key_file') === '')) report.problem('nats.tls_key_file', 'certificate and key belong together');
+      if ((str(values, 'nats.tls_cert_file') === '') !== (str(values, 'nats.tls_key_file') === ''))
+        report.problem('nats.tls_key_file', 'certificate and key belong together');
     },
   },
   {
     sections: ['budgets'],
     run(values, report) {
       const receivers = texts(values, 'budgets.alert.emails').length + texts(values, 'budgets.alert.webhooks').length;
-      if (on(values, 'budgets.alert.enabled') && receivers === 0) report.warn('budgets.alert.enabled is on, but there is neither a mail address nor a webhook by default');
+      if (on(values, 'budgets.alert.enabled') && receivers === 0)
+        report.warn('budgets.alert.enabled is on, but there is neither a mail address nor a webhook by default');
       const host = str(values, 'budgets.alert.smtp.host');
-      if (host !== '' && str(values, 'budgets.alert.smtp.from') === '') report.problem('budgets.alert.smtp.from', 'is required when budgets.alert.smtp.host is set');
-      if (host === '' && texts(values, 'budgets.alert.emails').length > 0) report.warn('budgets.alert.emails is set, but budgets.alert.smtp.host is empty, so no mail is sent');
+      if (host !== '' && str(values, 'budgets.alert.smtp.from') === '')
+        report.problem('budgets.alert.smtp.from', 'is required when budgets.alert.smtp.host is set');
+      if (host === '' && texts(values, 'budgets.alert.emails').length > 0)
+        report.warn('budgets.alert.emails is set, but budgets.alert.smtp.host is empty, so no mail is sent');
       if (on(values, 'budgets.alert.smtp.skip_tls_verify')) report.warn('budgets.alert.smtp.skip_tls_verify is on: mail can be read on the way');
-      for (const url of texts(values, 'budgets.alert.webhooks')) if (!/^https?:\/\/\S+$/.test(url)) report.problem('budgets.alert.webhooks', 'must be http or https URLs');
+      for (const url of texts(values, 'budgets.alert.webhooks'))
+        if (!/^https?:\/\/\S+$/.test(url)) report.problem('budgets.alert.webhooks', 'must be http or https URLs');
     },
   },
   {
     sections: ['admin'],
     run(values, report) {
-      if (!on(values, 'admin.local.enabled') && !on(values, 'admin.oidc.enabled')) report.problem('admin.local.enabled', 'at least one of local login and OIDC must be on');
-      if (on(values, 'admin.oidc.enabled')) for (const key of ['issuer', 'client_id', 'client_secret', 'redirect_url']) if (str(values, `admin.oidc.${key}`) === '') report.problem(`admin.oidc.${key}`, 'is required while admin.oidc.enabled is on');
-      if (num(values, 'admin.session.refresh_token_ttl') < num(values, 'admin.session.access_token_ttl')) report.problem('admin.session.refresh_token_ttl', 'must be at least admin.session.access_token_ttl');
+      if (!on(values, 'admin.local.enabled') && !on(values, 'admin.oidc.enabled'))
+        report.problem('admin.local.enabled', 'at least one of local login and OIDC must be on');
+      if (on(values, 'admin.oidc.enabled'))
+        for (const key of ['issuer', 'client_id', 'client_secret', 'redirect_url'])
+          if (str(values, `admin.oidc.${key}`) === '') report.problem(`admin.oidc.${key}`, 'is required while admin.oidc.enabled is on');
+      if (num(values, 'admin.session.refresh_token_ttl') < num(values, 'admin.session.access_token_ttl'))
+        report.problem('admin.session.refresh_token_ttl', 'must be at least admin.session.access_token_ttl');
     },
   },
   {
     sections: ['providers'],
     run(values, report) {
-      if ((str(values, 'providers.aws_access_key_id') === '') !== (str(values, 'providers.aws_secret_access_key') === '')) report.problem('providers.aws_secret_access_key', 'AWS key id and secret belong together');
+      if ((str(values, 'providers.aws_access_key_id') === '') !== (str(values, 'providers.aws_secret_access_key') === ''))
+        report.problem('providers.aws_secret_access_key', 'AWS key id and secret belong together');
     },
   },
   { sections: ['bootstrap'], run: checkReferences },
@@ -78,7 +91,11 @@ export const CHECKS: readonly Check[] = [
 
 function checkReferences(values: Values, report: Report): void {
   const entries = (key: string) => (values.get(`bootstrap.${key}`) as Record<string, string>[] | undefined) ?? [];
-  for (const [key, field] of [['tenants', 'name'], ['admin_users', 'email'], ['api_keys', 'prefix']] as const) {
+  for (const [key, field] of [
+    ['tenants', 'name'],
+    ['admin_users', 'email'],
+    ['api_keys', 'prefix'],
+  ] as const) {
     const seen = new Set<string>();
     entries(key).forEach((entry, index) => {
       const name = entry[field]!;

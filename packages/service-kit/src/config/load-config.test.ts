@@ -14,7 +14,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(cwd, { recursive: true, force: true }));
 
-function load<const S extends SectionName>(sections: readonly S[], sources: { yaml?: string; env?: Record<string, string>; dotEnv?: string; argv?: string[] } = {}) {
+function load<const S extends SectionName>(
+  sections: readonly S[],
+  sources: { yaml?: string; env?: Record<string, string>; dotEnv?: string; argv?: string[] } = {},
+) {
   if (sources.yaml !== undefined) writeFileSync(join(cwd, 'router.yaml'), sources.yaml);
   if (sources.dotEnv !== undefined) writeFileSync(join(cwd, '.env'), sources.dotEnv);
   return loadConfig({ sections, cwd, env: sources.env ?? {}, argv: sources.argv ?? [] });
@@ -143,7 +146,8 @@ describe('problems', () => {
   });
 
   it('warns of unknown keys, unsupported sections and unknown variables by name', () => {
-    const yaml = 'server: {body_limit: 3}\nfiles: {storage: s3}\nproviders: {openai_compatible: {base_url: "http://x/v1"}}\nbootstrap: {tenants: [{name: a, plan: gold}]}\nmodel_catalog: [{alias: a, provider: openai, provider_model: m, wieght: 3}]\n';
+    const yaml =
+      'server: {body_limit: 3}\nfiles: {storage: s3}\nproviders: {openai_compatible: {base_url: "http://x/v1"}}\nbootstrap: {tenants: [{name: a, plan: gold}]}\nmodel_catalog: [{alias: a, provider: openai, provider_model: m, wieght: 3}]\n';
     const { warnings } = load(['server'], { yaml, env: { ROUTER_SERVR_X: '1', ROUTER_SERVICE_HOST: '10.0.0.1', ROUTER_PORT_80_TCP: 'x' } });
     expect(warnings).toEqual([
       'server.body_limit: unknown key, it has no effect',
@@ -169,7 +173,23 @@ describe('cross checks', () => {
   });
 
   it('starts with its own defaults, and enabled alerts without channels only warn (C1)', () => {
-    const all: SectionName[] = ['server', 'rate_limits', 'budgets', 'reporting', 'retention', 'health', 'observability', 'security', 'edge', 'metering', 'recorder', 'monitor', 'providers', 'bootstrap', 'model_catalog'];
+    const all: SectionName[] = [
+      'server',
+      'rate_limits',
+      'budgets',
+      'reporting',
+      'retention',
+      'health',
+      'observability',
+      'security',
+      'edge',
+      'metering',
+      'recorder',
+      'monitor',
+      'providers',
+      'bootstrap',
+      'model_catalog',
+    ];
     expect(load(all).warnings).toEqual([]);
     expect(load(['budgets'], { yaml: 'budgets: {alert: {enabled: true}}' }).warnings.join()).toContain('budgets.alert.enabled');
   });
@@ -180,7 +200,15 @@ describe('secrets', () => {
 
   it('starts in production only with secrets that somebody chose', () => {
     expect(load(['secrets'], { env }).config.secrets.encryptionKeys).toEqual([KEY]);
-    for (const bad of ['', 'change-me', 'change-me-change-me-change-me-change-me', 'short', 'a'.repeat(40), 'development-only-api-key-pepper-0123456789', 'your-secret-goes-here-your-secret-goes-here'])
+    for (const bad of [
+      '',
+      'change-me',
+      'change-me-change-me-change-me-change-me',
+      'short',
+      'a'.repeat(40),
+      'development-only-api-key-pepper-0123456789',
+      'your-secret-goes-here-your-secret-goes-here',
+    ])
       expect(problemsOf(() => load(['secrets'], { env: { ...env, ROUTER_SECRETS_API_KEY_PEPPER: bad } }))).toContain('secrets.api_key_pepper');
     for (const bad of ['', 'k1', 'k1:c2hvcnQ=', `k1:${Buffer.from('development-only-encryption-key!').toString('base64')}`])
       expect(problemsOf(() => load(['secrets'], { env: { ...env, ROUTER_SECRETS_ENCRYPTION_KEYS: bad } }))).toContain('secrets.encryption_keys');
@@ -207,7 +235,11 @@ describe('secrets', () => {
   });
 
   it('accepts bootstrapped admins without a password (C6)', () => {
-    expect(load(['bootstrap'], { yaml: 'bootstrap: {admin_users: [{email: A@Example.com, name: A}]}' }).config.bootstrap.adminUsers[0]).toEqual({ email: 'a@example.com', name: 'A', super_admin: true });
+    expect(load(['bootstrap'], { yaml: 'bootstrap: {admin_users: [{email: A@Example.com, name: A}]}' }).config.bootstrap.adminUsers[0]).toEqual({
+      email: 'a@example.com',
+      name: 'A',
+      super_admin: true,
+    });
   });
 });
 
@@ -220,7 +252,7 @@ describe('model catalog', () => {
   - {alias: gpt, provider: openai, provider_model: m, api_key: "\${MISSING_KEY}"}
 `;
     const { config, warnings } = load(['model_catalog'], { yaml });
-    expect(config.modelCatalog.map((item) => item.ok)).toEqual([true, true, false, true]);
+    expect(config.modelCatalog.map((item) => item.ok)).toEqual([true, true, false, false]);
     expect(config.modelCatalog[0]).toMatchObject({ entry: { provider: 'azure', deployment: 'gpt-4o', weight: 100, enabled: true } });
     expect(config.modelCatalog[1]).toMatchObject({ entry: { provider: 'openai-compatible', weight: 100, metadata: { bedrock_embed_dims: '256' } } });
     expect(warnings.some((warning) => warning.includes('model_catalog[0].price_output') && warning.includes('per million'))).toBe(true);

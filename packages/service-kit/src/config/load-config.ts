@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { CHECKS, checkSecrets, type Report } from './checks.js';
 import { coerce } from './coerce.js';
 import { camelCase, leavesOf, type ConfigOf, type Leaf, type SectionName } from './schema.js';
-import { catalogEntrySchema, readCatalog } from './sections/catalog.js';
+import { catalogEntrySchema, readCatalog, UNRESOLVED } from './sections/catalog.js';
 import { DEVELOPMENT_SECRETS } from './secret-policy.js';
 import { ConfigSourceError, expand, readSources, type SourceOptions, type Sources } from './sources.js';
 import { unknownKeys, unknownVariables } from './unknown-keys.js';
@@ -40,7 +40,7 @@ export function loadConfig<const S extends SectionName>(options: LoadConfigOptio
   const leaves = leavesOf();
   const wanted = new Set<string>([...options.sections, 'profile', 'observability']);
   const problems: string[] = [];
-  const warnings = [...unknownKeys(withoutCatalog(sources.file)), ...unknownCatalogKeys(sources.file), ...unknownVariables(sources.variables, leaves)];
+  const warnings = [...unknownKeys(sources.file), ...unknownCatalogKeys(sources.file), ...unknownVariables(sources.variables, leaves)];
   const values = new Map<string, unknown>();
   for (const leaf of leaves) if (wanted.has(leaf.path[0]!)) readLeaf(leaf, sources, values, problems, warnings);
 
@@ -71,21 +71,35 @@ function readOrThrow(options: SourceOptions): Sources {
 function readLeaf(leaf: Leaf, sources: Sources, values: Map<string, unknown>, problems: string[], warnings: string[]): void {
   const label = `${leaf.dotted} (${leaf.variable})`;
   const names = [leaf.variable, ...leaf.aliases].filter((name) => sources.variables.has(name));
-  if (names.length > 1 && new Set(names.map((name) => sources.variables.get(name))).size > 1) warnings.push(`${names.join(' and ')} differ; ${names[0]} counts`);
-  const missing = new Set<string>();
-  const raw = names.length > 0 ? sources.variables.get(names[0]!) : expand(inFile(sources.file, leaf.path, label, problems), sources.variables, missing);
-  // A catalog entry is validated and switched off alone; a missing variable there must not stop the start either.
-  const lenient = leaf.dotted === 'model_catalog';
-  if (missing.size > 0) {
-    const message = `${label}: refers to ${[...missing].join(', ')}, which is not set`;
-    if (lenient) warnings.push(message);
-    else return void problems.push(message);
-  }
+  if (names.length > 1 && new Set(names.map((name) => sources.variables.get(name))).size > 1)
+    warnings.push(`${names.join(' and ')} differ; ${names[0]} counts`);
+  const raw = names.length > 0 ? sources.variables.get(names[0]!) : fromFile(leaf, sources, label, problems);
+  if (raw === UNREADABLE) return;
   const coerced = raw === undefined || raw === null ? { value: undefined } : coerce(leaf.meta.kind, raw);
   if ('problem' in coerced) return void problems.push(`${label}: ${coerced.problem}`);
   const parsed = leaf.schema.safeParse(coerced.value);
   if (parsed.success) values.set(leaf.dotted, parsed.data);
   else for (const issue of parsed.error.issues) problems.push(`${label}${position(issue)}: ${messageOf(issue, coerced.value === undefined)}`);
+}
+
+/** A problem was told already. */
+const UNREADABLE = Symbol('unreadable');
+
+function fromFile(leaf: Leaf, sources: Sources, label: string, problems: string[]): unknown {
+  const found = inFile(sources.file, leaf.path, label, problems);
+  // A catalog entry is validated and switched off alone, so a variable that it misses is its own problem.
+  if (leaf.dotted === 'model_catalog' && Array.isArray(found)) return found.map((entry) => expandEntry(entry, sources));
+  const missing = new Set<string>();
+  const raw = expand(found, sources.variables, missing);
+  if (missing.size === 0) return raw;
+  problems.push(`${label}: refers to ${[...missing].join(', ')}, which is not set`);
+  return UNREADABLE;
+}
+
+function expandEntry(entry: unknown, sources: Sources): unknown {
+  const missing = new Set<string>();
+  const expanded = expand(entry, sources.variables, missing);
+  return missing.size === 0 ? expanded : { ...(expanded as object), [UNRESOLVED]: [...missing] };
 }
 
 function position(issue: z.core.$ZodIssue): string {
@@ -125,11 +139,6 @@ function readPort(sources: Sources, problems: string[]): number | undefined {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : -1;
   if (port < 0 || port > 65_535) problems.push('PORT: must be a port number, or 0 for a free one');
   return port;
-}
-
-function withoutCatalog(file: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { model_catalog: _, ...rest } = file;
-  return rest;
 }
 
 function unknownCatalogKeys(file: Readonly<Record<string, unknown>>): string[] {

@@ -43,7 +43,8 @@ export type SectionName = keyof typeof configSchema.shape;
 type Camel<S extends string> = S extends `${infer A}_${infer B}` ? `${A}${Capitalize<Camel<B>>}` : S;
 type IsDuration<T> = NonNullable<T> extends z.core.$brand<'DurationMs'> ? true : false;
 type KeyOf<K, T> = K extends string ? (IsDuration<T> extends true ? `${Camel<K>}Ms` : Camel<K>) : never;
-type ValueOf<S> = S extends z.ZodObject<infer Shape> ? Section<Shape> : S extends z.ZodType ? (IsDuration<z.output<S>> extends true ? number : z.output<S>) : never;
+type ValueOf<S> =
+  S extends z.ZodObject<infer Shape> ? Section<Shape> : S extends z.ZodType ? (IsDuration<z.output<S>> extends true ? number : z.output<S>) : never;
 type Section<Shape> = { -readonly [K in keyof Shape as KeyOf<K, Shape[K] extends z.ZodType ? z.output<Shape[K]> : never>]: ValueOf<Shape[K]> };
 
 /** Keys in camel case; durations are milliseconds and their keys end in `Ms`: `server.sync_timeout` is `server.syncTimeoutMs`. */

@@ -93,6 +93,7 @@ export function expand(value: unknown, variables: ReadonlyMap<string, string>, m
     });
   }
   if (Array.isArray(value)) return value.map((item) => expand(item, variables, missing));
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, expand(item, variables, missing)]));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, expand(item, variables, missing)]));
   return value;
 }

@@ -17,7 +17,10 @@ describe('the log', () => {
 
   it('never shows a secret or a prompt, however deep the logged object holds it', () => {
     const { logger, text } = capture();
-    logger.info({ authorization: CANARY, a: { password: CANARY, b: { apiKey: CANARY, c: { messages: [CANARY] } } }, headers: { 'x-api-key': CANARY, cookie: CANARY } }, 'request');
+    logger.info(
+      { authorization: CANARY, a: { password: CANARY, b: { apiKey: CANARY, c: { messages: [CANARY] } } }, headers: { 'x-api-key': CANARY, cookie: CANARY } },
+      'request',
+    );
     expect(text()).toContain('[redacted]');
     expect(text()).not.toContain(CANARY);
   });

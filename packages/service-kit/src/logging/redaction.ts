@@ -38,7 +38,9 @@ const NAMES = [
 const DEPTHS = ['', '*', '*.*', '*.*.*'];
 
 /** Paths for pino, four levels deep. */
-export const REDACT_PATHS: readonly string[] = DEPTHS.flatMap((depth) => NAMES.map((name) => (name.startsWith('[') ? `${depth}${name}` : depth === '' ? name : `${depth}.${name}`)));
+export const REDACT_PATHS: readonly string[] = DEPTHS.flatMap((depth) =>
+  NAMES.map((name) => (name.startsWith('[') ? `${depth}${name}` : depth === '' ? name : `${depth}.${name}`)),
+);
 
 /** `user:password@` in URLs and `sk-...` tokens, wherever a text carries them. */
 const CREDENTIALS_IN_URL = /([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi;

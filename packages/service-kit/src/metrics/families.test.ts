@@ -6,7 +6,9 @@ const metrics = () => new Metrics({ service: 't', version: '1' }, { runtime: fal
 describe('metric families', () => {
   it('print what Prometheus reads: counters, gauges and cumulative histogram buckets', async () => {
     const m = metrics();
-    m.counter({ name: 'a_total', help: 'A.', labelNames: ['x'] }).child('1').inc(2);
+    m.counter({ name: 'a_total', help: 'A.', labelNames: ['x'] })
+      .child('1')
+      .inc(2);
     m.gauge({ name: 'b', help: 'B.' }).child().set(-1.5);
     const h = m.histogram({ name: 'c_seconds', help: 'C.', labelNames: ['x'], buckets: [1, 2] }).child('q"');
     for (const value of [0.5, 1, 1.5, 9]) h.observe(value);

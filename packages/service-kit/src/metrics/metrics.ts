@@ -13,7 +13,11 @@ export class Metrics {
   readonly registry = new Registry();
 
   constructor(target: { service: string; version: string }, options: { runtime?: boolean } = {}) {
-    const info = this.gauge({ name: 'target_info', help: 'The process that is scraped; always 1.', labelNames: ['service_name', 'service_version', 'node_version'] });
+    const info = this.gauge({
+      name: 'target_info',
+      help: 'The process that is scraped; always 1.',
+      labelNames: ['service_name', 'service_version', 'node_version'],
+    });
     info.child(target.service, target.version, process.version).set(1);
     // Heap, CPU, garbage collection and event loop lag of the process.
     if (options.runtime ?? true) collectDefaultMetrics({ register: this.registry });
@@ -51,7 +55,12 @@ export interface HttpMetrics {
 export function httpMetrics(metrics: Metrics): HttpMetrics {
   const labelNames = ['method', 'route', 'status'];
   const total = metrics.counter({ name: 'http_requests_total', help: 'HTTP requests.', labelNames });
-  const duration = metrics.histogram({ name: 'http_request_duration_seconds', help: 'Duration of HTTP requests, streams to their end.', labelNames, buckets: HTTP_BUCKETS });
+  const duration = metrics.histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Duration of HTTP requests, streams to their end.',
+    labelNames,
+    buckets: HTTP_BUCKETS,
+  });
   return {
     observe(method, route, status, seconds) {
       const label = String(status);

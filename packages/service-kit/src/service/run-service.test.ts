@@ -89,7 +89,10 @@ describe('a running service', () => {
     expect(performance.now() - started).toBeLessThan(2500);
     expect(response.status).toBe(503);
     const body = (await response.json()) as { status: string; checks: Record<string, unknown> };
-    expect(body).toMatchObject({ status: 'degraded', checks: { postgres: { status: 'error', error: 'refused' }, redis: { status: 'error', error: 'timeout' } } });
+    expect(body).toMatchObject({
+      status: 'degraded',
+      checks: { postgres: { status: 'error', error: 'refused' }, redis: { status: 'error', error: 'timeout' } },
+    });
     expect(JSON.stringify(body)).not.toContain('10.1.2.3');
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
   });
@@ -103,7 +106,9 @@ describe('a running service', () => {
 
   it('finishes running requests on close, refuses new ones and closes in reverse order of opening', async () => {
     const closed: string[] = [];
-    const { url, context } = await start({ build: (c) => (c.lifecycle.onClose('first', () => closed.push('first')), c.lifecycle.onClose('second', () => closed.push('second'))) });
+    const { url, context } = await start({
+      build: (c) => (c.lifecycle.onClose('first', () => closed.push('first')), c.lifecycle.onClose('second', () => closed.push('second'))),
+    });
     const slow = fetch(`${url}/slow`).then((response) => response.text());
     await delay(50);
     const closing = running!.close();

@@ -4,6 +4,7 @@ import type { DynamicModule, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { fastify as createFastify, type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import type { ConnectionObserver } from '@omg/storage';
 import { ConfigError, loadConfig } from '../config/load-config.js';
 import type { ConfigOf, SectionName } from '../config/schema.js';
 import { HealthRegistry } from '../health/health-registry.js';
@@ -13,6 +14,7 @@ import { nestLogger } from '../logging/nest-logger.js';
 import { httpMetrics, Metrics } from '../metrics/metrics.js';
 import { VERSION } from '../version.js';
 import { parseListenAddress } from './listen-address.js';
+import { observeConnections } from './observe-connections.js';
 import { listenForScrapes, registerProbeRoutes } from './probe-routes.js';
 import { installProcessPolicy, Shutdown } from './shutdown.js';
 
@@ -27,6 +29,8 @@ export interface ServiceContext<S extends SectionName> {
   health: HealthRegistry;
   metrics: Metrics;
   shutdown: Shutdown;
+  /** For the connection factories of `@omg/storage`. */
+  connections: ConnectionObserver;
 }
 
 export interface ServiceParts {
@@ -99,7 +103,17 @@ export async function startService<S extends SectionName>(options: ServiceOption
   const version = VERSION;
   const metrics = new Metrics({ service: options.name, version });
   const shutdown = new Shutdown();
-  const context: ServiceContext<S> = { name: options.name, version, config, logger, lifecycle, health, metrics, shutdown };
+  const context: ServiceContext<S> = {
+    name: options.name,
+    version,
+    config,
+    logger,
+    lifecycle,
+    health,
+    metrics,
+    shutdown,
+    connections: observeConnections(logger, metrics),
+  };
   try {
     const parts = await options.start(context);
     const app = await createApp(options, context, parts);

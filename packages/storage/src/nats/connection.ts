@@ -165,6 +165,8 @@ function connectOptions(settings: NatsSettings, name: string): NodeConnectionOpt
     ...(first.username ? { user: decodeURIComponent(first.username), pass: decodeURIComponent(first.password) } : {}),
     ...(settings.token ? { token: settings.token } : {}),
     ...(settings.credsFile ? { authenticator: credsAuthenticator(readFileSync(settings.credsFile)) } : {}),
-    ...(wantsTls ? { tls: { caFile: settings.tlsCaFile || undefined, certFile: settings.tlsCertFile || undefined, keyFile: settings.tlsKeyFile || undefined } } : {}),
+    ...(wantsTls
+      ? { tls: { caFile: settings.tlsCaFile || undefined, certFile: settings.tlsCertFile || undefined, keyFile: settings.tlsKeyFile || undefined } }
+      : {}),
   };
 }

@@ -172,7 +172,12 @@ describe('a lease', () => {
   it('has one holder, and another takes over when it is given back or runs out', async () => {
     const events: string[] = [];
     const make = (name: string, client: NatsClient) => {
-      const lease = holdLease({ bucket: new KvBucket(client, { name: 'leases', ttlMs: 1000 }), key: 'prober', onGained: () => events.push(`${name}+`), onLost: () => events.push(`${name}-`) });
+      const lease = holdLease({
+        bucket: new KvBucket(client, { name: 'leases', ttlMs: 1000 }),
+        key: 'prober',
+        onGained: () => events.push(`${name}+`),
+        onLost: () => events.push(`${name}-`),
+      });
       open.push(lease);
       return lease;
     };

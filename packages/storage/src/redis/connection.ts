@@ -44,7 +44,8 @@ let openConnections = 0;
 /** Opens a connection that reconnects for ever. Returns at once; readiness is the caller's `PING`. */
 export function connectRedis(settings: RedisSettings, options: RedisConnectionOptions): RedisClient {
   const limit = settings.poolSize ?? 0;
-  if (limit > 0 && openConnections >= limit) throw new Error(`redis.pool_size allows ${limit} connections in one process, and ${options.name} would be one more`);
+  if (limit > 0 && openConnections >= limit)
+    throw new Error(`redis.pool_size allows ${limit} connections in one process, and ${options.name} would be one more`);
   const target = parseRedisUrl(settings.url);
   const common = commonOptions(settings, options, target);
   const client = open(target, settings, common);
@@ -87,7 +88,16 @@ function open(target: RedisTarget, settings: RedisSettings, common: RedisOptions
     });
   }
   if (target.kind === 'sentinel') {
-    return new Redis({ ...common, db, sentinels: target.nodes, name: target.masterName, sentinelPassword: target.sentinelPassword, sentinelTLS: common.tls, enableTLSForSentinelMode: target.tls, sentinelRetryStrategy: backoffMs });
+    return new Redis({
+      ...common,
+      db,
+      sentinels: target.nodes,
+      name: target.masterName,
+      sentinelPassword: target.sentinelPassword,
+      sentinelTLS: common.tls,
+      enableTLSForSentinelMode: target.tls,
+      sentinelRetryStrategy: backoffMs,
+    });
   }
   return new Redis({ ...common, db, ...target.nodes[0]! });
 }

@@ -5,7 +5,13 @@ import { budgetSchedule } from './governance.js';
 
 const limit = () => z.int().nonnegative();
 const name = () => z.string().trim().min(1).max(128);
-const email = () => z.string().trim().toLowerCase().regex(/^[^@\s]+@[^@\s]+$/, 'must be a mail address').max(254);
+const email = () =>
+  z
+    .string()
+    .trim()
+    .toLowerCase()
+    .regex(/^[^@\s]+@[^@\s]+$/, 'must be a mail address')
+    .max(254);
 
 const rateLimit = z.object({ requests_per_minute: limit().optional(), tokens_per_minute: limit().optional(), parallel_requests: limit().optional() });
 
@@ -25,8 +31,13 @@ const apiKey = z.object({
 });
 
 // The limits may stand in `limits` or, as older samples have them, beside `tenant`.
-const tenantLimit = z
-  .object({ tenant: name(), limits: rateLimit.optional(), requests_per_minute: limit().optional(), tokens_per_minute: limit().optional(), parallel_requests: limit().optional() });
+const tenantLimit = z.object({
+  tenant: name(),
+  limits: rateLimit.optional(),
+  requests_per_minute: limit().optional(),
+  tokens_per_minute: limit().optional(),
+  parallel_requests: limit().optional(),
+});
 
 const tenantBudget = z.object({
   tenant: name(),
@@ -45,16 +56,28 @@ const many = <T extends z.ZodType>(entry: T) => z.array(entry).max(10_000).defau
 
 /** Rows that are made at the start when they are missing. */
 export const bootstrapSection = z.object({
-  tenants: leaf(many(z.object({ name: name(), status: z.enum(['active', 'suspended']).default('active') })), { about: 'Tenants: `name`, `status` (active, suspended).', example: [{ name: 'demo' }] }),
+  tenants: leaf(many(z.object({ name: name(), status: z.enum(['active', 'suspended']).default('active') })), {
+    about: 'Tenants: `name`, `status` (active, suspended).',
+    example: [{ name: 'demo' }],
+  }),
   admin_users: leaf(many(z.object({ email: email(), name: name(), password: z.string().min(8).optional(), super_admin: z.boolean().default(true) })), {
     about: 'Administrators: `email`, `name`, `password`, `super_admin` (true).',
     secret: true,
-    example: [{ email: 'admin@example.com', name: 'Admin', password: '${ADMIN_PASSWORD}' }],
+    example: [{ email: 'admin@example.com', name: 'Admin', password: '${ADMIN_PASSWORD:-change-me}' }],
   }),
   api_keys: leaf(many(apiKey), {
     about: 'API keys: `tenant`, `prefix`, `secret`, `name`, `rate_limit`, `quota`, `scopes`. The token is `sk-<prefix>.<secret>`.',
     secret: true,
-    example: [{ tenant: 'demo', prefix: 'demo', secret: '${DEMO_KEY_SECRET}', name: 'Demo key', rate_limit: { requests_per_minute: 600, tokens_per_minute: 100000, parallel_requests: 10 }, quota: { budget_usd: 25, warning_threshold: 0.8 } }],
+    example: [
+      {
+        tenant: 'demo',
+        prefix: 'demo',
+        secret: '${DEMO_KEY_SECRET:-my-secret}',
+        name: 'Demo key',
+        rate_limit: { requests_per_minute: 600, tokens_per_minute: 100000, parallel_requests: 10 },
+        quota: { budget_usd: 25, warning_threshold: 0.8 },
+      },
+    ],
   }),
   memberships: leaf(many(z.object({ tenant: name(), email: email(), role: z.enum(['owner', 'admin', 'viewer', 'user']) })), {
     about: 'Memberships: `tenant`, `email`, `role` (owner, admin, viewer, user).',
@@ -65,12 +88,13 @@ export const bootstrapSection = z.object({
     example: [{ tenant: 'demo', limits: { requests_per_minute: 2000, tokens_per_minute: 500000, parallel_requests: 50 } }],
   }),
   tenant_budgets: leaf(many(tenantBudget), {
-    about: 'Budgets of tenants: `tenant`, `budget_usd`, `warning_threshold`, `refresh_schedule`, `alert_emails`, `alert_webhooks`, `alert_cooldown`; what is missing inherits the defaults.',
+    about:
+      'Budgets of tenants: `tenant`, `budget_usd`, `warning_threshold`, `refresh_schedule`, `alert_emails`, `alert_webhooks`, `alert_cooldown`; what is missing inherits the defaults.',
     example: [{ tenant: 'demo', budget_usd: 50, refresh_schedule: 'calendar_month' }],
   }),
-  default_models: leaf(
-    many(z.union([z.string().trim().min(1), z.object({ alias: z.string().trim().min(1) }).transform((entry) => entry.alias)])),
-    { about: 'Aliases that new tenants may use.', example: ['gpt-4o-mini'] },
-  ),
+  default_models: leaf(many(z.union([z.string().trim().min(1), z.object({ alias: z.string().trim().min(1) }).transform((entry) => entry.alias)])), {
+    about: 'Aliases that new tenants may use.',
+    example: ['gpt-4o-mini'],
+  }),
 });
 export type BootstrapApiKey = z.output<typeof apiKey>;

@@ -21,7 +21,12 @@ const block = settings.optional();
 export const catalogEntrySchema = z
   .object({
     alias: z.string().trim().min(1).max(128),
-    provider: z.string().trim().toLowerCase().min(1).transform((value) => value.replaceAll('_', '-')),
+    provider: z
+      .string()
+      .trim()
+      .toLowerCase()
+      .min(1)
+      .transform((value) => value.replaceAll('_', '-')),
     provider_model: z.string().trim().min(1).max(256),
     deployment: z.string().trim().max(256).optional(),
     model_type: z.string().trim().toLowerCase().default('llm'),
@@ -41,7 +46,12 @@ export const catalogEntrySchema = z
     api_key: z.string().trim().default(''),
     api_version: z.string().trim().default(''),
     region: z.string().trim().default(''),
-    weight: z.int().nonnegative().max(1_000_000).default(100).transform((value) => (value === 0 ? 100 : value)),
+    weight: z
+      .int()
+      .nonnegative()
+      .max(1_000_000)
+      .default(100)
+      .transform((value) => (value === 0 ? 100 : value)),
     metadata: settings.default({}),
     azure: block,
     bedrock: block,
@@ -56,7 +66,9 @@ export const catalogEntrySchema = z
 export type CatalogEntry = z.output<typeof catalogEntrySchema>;
 
 /** A broken entry disables only its route, so it travels with its problems instead of stopping the start. */
-export type CatalogItem = { ok: true; index: number; entry: CatalogEntry } | { ok: false; index: number; alias: string | undefined; provider: string | undefined; providerModel: string | undefined; problems: string[] };
+export type CatalogItem =
+  | { ok: true; index: number; entry: CatalogEntry }
+  | { ok: false; index: number; alias: string | undefined; provider: string | undefined; providerModel: string | undefined; problems: string[] };
 
 export const modelCatalog = leaf(z.array(z.unknown()).max(10_000).default([]), {
   about: 'Models and their routes; several entries with one alias are several routes. A broken entry disables only its route.',
@@ -95,13 +107,20 @@ export const modelCatalog = leaf(z.array(z.unknown()).max(10_000).default([]), {
   ],
 });
 
+/** Set by the loader on an entry that refers to variables which are not set: their names. */
+export const UNRESOLVED = Symbol('unresolved');
+
 /** Validates entry by entry; a price above 1 USD per 1 000 tokens is probably meant per million. */
 export function readCatalog(raw: readonly unknown[]): { items: CatalogItem[]; warnings: string[] } {
   const warnings: string[] = [];
   const items = raw.map((value, index): CatalogItem => {
     const parsed = catalogEntrySchema.safeParse(value);
-    if (!parsed.success) {
-      const problems = parsed.error.issues.map((issue) => `model_catalog[${index}]${issue.path.map((part) => `.${String(part)}`).join('')}: ${issue.message}`);
+    const unresolved = (value as { [UNRESOLVED]?: string[] } | null)?.[UNRESOLVED];
+    if (!parsed.success || unresolved) {
+      const problems = [
+        ...(parsed.error?.issues ?? []).map((issue) => `model_catalog[${index}]${issue.path.map((part) => `.${String(part)}`).join('')}: ${issue.message}`),
+        ...(unresolved ? [`model_catalog[${index}]: refers to ${unresolved.join(', ')}, which is not set`] : []),
+      ];
       warnings.push(...problems.map((problem) => `${problem}; this route is switched off`));
       return { ok: false, index, alias: textOf(value, 'alias'), provider: textOf(value, 'provider'), providerModel: textOf(value, 'provider_model'), problems };
     }

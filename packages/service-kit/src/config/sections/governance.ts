@@ -40,19 +40,20 @@ const alert = z.object({
 export const budgetsSection = z.object({
   default_usd: leaf(z.number().positive().max(9_000_000).default(100), { about: 'Limit of a tenant without an own budget, in USD.' }),
   warning_threshold_perc: leaf(z.number().gt(0).max(1).default(0.8), { about: 'Despite its name a fraction: 0.8 warns at 80 %.' }),
-  refresh_schedule: leaf(budgetSchedule().default('calendar_month'), { about: '`calendar_month`, `weekly`, `daily` or `rolling_<N>d`, in `reporting.timezone`.' }),
-  enforcement: leaf(z.enum(['estimate', 'strict']).default('estimate'), { about: '`strict` also caps the upstream\'s output, so that spend can never pass the limit.' }),
+  refresh_schedule: leaf(budgetSchedule().default('calendar_month'), {
+    about: '`calendar_month`, `weekly`, `daily` or `rolling_<N>d`, in `reporting.timezone`.',
+  }),
+  enforcement: leaf(z.enum(['estimate', 'strict']).default('estimate'), {
+    about: "`strict` also caps the upstream's output, so that spend can never pass the limit.",
+  }),
   default_output_tokens: leaf(positive().max(1_000_000).default(1024), { about: 'Output that is held for a request without `max_tokens`.' }),
   alert,
 });
 
 export const reportingSection = z.object({
-  timezone: leaf(
-    text()
-      .refine(isTimezone, 'must be an IANA timezone, such as Europe/Berlin')
-      .default('UTC'),
-    { about: 'IANA zone of reports, dashboards and calendar budget windows.' },
-  ),
+  timezone: leaf(text().refine(isTimezone, 'must be an IANA timezone, such as Europe/Berlin').default('UTC'), {
+    about: 'IANA zone of reports, dashboards and calendar budget windows.',
+  }),
 });
 
 export const retentionSection = z.object({

@@ -11,7 +11,12 @@ export const healthSection = z.object({
 
 export const observabilitySection = z.object({
   enable_metrics: leaf(flag().default(true), { about: '`/metrics` for Prometheus.' }),
-  metrics_listen_addr: leaf(text().regex(/^$|^(\[[0-9a-fA-F:.]+\]|[^:\s]*):\d{1,5}$/, 'must be [host]:port or empty').default(''), { about: 'Own listener for `/metrics`, so that it is not public; empty: the service\'s port.' }),
+  metrics_listen_addr: leaf(
+    text()
+      .regex(/^$|^(\[[0-9a-fA-F:.]+\]|[^:\s]*):\d{1,5}$/, 'must be [host]:port or empty')
+      .default(''),
+    { about: "Own listener for `/metrics`, so that it is not public; empty: the service's port." },
+  ),
   enable_otlp: leaf(flag().default(true), { about: 'Tracing; a missing collector is tolerated silently.' }),
   otlp_endpoint: leaf(text().default('http://localhost:4317'), { about: 'OTLP/gRPC collector; `http` or no scheme is without TLS.' }),
   trace_sample_ratio: leaf(z.number().min(0).max(1).default(0.05), { about: 'Share of requests without a sampled parent that are traced.' }),
@@ -30,11 +35,11 @@ export const secretsSection = z.object({
   api_key_pepper: leaf(z.string().default(''), {
     about: 'Key of the HMAC over API key secrets, at least 32 bytes. Changing it invalidates every key.',
     secret: true,
-    example: '${ROUTER_SECRETS_API_KEY_PEPPER}',
+    example: '${ROUTER_SECRETS_API_KEY_PEPPER:-}',
   }),
   encryption_keys: leaf(list().default([]), {
     about: 'Keys for secrets at rest as `kid:base64 of 32 bytes`; the first seals, all open.',
     secret: true,
-    example: ['${ROUTER_SECRETS_ENCRYPTION_KEYS}'],
+    example: '${ROUTER_SECRETS_ENCRYPTION_KEYS:-}',
   }),
 });

@@ -5,13 +5,19 @@ import { durationOf, leaf, list, positiveDuration, text } from '../fields.js';
 export const listenAddress = () => text().regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]*):\d{1,5}$/, 'must be [host]:port, such as :8080 or 127.0.0.1:0');
 
 export const serverSection = z.object({
-  listen_addr: leaf(listenAddress().default(':8080'), { about: 'Address of the edge gateway. The variable `PORT` replaces the port of whichever service is started; 0 takes a free one.' }),
+  listen_addr: leaf(listenAddress().default(':8080'), {
+    about: 'Address of the edge gateway. The variable `PORT` replaces the port of whichever service is started; 0 takes a free one.',
+  }),
   body_limit_mb: leaf(z.int().positive().max(1024).default(20), { about: 'Largest JSON body in MiB.' }),
   sync_timeout: leaf(positiveDuration().default(durationOf('300s')), { about: 'Longest time for a whole non-streaming request, all attempts included.' }),
   provider_timeout: leaf(positiveDuration().default(durationOf('280s')), { about: 'Longest time for one upstream attempt; at most `server.sync_timeout`.' }),
   stream_idle_timeout: leaf(positiveDuration().default(durationOf('30s')), { about: 'Longest gap between two upstream chunks of a stream.' }),
   stream_max_duration: leaf(positiveDuration().default(durationOf('300s')), { about: 'Longest time for a whole stream.' }),
-  read_header_timeout: leaf(positiveDuration().default(durationOf('5s')), { about: 'Longest wait for a client\'s request headers, so that slow clients cannot hold sockets.' }),
-  graceful_shutdown_delay: leaf(positiveDuration().default(durationOf('5s')), { about: 'After SIGTERM: how long running work may go on before it is aborted and recorded.' }),
+  read_header_timeout: leaf(positiveDuration().default(durationOf('5s')), {
+    about: "Longest wait for a client's request headers, so that slow clients cannot hold sockets.",
+  }),
+  graceful_shutdown_delay: leaf(positiveDuration().default(durationOf('5s')), {
+    about: 'After SIGTERM: how long running work may go on before it is aborted and recorded.',
+  }),
   trusted_proxies: leaf(list().default([]), { about: 'Addresses or CIDR ranges whose `X-Forwarded-*` headers count.', example: ['10.0.0.0/8'] }),
 });

@@ -4,10 +4,16 @@ import { listenAddress } from './server.js';
 
 /** Settings of one service each. */
 export const edgeSection = z.object({
-  redis_timeout: leaf(duration({ min: 1, max: 5000 }).default(durationOf('80ms')), { about: 'Longest wait for Redis inside a request; past it the fallback decides, so a client waits at most 100 ms.' }),
-  lease: leaf(duration({ min: 5000 }).default(durationOf('60s')), { about: 'Lease of a running request; renewed while it runs, so a killed edge frees its slots after this time.' }),
+  redis_timeout: leaf(duration({ min: 1, max: 5000 }).default(durationOf('80ms')), {
+    about: 'Longest wait for Redis inside a request; past it the fallback decides, so a client waits at most 100 ms.',
+  }),
+  lease: leaf(duration({ min: 5000 }).default(durationOf('60s')), {
+    about: 'Lease of a running request; renewed while it runs, so a killed edge frees its slots after this time.',
+  }),
   unseeded_allowance_usd: leaf(z.number().min(0).max(1000).default(1), { about: 'How much a tenant may hold while its spend is not known to Redis.' }),
-  offline_allowance_usd: leaf(z.number().min(0).max(1000).default(0.5), { about: 'How much one process may spend per tenant while Redis is away, from what last remained.' }),
+  offline_allowance_usd: leaf(z.number().min(0).max(1000).default(0.5), {
+    about: 'How much one process may spend per tenant while Redis is away, from what last remained.',
+  }),
   upstream_connections: leaf(z.int().min(1).max(10_000).default(256), { about: 'Most connections to one provider origin.' }),
   max_in_flight: leaf(z.int().min(1).max(100_000).default(4096), { about: 'Running requests of one process; more are refused with 503 `overloaded`.' }),
   retry_budget_ratio: leaf(z.number().min(0).max(1).default(0.2), { about: 'Most retries and failovers as a share of the requests.' }),
@@ -27,7 +33,9 @@ export const recorderSection = z.object({
   listen_addr: leaf(listenAddress().default(':8082'), { about: 'Address of the usage recorder (health and metrics).' }),
   concurrency: leaf(z.int().min(1).max(64).default(4), { about: 'Batches booked at once.' }),
   reaper_interval: leaf(positiveDuration().default(durationOf('15s')), { about: 'How often attempts that nobody ended are looked for.' }),
-  reaper_grace: leaf(positiveDuration().default(durationOf('30s')), { about: 'How long after its lease an attempt waits before it is booked with an estimate.' }),
+  reaper_grace: leaf(positiveDuration().default(durationOf('30s')), {
+    about: 'How long after its lease an attempt waits before it is booked with an estimate.',
+  }),
 });
 
 export const monitorSection = z.object({

@@ -1,0 +1,10 @@
+import { envExample } from './env-example.js';
+import { referencePage } from './reference-page.js';
+import { sampleFile } from './sample-file.js';
+
+/** What is written from the schema, by path from the repository's root. A test fails when one is not current. */
+export const GENERATED_FILES: Readonly<Record<string, () => string>> = {
+  'docs/reference/configuration.md': referencePage,
+  'infra/router.example.yaml': sampleFile,
+  '.env.example': envExample,
+};
