@@ -10,6 +10,8 @@ export * from './limit.js';
 export * from './money.js';
 export * from './operation.js';
 export * from './price.js';
+export * from './retry-budget.js';
 export * from './role.js';
+export * from './route-plan.js';
 export * from './routing.js';
 export * from './usage.js';

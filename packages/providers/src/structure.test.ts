@@ -4,7 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { getProvider, listProviders } from './registry.js';
 
 /** Folders that are no providers. */
-const SHARED = ['kit', 'spec', 'testing'];
+const SHARED = ['catalog', 'kit', 'spec', 'testing'];
 
 const folders = readdirSync(import.meta.dirname, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !SHARED.includes(entry.name))

@@ -88,7 +88,7 @@ describe('the upstream request', () => {
     expect(() => openAiCompatible.create(makeRoute({}))).toThrow(ProviderError);
     expect(openAiCompatible.settings.safeParse({}).success).toBe(false);
     for (const base_url of ['ftp://x/v1', 'http://user:pw@x/v1', 'http://x/v1?a=1', 'x']) expect(openAiCompatible.settings.safeParse({ base_url }).success).toBe(false);
-    expect(openAiCompatible.settings.safeParse({ endpoint: 'http://10.0.0.1:8000/v1', note: 'kept' }).data).toEqual({ endpoint: 'http://10.0.0.1:8000/v1', note: 'kept' });
+    expect(openAiCompatible.settings.safeParse({ base_url: 'http://10.0.0.1:8000/v1', note: 'kept' }).data).toEqual({ base_url: 'http://10.0.0.1:8000/v1', note: 'kept' });
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Operation } from '@omg/domain';
 import type {
+  CatalogBinding,
   ProbeContext,
   ProviderAdapter,
   ProviderCall,
@@ -47,6 +48,7 @@ export interface OpenAiCompatibleOptions {
   capabilities: ProviderCapabilities;
   settings: ProviderDefinition['settings'];
   secretSettings: readonly string[];
+  catalog?: CatalogBinding;
   connect(route: ProviderRoute): Connection;
   request?: Partial<RequestRules>;
   /** Default true. OpenAI itself says `stop` after a call that the client forced, and means it. */
@@ -128,21 +130,24 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
 }
 
 export function defineOpenAiCompatible(options: OpenAiCompatibleOptions): ProviderDefinition {
-  const { slug, title, description, capabilities, settings, secretSettings } = options;
-  return { slug, title, description, capabilities, settings, secretSettings, create: (route) => new OpenAiCompatibleAdapter(options, route) };
+  const { slug, title, description, capabilities, settings, secretSettings, catalog } = options;
+  const create = (route: ProviderRoute): ProviderAdapter => new OpenAiCompatibleAdapter(options, route);
+  return { slug, title, description, capabilities, settings, secretSettings, ...(catalog === undefined ? {} : { catalog }), create };
 }
 
 /** The settings of a server that is known by its root URL and an optional key. */
 export const BASE_URL_SETTINGS = {
   base_url: baseUrl.optional(),
-  endpoint: baseUrl.optional(),
   api_key: headerText.optional(),
   openai_organization: headerText.optional(),
 };
 
+/** Catalog entries may say `endpoint` for the root. */
+export const BASE_URL_SPELLINGS = { base_url: ['endpoint'] };
+
 /** A server at `base_url` (with its `/v1`), with a bearer key if there is one. */
 export function connectByBaseUrl(route: ProviderRoute, defaultBaseUrl?: string): Connection {
-  const root = setting(route.settings, 'base_url', 'endpoint') ?? defaultBaseUrl;
+  const root = setting(route.settings, 'base_url') ?? defaultBaseUrl;
   if (root === undefined) throw new ProviderError('not_found', { internal: 'the route has no base_url' });
   const base = withoutTrailingSlash(root);
   const key = setting(route.settings, 'api_key');
@@ -163,7 +168,15 @@ export const openAiCompatible = defineOpenAiCompatible({
     embeddings: { tokenArrays: true, dimensions: true },
     images: { url: true },
   },
-  settings: settingsSchema(BASE_URL_SETTINGS).refine((settings) => settings['base_url'] || settings['endpoint'], { message: 'base_url is required', path: ['base_url'] }),
+  settings: settingsSchema({ ...BASE_URL_SETTINGS, base_url: baseUrl }),
   secretSettings: ['api_key'],
+  catalog: {
+    spellings: BASE_URL_SPELLINGS,
+    // The shared key belongs to the shared server: an entry with a server of its own never gets it.
+    shared: [
+      { values: { api_key: 'openai_compatible.api_key' }, unless: ['base_url', 'api_key'] },
+      { values: { base_url: 'openai_compatible.base_url' } },
+    ],
+  },
   connect: (route) => connectByBaseUrl(route),
 });

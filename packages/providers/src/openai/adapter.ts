@@ -1,4 +1,4 @@
-import { BASE_URL_SETTINGS, connectByBaseUrl, defineOpenAiCompatible } from '../openai-compatible/adapter.js';
+import { BASE_URL_SETTINGS, BASE_URL_SPELLINGS, connectByBaseUrl, defineOpenAiCompatible } from '../openai-compatible/adapter.js';
 import { headerText, settingsSchema } from '../openai-compatible/settings.js';
 
 export const openAi = defineOpenAiCompatible({
@@ -12,6 +12,8 @@ export const openAi = defineOpenAiCompatible({
   },
   settings: settingsSchema({ ...BASE_URL_SETTINGS, api_key: headerText }),
   secretSettings: ['api_key'],
+  // OpenAI's key goes to OpenAI only: an entry with another server brings its own.
+  catalog: { spellings: BASE_URL_SPELLINGS, shared: [{ values: { api_key: 'openai_key' }, unless: ['base_url', 'api_key'] }] },
   connect: (route) => connectByBaseUrl(route, 'https://api.openai.com/v1'),
   // Its reasoning models refuse `max_tokens`; all of its chat models know the newer name.
   request: { outputLimit: 'max_completion_tokens' },

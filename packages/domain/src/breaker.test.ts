@@ -1,0 +1,87 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  breakerAllows,
+  breakerFailure,
+  breakerNeutral,
+  breakerPhase,
+  breakerStart,
+  breakerSuccess,
+  breakerWaitMs,
+  CLOSED_BREAKER,
+  type BreakerState,
+} from './breaker.js';
+
+const SETTINGS = { failureThreshold: 3, cooldownMs: 300_000, probeLeaseMs: 60_000 };
+
+function failed(times: number, atMs = 0, state: BreakerState = CLOSED_BREAKER): BreakerState {
+  for (let i = 0; i < times; i++) state = breakerFailure(state, SETTINGS, atMs);
+  return state;
+}
+
+describe('a route breaker', () => {
+  it('opens at the third failure in a row, not before, for five minutes', () => {
+    expect(breakerPhase(failed(2), 0)).toBe('closed');
+    expect(breakerAllows(failed(3), 299_999)).toBe(false);
+    expect(breakerPhase(failed(3), 299_999)).toBe('open');
+    expect(breakerPhase(failed(3), 300_000)).toBe('half_open');
+    expect(breakerWaitMs(failed(3), 100_000)).toBe(200_000);
+  });
+
+  it('counts failures in a row only', () => {
+    expect(breakerPhase(failed(2, 0, breakerSuccess()), 0)).toBe('closed');
+    expect(failed(2).consecutiveFailures).toBe(2);
+  });
+
+  it('lets exactly one request try after the cooldown, until its lease ends', () => {
+    const probing = breakerStart(failed(3), SETTINGS, 300_000);
+    expect(breakerAllows(failed(3), 300_000)).toBe(true);
+    expect(breakerAllows(probing, 300_001)).toBe(false);
+    expect(breakerWaitMs(probing, 300_001)).toBe(59_999);
+    expect(breakerAllows(probing, 360_000)).toBe(true);
+  });
+
+  it('closes on the probe success, opens again on its failure, and gives the lease back when it told nothing', () => {
+    const probing = breakerStart(failed(3), SETTINGS, 300_000);
+    expect(breakerPhase(breakerSuccess(), 300_001)).toBe('closed');
+    const again = breakerFailure(probing, SETTINGS, 300_010);
+    expect(breakerPhase(again, 300_011)).toBe('open');
+    expect(again.openUntilMs).toBe(600_010);
+    expect(breakerAllows(breakerNeutral(probing), 300_020)).toBe(true);
+  });
+
+  it('starts nothing while closed, and is told nothing by what says nothing', () => {
+    expect(breakerStart(failed(2), SETTINGS, 5)).toEqual(failed(2));
+    expect(breakerNeutral(failed(2))).toEqual(failed(2));
+  });
+
+  it('stays open longer where the provider asks for it, never shorter', () => {
+    expect(breakerFailure(failed(2), SETTINGS, 0, 900_000).openUntilMs).toBe(900_000);
+    expect(breakerFailure(failed(2), SETTINGS, 0, 1000).openUntilMs).toBe(300_000);
+  });
+
+  it('never lets two requests try at once while half-open, whatever happens in which order', () => {
+    const step = fc.record({ kind: fc.constantFrom('success', 'failure', 'neutral', 'ask'), afterMs: fc.nat(200_000) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        let state: BreakerState = failed(3);
+        let nowMs = 0;
+        let leaseEndMs = -1;
+        for (const { kind, afterMs } of steps) {
+          nowMs += afterMs;
+          if (kind === 'ask') {
+            if (!breakerAllows(state, nowMs)) continue;
+            if (breakerPhase(state, nowMs) === 'half_open') {
+              expect(nowMs).toBeGreaterThanOrEqual(leaseEndMs);
+              leaseEndMs = nowMs + SETTINGS.probeLeaseMs;
+            }
+            state = breakerStart(state, SETTINGS, nowMs);
+          } else {
+            state = kind === 'success' ? breakerSuccess() : kind === 'failure' ? breakerFailure(state, SETTINGS, nowMs) : breakerNeutral(state);
+            leaseEndMs = -1;
+          }
+        }
+      }),
+    );
+  });
+});

@@ -1,0 +1,232 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { CLOSED_BREAKER, type BreakerState } from './breaker.js';
+import { RetryBudget } from './retry-budget.js';
+import { explainRoutes, planRoutes, type PlannedRoute, type RouteHealthState, type RoutingInput } from './route-plan.js';
+import { weightedOrder, type RouteAbilities, type RouteNeeds } from './routing.js';
+
+const NEEDS: RouteNeeds = {
+  operation: 'chat',
+  stream: false,
+  tools: false,
+  imageInput: false,
+  jsonSchema: false,
+  logprobs: false,
+  choices: 1,
+  tokenArrays: false,
+  inputTokens: 100,
+};
+const ALL: RouteAbilities = {
+  operations: new Set(['chat', 'embeddings', 'images'] as const),
+  stream: true,
+  tools: true,
+  imageInput: true,
+  jsonSchema: true,
+  logprobs: true,
+  multipleChoices: true,
+  tokenArrays: true,
+  contextWindow: 0,
+};
+const OPEN: BreakerState = { consecutiveFailures: 3, openUntilMs: 5000, probeUntilMs: undefined };
+
+function route(id: string, over: Partial<PlannedRoute> = {}, abilities: Partial<RouteAbilities> = {}): PlannedRoute {
+  return { id, weight: 100, enabled: true, ...over, abilities: { ...ALL, ...abilities } };
+}
+
+function input(routes: PlannedRoute[], over: Partial<{ needs: Partial<RouteNeeds>; health: Record<string, RouteHealthState>; breakers: Record<string, BreakerState>; nowMs: number }> = {}): RoutingInput {
+  return {
+    routes,
+    needs: { ...NEEDS, ...over.needs },
+    health: (id) => over.health?.[id],
+    breaker: (id) => over.breakers?.[id],
+    nowMs: over.nowMs ?? 1000,
+  };
+}
+
+/** A small deterministic generator, so that shares can be compared with weights. */
+function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+describe('the order of routes', () => {
+  it('holds every eligible route exactly once, whatever the weights and the chance', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 1_000_000 }), { minLength: 1, maxLength: 64 }), fc.nat(), (weights, seed) => {
+        const routes = weights.map((weight, i) => route(`r${i}`, { weight }));
+        const { order, none } = planRoutes(input(routes), seeded(seed));
+        expect(none).toBeUndefined();
+        expect(order.map(({ id }) => id).sort()).toEqual(routes.map(({ id }) => id).sort());
+      }),
+    );
+  });
+
+  it('gives each route its share of first choices', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 2, maxLength: 6 }), fc.nat(), (weights, seed) => {
+        const routes = weights.map((weight, i) => route(`r${i}`, { weight }));
+        const total = weights.reduce((sum, weight) => sum + weight, 0);
+        const random = seeded(seed);
+        const draws = 4000;
+        const first = new Map<string, number>();
+        for (let i = 0; i < draws; i++) {
+          const id = planRoutes(input(routes), random).order[0]!.id;
+          first.set(id, (first.get(id) ?? 0) + 1);
+        }
+        for (const { id, weight } of routes) {
+          const share = weight / total;
+          // Six standard deviations: wrong odds are found, chance is not.
+          expect(Math.abs((first.get(id) ?? 0) / draws - share)).toBeLessThan(6 * Math.sqrt((share * (1 - share)) / draws));
+        }
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('draws the failover by weight among those that remain', () => {
+    const random = seeded(7);
+    let second = 0;
+    let count = 0;
+    for (let i = 0; i < 20_000; i++) {
+      const order = weightedOrder([{ id: 'a', weight: 1 }, { id: 'b', weight: 1 }, { id: 'c', weight: 3 }], random);
+      if (order[0]!.id !== 'a') continue;
+      count++;
+      if (order[1]!.id === 'c') second++;
+    }
+    expect(second / count).toBeCloseTo(0.75, 1);
+  });
+
+  it('never goes wrong at the edges of chance', () => {
+    for (const value of [0, 1 - Number.EPSILON / 2]) {
+      expect(planRoutes(input([route('a', { weight: 1 }), route('b', { weight: 3 })]), () => value).order).toHaveLength(2);
+    }
+  });
+
+  it('puts degraded routes behind the others, and uses them when nothing else is left', () => {
+    const routes = [route('bad', { weight: 1_000_000 }), route('good', { weight: 1 })];
+    expect(planRoutes(input(routes, { health: { bad: 'degraded' } }), seeded(1)).order.map(({ id }) => id)).toEqual(['good', 'bad']);
+    expect(planRoutes(input([routes[0]!], { health: { bad: 'degraded' } }), seeded(1)).order).toHaveLength(1);
+  });
+});
+
+describe('a route is left out', () => {
+  const reasonOf = (routes: PlannedRoute[], over: Parameters<typeof input>[1] = {}): unknown => {
+    const { eligible, reason, param, waitMs } = explainRoutes(input(routes, over)).routes[0]!;
+    return eligible ? 'eligible' : { reason, ...(param === undefined ? {} : { param }), ...(waitMs === undefined ? {} : { waitMs }) };
+  };
+
+  it.each([
+    [{ enabled: false }, {}, {}, { reason: 'disabled' }],
+    [{}, { operations: new Set(['embeddings'] as const) }, {}, { reason: 'operation' }],
+    [{}, { stream: false }, { stream: true }, { reason: 'parameter', param: 'stream' }],
+    [{}, { tools: false }, { tools: true }, { reason: 'parameter', param: 'tools' }],
+    [{}, { imageInput: false }, { imageInput: true }, { reason: 'parameter', param: 'messages' }],
+    [{}, { jsonSchema: false }, { jsonSchema: true }, { reason: 'parameter', param: 'response_format' }],
+    [{}, { logprobs: false }, { logprobs: true }, { reason: 'parameter', param: 'logprobs' }],
+    [{}, { multipleChoices: false }, { choices: 2 }, { reason: 'parameter', param: 'n' }],
+    [{}, { tokenArrays: false }, { tokenArrays: true }, { reason: 'parameter', param: 'input' }],
+    [{}, { contextWindow: 99 }, {}, { reason: 'context_window', param: 'messages' }],
+    [{}, { contextWindow: 100 }, {}, 'eligible'],
+    [{}, { tools: false }, {}, 'eligible'],
+  ])('when %j %j cannot serve %j: %j', (over, abilities, needs, expected) => {
+    expect(reasonOf([route('a', over, abilities)], { needs })).toEqual(expected);
+  });
+
+  it('while its breaker is open, with the time to wait; half-open it is tried by one request', () => {
+    const routes = [route('a')];
+    expect(reasonOf(routes, { breakers: { a: OPEN } })).toEqual({ reason: 'breaker_open', waitMs: 4000 });
+    expect(reasonOf(routes, { breakers: { a: OPEN }, nowMs: 5000 })).toBe('eligible');
+    expect(reasonOf(routes, { breakers: { a: { ...OPEN, probeUntilMs: 6000 } }, nowMs: 5000 })).toEqual({ reason: 'probe_running', waitMs: 1000 });
+  });
+
+  it('when the monitor says down; old or no news is no reason, and the monitor cannot hold a half-open breaker shut', () => {
+    const routes = [route('a')];
+    expect(reasonOf(routes, { health: { a: 'down' } })).toEqual({ reason: 'down' });
+    expect(reasonOf(routes, { health: { a: 'unknown' } })).toBe('eligible');
+    expect(reasonOf(routes)).toBe('eligible');
+    expect(reasonOf(routes, { health: { a: 'down' }, breakers: { a: OPEN }, nowMs: 5000 })).toBe('eligible');
+    expect(reasonOf(routes, { health: { a: 'healthy' }, breakers: { a: OPEN } })).toMatchObject({ reason: 'breaker_open' });
+  });
+});
+
+describe('when no route is left', () => {
+  const none = (routes: PlannedRoute[], over: Parameters<typeof input>[1] = {}): unknown => planRoutes(input(routes, over), seeded(1)).none;
+
+  it('says why in the order of what helps the client most', () => {
+    const failing = route('failing');
+    const toolless = route('toolless', {}, { tools: false });
+    const small = route('small', {}, { contextWindow: 10 });
+    const other = route('other', {}, { operations: new Set(['images'] as const) });
+    const off = route('off', { enabled: false });
+    const over = { needs: { tools: true }, breakers: { failing: OPEN } };
+    expect(none([off, other, toolless, small, failing], over)).toEqual({ why: 'unavailable', retryAfterMs: 4000 });
+    expect(none([off, other, toolless, small], over)).toEqual({ why: 'context_window', param: 'messages' });
+    expect(none([off, other, toolless], over)).toEqual({ why: 'parameter', param: 'tools' });
+    expect(none([off, other], over)).toEqual({ why: 'operation' });
+    expect(none([off], over)).toEqual({ why: 'not_found' });
+    expect(none([], over)).toEqual({ why: 'not_found' });
+  });
+
+  it('tells the soonest time at which one may be tried', () => {
+    expect(none([route('a'), route('b')], { breakers: { a: OPEN, b: { ...OPEN, openUntilMs: 3000 } } })).toEqual({ why: 'unavailable', retryAfterMs: 2000 });
+    expect(none([route('a')], { health: { a: 'down' } })).toEqual({ why: 'unavailable' });
+  });
+});
+
+describe('an explanation', () => {
+  it('shows every route with its odds, which sum up to one among the eligible', () => {
+    const routes = [route('a', { weight: 1 }), route('b', { weight: 3 }), route('off', { enabled: false }), route('slow')];
+    const { routes: verdicts } = explainRoutes(input(routes, { health: { slow: 'degraded' }, breakers: { a: CLOSED_BREAKER } }));
+    expect(verdicts.map(({ routeId, odds }) => [routeId, odds])).toEqual([
+      ['a', 0.25],
+      ['b', 0.75],
+      ['off', 0],
+      ['slow', 0],
+    ]);
+    expect(verdicts[3]).toMatchObject({ eligible: true, health: 'degraded', breaker: 'closed' });
+  });
+
+  it('agrees with the plan about who is eligible', () => {
+    const arbitrary = fc.record({ enabled: fc.boolean(), tools: fc.boolean(), health: fc.constantFrom('healthy', 'degraded', 'down', 'unknown'), open: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(arbitrary, { maxLength: 8 }), fc.nat(), (specs, seed) => {
+        const routes = specs.map(({ enabled, tools }, i) => route(String(i), { enabled }, { tools }));
+        const asked = input(routes, {
+          needs: { tools: true },
+          health: Object.fromEntries(specs.map(({ health }, i) => [String(i), health as RouteHealthState])),
+          breakers: Object.fromEntries(specs.map(({ open }, i) => [String(i), open ? OPEN : CLOSED_BREAKER])),
+        });
+        const explained = explainRoutes(asked);
+        const plan = planRoutes(asked, seeded(seed));
+        expect(plan.order.map(({ id }) => id).sort()).toEqual(explained.routes.filter(({ eligible }) => eligible).map(({ routeId }) => routeId));
+        expect(plan.none).toEqual(explained.none);
+        const odds = explained.routes.reduce((sum, verdict) => sum + verdict.odds, 0);
+        expect(odds).toBeCloseTo(plan.order.length > 0 ? 1 : 0);
+      }),
+    );
+  });
+});
+
+describe('the retry budget', () => {
+  it('never lets retries pass a fifth of the requests beyond its reserve', () => {
+    const budget = new RetryBudget({ ratio: 0.2, reserve: 10 });
+    let retries = 0;
+    for (let i = 0; i < 10_000; i++) {
+      budget.request();
+      if (budget.tryRetry()) retries++;
+    }
+    expect(retries).toBeLessThanOrEqual(2010);
+    expect(retries).toBeGreaterThan(1990);
+  });
+
+  it('lets a quiet gateway fail over, and saves up no more than the reserve', () => {
+    const budget = new RetryBudget({ ratio: 0.2, reserve: 3 });
+    for (let i = 0; i < 1000; i++) budget.request();
+    expect([1, 2, 3, 4].map(() => budget.tryRetry())).toEqual([true, true, true, false]);
+  });
+});
