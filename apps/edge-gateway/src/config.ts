@@ -1,0 +1,54 @@
+import { nanoUsdFromUsd, type NanoUsd } from '@omg/domain';
+import { loadConfig, type ConfigOf } from '@omg/service-kit';
+
+const SECTIONS = ['server', 'redis', 'nats', 'secrets', 'security', 'budgets', 'health', 'edge', 'metering', 'profile', 'observability'] as const;
+
+export type EdgeFileConfig = ConfigOf<(typeof SECTIONS)[number]>;
+
+/** The settings that the pipeline reads, in its own words and units. */
+export interface EdgeConfig {
+  apiKeyPepper: string;
+  bodyBytesMax: number;
+  jsonDepthMax: number;
+  responseBytesMax: number;
+  inFlightMax: number;
+  syncTimeoutMs: number;
+  providerTimeoutMs: number;
+  streamIdleTimeoutMs: number;
+  streamMaxDurationMs: number;
+  clientWriteTimeoutMs: number;
+  leaseMs: number;
+  holdOutputTokensDefault: number;
+  unseededAllowanceNano: NanoUsd;
+  offlineAllowanceNano: NanoUsd;
+}
+
+export function loadEdgeConfig(): EdgeFileConfig {
+  return loadConfig({ sections: SECTIONS });
+}
+
+/** Deeper JSON than any tool schema has; the bound keeps hostile bodies cheap. */
+const JSON_DEPTH_MAX = 128;
+const MIB = 1024 * 1024;
+/** Image answers carry megabytes of base64. */
+const RESPONSE_BYTES_MAX = 64 * MIB;
+
+export function edgeConfigOf(file: EdgeFileConfig): EdgeConfig {
+  return {
+    apiKeyPepper: file.secrets.apiKeyPepper,
+    bodyBytesMax: file.server.bodyLimitMb * MIB,
+    jsonDepthMax: JSON_DEPTH_MAX,
+    responseBytesMax: RESPONSE_BYTES_MAX,
+    inFlightMax: file.edge.maxInFlight,
+    syncTimeoutMs: file.server.syncTimeoutMs,
+    providerTimeoutMs: file.server.providerTimeoutMs,
+    streamIdleTimeoutMs: file.server.streamIdleTimeoutMs,
+    streamMaxDurationMs: file.server.streamMaxDurationMs,
+    // A client that reads nothing for as long as a provider may be silent is gone.
+    clientWriteTimeoutMs: file.server.streamIdleTimeoutMs,
+    leaseMs: file.edge.leaseMs,
+    holdOutputTokensDefault: file.budgets.defaultOutputTokens,
+    unseededAllowanceNano: nanoUsdFromUsd(file.edge.unseededAllowanceUsd),
+    offlineAllowanceNano: nanoUsdFromUsd(file.edge.offlineAllowanceUsd),
+  };
+}

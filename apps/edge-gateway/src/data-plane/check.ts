@@ -1,0 +1,68 @@
+import { GatewayError } from '@omg/contracts';
+
+/**
+ * Checks of single body fields. Hand-written, since a schema walk over a whole conversation would cost as much as the
+ * rest of the pipeline; fields that nobody here reads are not looked at, they pass to the provider as they are.
+ */
+
+export function invalid(param: string, message: string): GatewayError {
+  return new GatewayError('invalid_value', { param, message });
+}
+
+export function missing(param: string): GatewayError {
+  return new GatewayError('missing_required_parameter', { param, message: `Missing required parameter: '${param}'.` });
+}
+
+/** Absent and null are the same for optional fields, as the SDKs send either. */
+export function optionalNumber(body: Record<string, unknown>, name: string, min: number, max: number): number | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'number' || !(value >= min && value <= max)) {
+    throw invalid(name, `'${name}' must be a number from ${min} to ${max}.`);
+  }
+  return value;
+}
+
+export function optionalInteger(body: Record<string, unknown>, name: string, min: number, max: number): number | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (!Number.isSafeInteger(value) || (value as number) < min || (value as number) > max) {
+    throw invalid(name, `'${name}' must be an integer from ${min}${max === Number.MAX_SAFE_INTEGER ? '' : ` to ${max}`}.`);
+  }
+  return value as number;
+}
+
+export function optionalBoolean(body: Record<string, unknown>, name: string): boolean | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'boolean') throw invalid(name, `'${name}' must be a boolean.`);
+  return value;
+}
+
+export function optionalEnum<T extends string>(body: Record<string, unknown>, name: string, allowed: readonly T[]): T | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (!allowed.includes(value as T)) throw invalid(name, `'${name}' must be one of: ${allowed.join(', ')}.`);
+  return value as T;
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Whether arrays and objects nest deeper than `depthMax`. Iterative, so that no input can exhaust the stack. */
+export function nestsDeeperThan(root: unknown, depthMax: number): boolean {
+  let level: object[] = typeof root === 'object' && root !== null ? [root] : [];
+  for (let depth = 1; level.length > 0; depth++) {
+    if (depth > depthMax) return true;
+    const next: object[] = [];
+    for (const node of level) {
+      for (const key in node) {
+        const child = (node as Record<string, unknown>)[key];
+        if (typeof child === 'object' && child !== null) next.push(child);
+      }
+    }
+    level = next;
+  }
+  return false;
+}

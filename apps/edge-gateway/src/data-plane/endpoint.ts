@@ -1,0 +1,35 @@
+import type { Operation } from '@omg/domain';
+
+/** What the request asks of a route beyond its operation; a route that lacks it is no candidate. */
+export interface RequestNeeds {
+  tools: boolean;
+  imageInput: boolean;
+  jsonSchema: boolean;
+  logprobs: boolean;
+  choices: number;
+  tokenArrays: boolean;
+}
+
+/** What validation learned in its single walk over the body; everything after it works on this. */
+export interface ParsedRequest {
+  stream: boolean;
+  includeUsage: boolean;
+  needs: RequestNeeds;
+  /** Likely input tokens, for the hold and the token window. */
+  inputTokensEstimate: number;
+  /** More than this the input cannot be: one token per byte of text; for strict budgets. */
+  inputTokensMax: number;
+  /** What the client allows the output to be; undefined when it did not say. */
+  outputTokensMax: number | undefined;
+  images?: { count: number; size: string | undefined; quality: string | undefined };
+}
+
+/** One `/v1` endpoint that calls a provider: a route, an operation and the check of its body. */
+export interface Endpoint {
+  path: string;
+  operation: Operation;
+  /** Name in an API key's scopes. */
+  scope: string;
+  /** Throws a GatewayError with the field's name. */
+  validate(body: Record<string, unknown>, raw: Buffer): ParsedRequest;
+}

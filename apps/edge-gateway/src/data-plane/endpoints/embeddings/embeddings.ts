@@ -1,0 +1,61 @@
+import { estimateTokens } from '@omg/domain';
+import { invalid, missing, optionalEnum, optionalInteger } from '../../check.js';
+import type { Endpoint, ParsedRequest } from '../../endpoint.js';
+
+const INPUTS_MAX = 2048;
+
+/** `POST /v1/embeddings`: a text, texts, token ids, or lists of token ids. */
+export const embeddings: Endpoint = {
+  path: '/v1/embeddings',
+  operation: 'embeddings',
+  scope: 'embeddings',
+  validate(body): ParsedRequest {
+    const size = inputSize(body.input);
+    optionalEnum(body, 'encoding_format', ['float', 'base64']);
+    optionalInteger(body, 'dimensions', 1, 1_000_000);
+    return {
+      stream: false,
+      includeUsage: false,
+      needs: { tools: false, imageInput: false, jsonSchema: false, logprobs: false, choices: 1, tokenArrays: size.tokenArrays },
+      inputTokensEstimate: size.tokens + estimateTokens(size.chars),
+      inputTokensMax: size.tokens + size.chars * 3,
+      outputTokensMax: 0,
+    };
+  },
+};
+
+function inputSize(input: unknown): { chars: number; tokens: number; tokenArrays: boolean } {
+  if (input === undefined || input === null) throw missing('input');
+  if (typeof input === 'string') {
+    if (input.length === 0) throw invalid('input', "'input' must not be empty.");
+    return { chars: input.length, tokens: 0, tokenArrays: false };
+  }
+  if (!Array.isArray(input)) throw invalid('input', "'input' must be a string or an array.");
+  if (input.length === 0) throw invalid('input', "'input' must not be empty.");
+  if (typeof input[0] === 'number') {
+    checkTokens(input, 'input');
+    return { chars: 0, tokens: input.length, tokenArrays: true };
+  }
+  if (input.length > INPUTS_MAX) throw invalid('input', `'input' must have at most ${INPUTS_MAX} items.`);
+  const ofTokens = Array.isArray(input[0]);
+  let chars = 0;
+  let tokens = 0;
+  for (let i = 0; i < input.length; i++) {
+    const item: unknown = input[i];
+    if (ofTokens && Array.isArray(item) && item.length > 0) {
+      checkTokens(item, `input[${i}]`);
+      tokens += item.length;
+    } else if (!ofTokens && typeof item === 'string' && item.length > 0) {
+      chars += item.length;
+    } else {
+      throw invalid(`input[${i}]`, `'input[${i}]' must be a non-empty ${ofTokens ? 'array of token ids' : 'string'}.`);
+    }
+  }
+  return { chars, tokens, tokenArrays: ofTokens };
+}
+
+function checkTokens(tokens: unknown[], at: string): void {
+  for (const token of tokens) {
+    if (!Number.isSafeInteger(token) || (token as number) < 0) throw invalid(at, `'${at}' must hold token ids only.`);
+  }
+}

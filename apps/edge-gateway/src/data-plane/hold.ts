@@ -1,0 +1,70 @@
+import { costOf, type Meters, type NanoUsd, type Operation } from '@omg/domain';
+import type { ModelEntry, RouteEntry } from '../snapshot/config-snapshot.js';
+import type { ParsedRequest } from './endpoint.js';
+
+/** What a request may cost, before it is made. */
+export interface HoldEstimate {
+  tokens: number;
+  holdNano: NanoUsd;
+  /** Least useful hold under strict enforcement: the whole input and one token of output. */
+  holdMinNano: NanoUsd;
+}
+
+export interface HoldOptions {
+  strict: boolean;
+  /** Output that is held when the client names no limit. */
+  outputTokensDefault: number;
+}
+
+/**
+ * Input estimate plus the output that was asked for (or a modest default), capped by the model's maximum, at the dearest
+ * of the alias's routes. Under strict enforcement the input is counted as high as it can be, so that the hold is a bound.
+ */
+export function estimateHold(model: ModelEntry, operation: Operation, parsed: ParsedRequest, options: HoldOptions): HoldEstimate {
+  const inputTokens = options.strict ? parsed.inputTokensMax : parsed.inputTokensEstimate;
+  let holdNano = 0n;
+  let holdMinNano = 0n;
+  let outputTokensLargest = 0;
+  for (const route of model.routes) {
+    const outputTokens = expectedOutput(route, parsed, options.outputTokensDefault);
+    if (outputTokens > outputTokensLargest) outputTokensLargest = outputTokens;
+    const meters: Meters = { inputTokens, outputTokens, ...imageMeters(parsed) };
+    const cost = costOf(route.price, meters, operation).totalNano ?? 0n;
+    if (cost > holdNano) holdNano = cost;
+    if (options.strict) {
+      const least = costOf(route.price, { ...meters, outputTokens: Math.min(1, outputTokens) }, operation).totalNano ?? 0n;
+      if (least > holdMinNano) holdMinNano = least;
+    }
+  }
+  return { tokens: parsed.inputTokensEstimate + outputTokensLargest, holdNano, holdMinNano };
+}
+
+function expectedOutput(route: RouteEntry, parsed: ParsedRequest, outputTokensDefault: number): number {
+  const asked = parsed.outputTokensMax ?? outputTokensDefault * parsed.needs.choices;
+  const modelMax = route.doc.maxOutputTokens * parsed.needs.choices;
+  return modelMax > 0 ? Math.min(asked, modelMax) : asked;
+}
+
+function imageMeters(parsed: ParsedRequest): Partial<Meters> {
+  if (!parsed.images) return {};
+  const { count, size, quality } = parsed.images;
+  return { images: count, ...(size ? { imageSize: size } : {}), ...(quality ? { imageQuality: quality } : {}) };
+}
+
+/** The output that a hold pays for at the dearest route: the ceiling that strict enforcement passes on to the provider. */
+export function outputTokensForHold(model: ModelEntry, operation: Operation, parsed: ParsedRequest, heldNano: NanoUsd, wantedOutput: number): number {
+  const choices = parsed.needs.choices;
+  let low = 1;
+  let high = Math.max(1, Math.floor(wantedOutput / choices));
+  // The cost grows with the output: a binary search finds the largest output that the hold still covers.
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    const covers = model.routes.every((route) => {
+      const cost = costOf(route.price, { inputTokens: parsed.inputTokensMax, outputTokens: middle * choices }, operation).totalNano ?? 0n;
+      return cost <= heldNano;
+    });
+    if (covers) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}

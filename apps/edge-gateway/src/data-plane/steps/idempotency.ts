@@ -1,0 +1,68 @@
+import { GatewayError } from '@omg/contracts';
+import { createHash } from 'node:crypto';
+import { answerHeaders } from '../answer-headers.js';
+import type { RequestContext } from '../context.js';
+
+const KEY = /^[\x20-\x7e]{1,255}$/;
+
+/**
+ * `Idempotency-Key` on calls that do not stream: the first answer is kept and replayed for free; the same key is refused
+ * while the first call runs (409) and for another body (422). True: the request has been answered from the store.
+ */
+export async function idempotency(ctx: RequestContext): Promise<boolean> {
+  const header = ctx.request.headers['idempotency-key'];
+  if (header === undefined || ctx.parsed!.stream) return false;
+  if (typeof header !== 'string' || !KEY.test(header)) {
+    throw new GatewayError('invalid_value', { param: 'Idempotency-Key', message: "'Idempotency-Key' must be 1 to 255 printable ASCII characters." });
+  }
+  const { key, tenant } = ctx.caller!;
+  const { idempotency: store, config } = ctx.services;
+  const scope = { tenantId: tenant.doc.id, keyId: key.doc.id, route: ctx.endpoint.path, clientKey: header };
+  const fingerprint = createHash('sha256').update(canonicalJson(ctx.json)).digest('hex');
+  let outcome;
+  try {
+    outcome = await store.begin(scope, fingerprint, config.syncTimeoutMs + config.leaseMs);
+  } catch (cause) {
+    // Without the store a retry could run and be billed twice: the promise of the header cannot be kept.
+    throw new GatewayError('limiter_unavailable', { retryAfterMs: 1000, cause, internal: 'idempotency store is away' });
+  }
+  switch (outcome.state) {
+    case 'in_use':
+      throw new GatewayError('idempotency_key_in_use', { retryAfterMs: 1000 });
+    case 'reused':
+      throw new GatewayError('idempotency_key_reused', { param: 'Idempotency-Key' });
+    case 'replay':
+      ctx.status = outcome.answer.status;
+      ctx.reply
+        .code(outcome.answer.status)
+        .headers({ ...answerHeaders(ctx), 'content-type': outcome.answer.contentType, 'idempotency-replayed': 'true' })
+        .send(outcome.answer.body);
+      return true;
+    default: {
+      const { token } = outcome;
+      ctx.idempotency = {
+        key: header,
+        complete: async (status, contentType, body) => swallow(ctx, store.complete(scope, token, { status, contentType, body })),
+        abort: async () => swallow(ctx, store.abort(scope, token)),
+      };
+      return false;
+    }
+  }
+}
+
+/** The answer is paid for: that it could not be kept for a replay must not take it away from the client. */
+async function swallow(ctx: RequestContext, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    ctx.services.log.warn({ requestId: ctx.requestId, err: error }, 'idempotency store did not take the outcome');
+  }
+}
+
+/** JSON with sorted keys, so that two encodings of one request have one fingerprint. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, node: unknown) => {
+    if (typeof node !== 'object' || node === null || Array.isArray(node)) return node;
+    return Object.fromEntries(Object.entries(node).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}

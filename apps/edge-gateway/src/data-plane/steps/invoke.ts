@@ -1,0 +1,140 @@
+import { GatewayError, type ErrorCode } from '@omg/contracts';
+import { ProviderError, type JsonReply, type ProviderCall, type ProviderReply, type StreamReply } from '@omg/providers';
+import type { RouteEntry } from '../../snapshot/config-snapshot.js';
+import type { RequestContext } from '../context.js';
+
+/** A reply whose first byte is in hand: from here on there is no failover. */
+export type Invoked = { kind: 'json'; reply: JsonReply } | { kind: 'stream'; reply: StreamReply; first: Buffer | undefined; frames: AsyncIterator<Buffer> };
+
+/**
+ * Calls the planned routes in order until one answers. Another route is tried only before the first byte, within the
+ * request's deadline and the retry budget; what is the client's fault ends the request at once.
+ */
+export async function invoke(ctx: RequestContext): Promise<Invoked> {
+  const { routing, retries } = ctx.services;
+  retries.onRequest();
+  const errors: ProviderError[] = [];
+  for (const route of ctx.plan) {
+    if (errors.length > 0 && !retries.take()) break;
+    if (!routing.mayTry(route.doc.id)) continue;
+    const startedAt = performance.now();
+    ctx.route = route;
+    try {
+      const invoked = await tryRoute(ctx, route);
+      ctx.attempts.push({ routeId: route.doc.id, provider: route.doc.provider, status: 200, latencyMs: performance.now() - startedAt });
+      return invoked;
+    } catch (thrown) {
+      const error = asProviderError(ctx, thrown);
+      ctx.attempts.push({
+        routeId: route.doc.id,
+        provider: route.doc.provider,
+        status: error.status ?? (error.kind === 'timeout' ? 504 : 502),
+        errorCode: error.kind,
+        latencyMs: performance.now() - startedAt,
+      });
+      if (ctx.abortReason !== undefined) {
+        // Nobody's fault but the caller's or ours: the route's breaker must not count it.
+        routing.onNeutral(route.doc.id);
+        throw abortedError(ctx);
+      }
+      if (error.isFinal) {
+        routing.onNeutral(route.doc.id);
+        throw finalError(error);
+      }
+      routing.onFailure(route.doc.id, error.kind, error.retryAfterMs);
+      errors.push(error);
+      ctx.services.log.warn(
+        { requestId: ctx.requestId, routeId: route.doc.id, kind: error.kind, upstreamStatus: error.status, detail: error.internal },
+        'provider attempt failed',
+      );
+    }
+  }
+  throw exhaustedError(ctx, errors);
+}
+
+async function tryRoute(ctx: RequestContext, route: RouteEntry): Promise<Invoked> {
+  const { config } = ctx.services;
+  const attempt = new AbortController();
+  ctx.attempt = attempt;
+  if (ctx.abortReason !== undefined) attempt.abort();
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    attempt.abort();
+  }, config.providerTimeoutMs);
+  try {
+    const reply = await route.adapter!.invoke(providerCall(ctx, attempt.signal));
+    if (reply.kind === 'json') return { kind: 'json', reply };
+    const frames = reply.frames[Symbol.asyncIterator]();
+    const first = await frames.next();
+    if (first.done) throw new ProviderError('malformed', { internal: 'the stream ended before its first chunk' });
+    return { kind: 'stream', reply, first: first.value, frames };
+  } catch (error) {
+    if (timedOut && ctx.abortReason === undefined) throw new ProviderError('timeout', { internal: 'no answer within server.provider_timeout', cause: error });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function providerCall(ctx: RequestContext, signal: AbortSignal): ProviderCall {
+  const { config, transport } = ctx.services;
+  const parsed = ctx.parsed!;
+  const cap = ctx.grant!.outputTokensCap;
+  return {
+    operation: ctx.endpoint.operation,
+    alias: ctx.alias,
+    raw: ctx.raw,
+    json: ctx.json,
+    stream: parsed.stream,
+    includeUsage: parsed.includeUsage,
+    ...(cap === undefined ? {} : { maxOutputTokens: cap }),
+    transport,
+    signal,
+    headersTimeoutMs: config.providerTimeoutMs,
+    idleTimeoutMs: parsed.stream ? config.streamIdleTimeoutMs : config.providerTimeoutMs,
+    responseBytesMax: config.responseBytesMax,
+  };
+}
+
+function asProviderError(ctx: RequestContext, thrown: unknown): ProviderError {
+  if (thrown instanceof ProviderError) return thrown;
+  if (ctx.abortReason === undefined) ctx.services.log.error({ requestId: ctx.requestId, err: thrown }, 'an adapter threw something unexpected');
+  return new ProviderError('malformed', { cause: thrown, internal: 'unexpected error in the adapter' });
+}
+
+/** Why a request that was given up has no answer. */
+export function abortedError(ctx: RequestContext): GatewayError {
+  if (ctx.abortReason === 'deadline') return new GatewayError('upstream_timeout');
+  if (ctx.abortReason === 'shutdown') return new GatewayError('shutting_down', { retryAfterMs: 1000 });
+  return new GatewayError('client_closed_request');
+}
+
+function finalError(error: ProviderError): GatewayError {
+  const options = { ...(error.param ? { param: error.param } : {}), internal: error.internal, cause: error };
+  switch (error.kind) {
+    case 'unsupported_parameter':
+      return new GatewayError('unsupported_parameter', {
+        ...options,
+        ...(error.param ? { message: `'${error.param}' is not supported by this model.` } : {}),
+      });
+    case 'context_length':
+      return new GatewayError('context_length_exceeded', { ...options, param: error.param ?? 'messages' });
+    case 'content_filter':
+      return new GatewayError('content_filter', options);
+    default:
+      return new GatewayError(error.status === 413 ? 'request_too_large' : 'upstream_invalid_request', options);
+  }
+}
+
+/** Every route failed: the client hears of rate limits only when all were rate limited, of a timeout when the last one timed out. */
+function exhaustedError(ctx: RequestContext, errors: readonly ProviderError[]): GatewayError {
+  const last = errors.at(-1);
+  if (!last) return new GatewayError('no_backend_available', { retryAfterMs: ctx.services.routing.soonestRetryMs(ctx.plan) });
+  if (errors.every((error) => error.kind === 'rate_limited')) {
+    const waits = errors.map((error) => error.retryAfterMs ?? 1000);
+    return new GatewayError('upstream_rate_limited', { retryAfterMs: Math.min(...waits), cause: last });
+  }
+  const code: ErrorCode = last.kind === 'timeout' ? 'upstream_timeout' : 'upstream_error';
+  return new GatewayError(code, { cause: last, internal: last.internal });
+}

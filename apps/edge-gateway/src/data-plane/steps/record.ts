@@ -1,0 +1,49 @@
+import { uuidV7 } from '@omg/domain';
+import type { GatewayError } from '@omg/contracts';
+import type { RequestContext } from '../context.js';
+import { refusalEvent } from './settle.js';
+
+/** Who refused, for the `provider` column of a request row that never reached one. */
+const REFUSED_BY: Partial<Record<GatewayError['code'], string>> = {
+  budget_exceeded: 'budget',
+  rate_limit_exceeded: 'limiter',
+  no_backend_available: 'router',
+  budget_store_unavailable: 'budget',
+};
+
+/** The last step of every request: refusals become request rows, and each request is one log line and one set of metrics. */
+export function record(ctx: RequestContext, error: GatewayError | undefined): void {
+  const { services } = ctx;
+  const refusedBy = error && REFUSED_BY[error.code];
+  if (!ctx.event && refusedBy && ctx.caller && ctx.model) {
+    // Nothing was consumed and nobody will be billed: best effort is enough, and a flood of refusals may be thinned out.
+    services.usage.enqueue(refusalEvent(ctx, uuidV7(services.clock.nowMs(), services.random(10)), refusedBy));
+  }
+  const durationMs = performance.now() - ctx.startedAt;
+  services.metrics.onRequest(ctx, durationMs);
+  services.log.info(
+    {
+      requestId: ctx.requestId,
+      path: ctx.endpoint.path,
+      status: ctx.status,
+      errorCode: ctx.errorCode,
+      detail: error?.internal,
+      tenantId: ctx.caller?.tenant.doc.id,
+      apiKeyId: ctx.caller?.key.doc.id,
+      model: ctx.alias || undefined,
+      routeId: ctx.route?.doc.id,
+      provider: ctx.route?.doc.provider,
+      attempts: ctx.attempts.length,
+      stream: ctx.parsed?.stream,
+      durationMs: Math.round(durationMs * 10) / 10,
+      firstByteMs: ctx.firstByteMs === undefined ? undefined : Math.round(ctx.firstByteMs * 10) / 10,
+      inputTokens: ctx.event?.meters.inputTokens,
+      outputTokens: ctx.event?.meters.outputTokens,
+      usageSource: ctx.event?.usageSource,
+      costNano: ctx.event?.costNano,
+      attemptId: ctx.grant?.attemptId,
+    },
+    'request',
+  );
+  if (error?.code === 'internal_error') services.log.error({ requestId: ctx.requestId, err: error.cause }, 'internal error');
+}

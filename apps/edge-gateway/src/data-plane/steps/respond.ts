@@ -1,0 +1,107 @@
+import { GatewayError } from '@omg/contracts';
+import { ProviderError } from '@omg/providers';
+import type { ServerResponse } from 'node:http';
+import { answerHeaders } from '../answer-headers.js';
+import { abortRequest, type RequestContext } from '../context.js';
+import { toGatewayError } from '../reply-error.js';
+import { abortedError, type Invoked } from './invoke.js';
+import { consumptionOf, settle } from './settle.js';
+
+const DONE = Buffer.from('data: [DONE]\n\n');
+
+/** Sends the answer. Its end is settled before its last byte leaves, so a client that has the whole answer has been recorded. */
+export async function respond(ctx: RequestContext, invoked: Invoked): Promise<void> {
+  if (invoked.kind === 'json') {
+    ctx.status = 200;
+    ctx.firstByteMs = performance.now() - ctx.startedAt;
+    ctx.services.routing.onSuccess(ctx.route!.doc.id, ctx.firstByteMs);
+    await settle(ctx, consumptionOf(ctx, invoked.reply));
+    await ctx.idempotency?.complete?.(200, 'application/json', invoked.reply.body);
+    ctx.reply.code(200).headers(answerHeaders(ctx)).header('content-type', 'application/json').send(invoked.reply.body);
+    return;
+  }
+  await respondStream(ctx, invoked);
+}
+
+async function respondStream(ctx: RequestContext, invoked: Extract<Invoked, { kind: 'stream' }>): Promise<void> {
+  ctx.reply.hijack();
+  const out = ctx.reply.raw;
+  ctx.status = 200;
+  ctx.firstByteMs = performance.now() - ctx.startedAt;
+  out.writeHead(200, {
+    ...answerHeaders(ctx),
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache',
+    connection: 'keep-alive',
+    'x-accel-buffering': 'no',
+  });
+  const deadline = setTimeout(() => abortRequest(ctx, 'deadline'), ctx.services.config.streamMaxDurationMs);
+  let failure: GatewayError | undefined;
+  try {
+    await copyFrames(ctx, invoked, out);
+  } catch (error) {
+    failure = streamFailure(ctx, error);
+  } finally {
+    clearTimeout(deadline);
+  }
+  if (failure === undefined && ctx.abortReason !== undefined) failure = abortedError(ctx);
+  await finishStream(ctx, invoked, out, failure);
+}
+
+async function copyFrames(ctx: RequestContext, invoked: Extract<Invoked, { kind: 'stream' }>, out: ServerResponse): Promise<void> {
+  let frame = invoked.first;
+  while (frame !== undefined) {
+    if (ctx.abortReason !== undefined) break;
+    if (frame.length > 0 && !out.write(frame)) await drained(ctx, out);
+    const next = await invoked.frames.next();
+    frame = next.done ? undefined : next.value;
+  }
+  if (ctx.abortReason !== undefined) await invoked.frames.return?.();
+}
+
+/** Waits until the client has read on; a client that stops reading for too long is let go, memory is not spent on it. */
+async function drained(ctx: RequestContext, out: ServerResponse): Promise<void> {
+  if (out.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => {
+      abortRequest(ctx, 'slow_reader');
+      done();
+    }, ctx.services.config.clientWriteTimeoutMs);
+    const done = (): void => {
+      clearTimeout(timer);
+      out.off('drain', done);
+      out.off('close', done);
+      resolve();
+    };
+    out.on('drain', done);
+    out.on('close', done);
+  });
+}
+
+function streamFailure(ctx: RequestContext, error: unknown): GatewayError {
+  if (ctx.abortReason !== undefined) return abortedError(ctx);
+  if (error instanceof ProviderError) {
+    ctx.services.log.warn({ requestId: ctx.requestId, routeId: ctx.route!.doc.id, kind: error.kind, detail: error.internal }, 'stream broke off');
+    return new GatewayError(error.kind === 'timeout' ? 'upstream_timeout' : 'upstream_error', { cause: error });
+  }
+  ctx.services.log.error({ requestId: ctx.requestId, err: error }, 'stream failed');
+  return toGatewayError(error);
+}
+
+/** A fault after the first byte is one error frame and the end of the stream, without `[DONE]`. */
+async function finishStream(ctx: RequestContext, invoked: Extract<Invoked, { kind: 'stream' }>, out: ServerResponse, failure: GatewayError | undefined): Promise<void> {
+  const { routing } = ctx.services;
+  const routeId = ctx.route!.doc.id;
+  if (failure === undefined) routing.onSuccess(routeId, ctx.firstByteMs!);
+  else if (ctx.abortReason !== undefined) routing.onNeutral(routeId);
+  else routing.onFailure(routeId, failure.code === 'upstream_timeout' ? 'timeout' : 'malformed', undefined);
+  if (failure !== undefined) {
+    ctx.status = ctx.abortReason === 'client' || ctx.abortReason === 'slow_reader' ? 499 : failure.status;
+    ctx.errorCode = ctx.status === 499 ? 'client_closed_request' : failure.code;
+  }
+  await settle(ctx, consumptionOf(ctx, invoked.reply.progress()));
+  if (out.destroyed) return;
+  if (failure === undefined) out.end(DONE);
+  else if (ctx.abortReason === 'slow_reader') out.destroy();
+  else out.end(`data: ${JSON.stringify(failure.toBody())}\n\n`);
+}

@@ -1,0 +1,44 @@
+import type { AdmissionStore, IdempotencyStore } from '@omg/storage';
+import type { Transport } from '@omg/providers';
+import type { EdgeConfig } from './config.js';
+import type { LocalAdmission } from './data-plane/local-admission.js';
+import type { RequestContext } from './data-plane/context.js';
+import type { WindowCache } from './data-plane/entitlement.js';
+import type { EdgeClock } from './edge-clock.js';
+import type { EdgeMetrics } from './edge-metrics.js';
+import type { UsageOutlet } from './metering/usage-outlet.js';
+import type { BudgetSeeds } from './metering/budget-seeds.js';
+import type { ConfigSnapshot } from './snapshot/config-snapshot.js';
+import type { KeyCache } from './snapshot/key-cache.js';
+import type { RetryBudget } from './upstream/retry-budget.js';
+import type { RouteStates } from './upstream/route-states.js';
+
+/** The part of a pino logger that the data plane uses. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Everything that the pipeline's steps use; built once, at the start. */
+export interface EdgeServices {
+  config: EdgeConfig;
+  clock: EdgeClock;
+  snapshot: ConfigSnapshot;
+  keys: KeyCache;
+  windows: WindowCache;
+  admission: AdmissionStore;
+  idempotency: IdempotencyStore;
+  /** Stands in while Redis is away. */
+  fallback: LocalAdmission;
+  seeds: BudgetSeeds;
+  usage: UsageOutlet;
+  routing: RouteStates;
+  retries: RetryBudget;
+  transport: Transport;
+  metrics: EdgeMetrics;
+  log: Log;
+  inFlight: Set<RequestContext>;
+  /** Random bytes from a pool: a system call per id would be felt. */
+  random(bytes: number): Uint8Array;
+}

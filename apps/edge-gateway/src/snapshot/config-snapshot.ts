@@ -1,0 +1,128 @@
+import {
+  defaultsDocumentSchema,
+  modelDocumentSchema,
+  tenantDocumentSchema,
+  type DefaultsDocument,
+  type ModelDocument,
+  type RouteDocument,
+  type TenantDocument,
+} from '@omg/contracts';
+import type { PriceVersion, RouteAbilities } from '@omg/domain';
+import type { ProviderAdapter } from '@omg/providers';
+
+/** A route as the data plane uses it: its document, and the adapter that speaks to its provider. */
+export interface RouteEntry {
+  doc: RouteDocument;
+  price: PriceVersion | undefined;
+  abilities: RouteAbilities;
+  /** Undefined: the entry is broken; the reason says how. The alias's other routes are not affected. */
+  adapter: ProviderAdapter | undefined;
+  brokenReason: string | undefined;
+}
+
+export interface ModelEntry {
+  alias: string;
+  createdUnix: number;
+  /** Enabled routes only; an alias without any does not exist for clients. */
+  routes: readonly RouteEntry[];
+}
+
+export interface TenantEntry {
+  doc: TenantDocument;
+  /** Undefined: every enabled model. */
+  allowedModels: ReadonlySet<string> | undefined;
+}
+
+export type BuildRoute = (doc: RouteDocument) => RouteEntry;
+
+/**
+ * The control plane's state in memory: defaults, models and tenants. It starts from a full snapshot and follows the
+ * changes; entries are immutable and replaced whole, so a request that holds one is never surprised in the middle.
+ */
+export class ConfigSnapshot {
+  private defaultsDoc: DefaultsDocument | undefined;
+  private readonly modelsByKey = new Map<string, ModelEntry>();
+  private readonly models = new Map<string, ModelEntry>();
+  private readonly tenants = new Map<string, TenantEntry>();
+  private sortedModels: readonly ModelEntry[] | undefined;
+
+  constructor(
+    private readonly buildRoute: BuildRoute,
+    private readonly onInvalid: (key: string, problem: string) => void,
+  ) {}
+
+  get defaults(): DefaultsDocument | undefined {
+    return this.defaultsDoc;
+  }
+
+  /** By alias, without regard to case. */
+  model(alias: string): ModelEntry | undefined {
+    return this.models.get(alias.toLowerCase());
+  }
+
+  tenant(id: string): TenantEntry | undefined {
+    return this.tenants.get(id);
+  }
+
+  /** Sorted by alias. */
+  listModels(): readonly ModelEntry[] {
+    this.sortedModels ??= [...this.models.values()].sort((a, b) => (a.alias < b.alias ? -1 : 1));
+    return this.sortedModels;
+  }
+
+  /** Every route of every alias. */
+  *routes(): Iterable<RouteEntry> {
+    for (const model of this.models.values()) yield* model.routes;
+  }
+
+  /** Takes one entry of the bucket; undefined means that it was deleted. An entry that cannot be read changes nothing. */
+  apply(key: string, value: Uint8Array | undefined): void {
+    try {
+      if (key === 'defaults') this.applyDefaults(value);
+      else if (key.startsWith('model.')) this.applyModel(key, value);
+      else if (key.startsWith('tenant.')) this.applyTenant(key.slice('tenant.'.length), value);
+    } catch (error) {
+      this.onInvalid(key, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** After a fresh full snapshot: forgets what is no longer in the bucket. */
+  retainOnly(keys: ReadonlySet<string>): void {
+    for (const key of [...this.modelsByKey.keys()]) if (!keys.has(key)) this.applyModel(key, undefined);
+    for (const id of [...this.tenants.keys()]) if (!keys.has(`tenant.${id}`)) this.tenants.delete(id);
+  }
+
+  private applyDefaults(value: Uint8Array | undefined): void {
+    // Defaults are never deleted; an absent value would leave the edge without limits.
+    if (value !== undefined) this.defaultsDoc = defaultsDocumentSchema.parse(parse(value));
+  }
+
+  private applyModel(key: string, value: Uint8Array | undefined): void {
+    this.sortedModels = undefined;
+    if (value === undefined) {
+      const old = this.modelsByKey.get(key);
+      if (old) this.models.delete(old.alias.toLowerCase());
+      this.modelsByKey.delete(key);
+      return;
+    }
+    const doc: ModelDocument = modelDocumentSchema.parse(parse(value));
+    const routes = doc.routes.filter((route) => route.enabled).map((route) => this.buildRoute(route));
+    const entry: ModelEntry = { alias: doc.alias, createdUnix: doc.createdUnix, routes };
+    this.modelsByKey.set(key, entry);
+    if (routes.length > 0) this.models.set(doc.alias.toLowerCase(), entry);
+    else this.models.delete(doc.alias.toLowerCase());
+  }
+
+  private applyTenant(id: string, value: Uint8Array | undefined): void {
+    if (value === undefined) {
+      this.tenants.delete(id);
+      return;
+    }
+    const doc = tenantDocumentSchema.parse(parse(value));
+    this.tenants.set(id, { doc, allowedModels: doc.models === null ? undefined : new Set(doc.models.map((m) => m.toLowerCase())) });
+  }
+}
+
+function parse(value: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8'));
+}

@@ -1,0 +1,90 @@
+import { keyDocumentSchema, type KeyDocument } from '@omg/contracts';
+import { LRUCache } from 'lru-cache';
+
+/** A virtual key, ready for the hot path. */
+export interface KeyEntry {
+  doc: KeyDocument;
+  digests: readonly { digest: Buffer; validUntilMs: number }[];
+}
+
+const ABSENT = Symbol('absent');
+
+export interface KeyCacheOptions {
+  entriesMax: number;
+  /** How long "there is no such key" is believed without asking again. */
+  absentTtlMs: number;
+  lookupsInFlightMax: number;
+}
+
+/**
+ * Keys on demand: memory does not grow with the number of keys. A lookup that is on its way when the key changes must
+ * not put the older document into the cache, so every change bumps the prefix's generation.
+ */
+export class KeyCache {
+  private readonly entries: LRUCache<string, KeyEntry | typeof ABSENT>;
+  private readonly lookups = new Map<string, Promise<KeyEntry | undefined>>();
+  private readonly changedDuringLookup = new Set<string>();
+
+  constructor(
+    /** Reads the key's document from the bucket; rejects when the bus is away. */
+    private readonly fetch: (prefix: string) => Promise<Uint8Array | undefined>,
+    private readonly options: KeyCacheOptions,
+  ) {
+    this.entries = new LRUCache({ max: options.entriesMax });
+  }
+
+  /** The cached entry, synchronously: `undefined` means that `load` must be asked. */
+  peek(prefix: string): KeyEntry | null | undefined {
+    const cached = this.entries.get(prefix);
+    return cached === ABSENT ? null : cached;
+  }
+
+  /** Undefined: no such key. Rejects when that cannot be known. Concurrent lookups of one prefix share one read. */
+  async load(prefix: string): Promise<KeyEntry | undefined> {
+    const cached = this.peek(prefix);
+    if (cached !== undefined) return cached ?? undefined;
+    let lookup = this.lookups.get(prefix);
+    if (!lookup) {
+      if (this.lookups.size >= this.options.lookupsInFlightMax) throw new Error('too many key lookups in flight');
+      lookup = this.read(prefix).finally(() => {
+        this.lookups.delete(prefix);
+        this.changedDuringLookup.delete(prefix);
+      });
+      this.lookups.set(prefix, lookup);
+    }
+    return lookup;
+  }
+
+  /** The key changed or is gone: the next request reads it anew. */
+  invalidate(prefix: string): void {
+    this.entries.delete(prefix);
+    if (this.lookups.has(prefix)) this.changedDuringLookup.add(prefix);
+  }
+
+  /** After a gap in the watch nothing cached can be trusted. */
+  invalidateAll(): void {
+    this.entries.clear();
+    for (const prefix of this.lookups.keys()) this.changedDuringLookup.add(prefix);
+  }
+
+  private async read(prefix: string): Promise<KeyEntry | undefined> {
+    for (let tries = 0; tries < 3; tries++) {
+      this.changedDuringLookup.delete(prefix);
+      const value = await this.fetch(prefix);
+      if (this.changedDuringLookup.has(prefix)) continue;
+      const entry = value === undefined ? undefined : toEntry(value);
+      if (entry) this.entries.set(prefix, entry);
+      else this.entries.set(prefix, ABSENT, { ttl: this.options.absentTtlMs });
+      return entry;
+    }
+    throw new Error('the key kept changing while it was read');
+  }
+}
+
+function toEntry(value: Uint8Array): KeyEntry {
+  const doc = keyDocumentSchema.parse(JSON.parse(Buffer.from(value).toString('utf8')));
+  return {
+    doc,
+    digests: doc.digests.map((d) => ({ digest: Buffer.from(d.digest, 'base64'), validUntilMs: d.validUntilMs ?? Number.POSITIVE_INFINITY })),
+  };
+}
