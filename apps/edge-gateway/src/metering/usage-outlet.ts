@@ -41,6 +41,7 @@ export class UsageOutlet {
   private timer: NodeJS.Timeout | undefined;
   private inFlight = 0;
   private refusingUntil = 0;
+  private closed = false;
   private readonly idleWaiters: (() => void)[] = [];
   /** Events dropped from memory because the bus was away for long; they are booked from Redis. */
   overflowed = 0;
@@ -99,10 +100,20 @@ export class UsageOutlet {
     });
   }
 
+  /** Stops trying; what is left in memory is booked from Redis. */
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+  }
+
+  private later(delayMs: number): void {
+    if (!this.closed) this.timer ??= setTimeout(() => this.send(), delayMs);
+  }
+
   private push(pending: Pending): void {
     this.queue.push(pending);
     if (this.queue.length >= this.options.batchEventsMax) this.send();
-    else this.timer ??= setTimeout(() => this.send(), this.options.lingerMs);
+    else this.later(this.options.lingerMs);
   }
 
   private send(): void {
@@ -126,7 +137,7 @@ export class UsageOutlet {
     } finally {
       this.inFlight--;
       if (this.queue.length === 0 && this.inFlight === 0) for (const waiter of this.idleWaiters.splice(0)) waiter();
-      else if (this.timer === undefined && this.queue.length > 0) this.timer = setTimeout(() => this.send(), this.options.lingerMs);
+      else if (this.queue.length > 0) this.later(this.options.lingerMs);
     }
   }
 
@@ -135,7 +146,7 @@ export class UsageOutlet {
     const room = Math.max(0, this.options.queueEventsMax - this.queue.length);
     this.overflowed += Math.max(0, batch.length - room);
     this.queue.unshift(...batch.slice(0, room));
-    this.timer ??= setTimeout(() => this.send(), this.options.retryMs);
+    this.later(this.options.retryMs);
   }
 }
 

@@ -1,0 +1,89 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import type { UsageBatch, UsageEvent } from '@omg/contracts';
+import { UsageOutlet, type UsageOutletOptions } from './usage-outlet.js';
+
+const OPTIONS: UsageOutletOptions = {
+  edgeId: 'edge-1',
+  lingerMs: 1,
+  batchEventsMax: 4,
+  inFlightMax: 2,
+  queueEventsMax: 10,
+  publishTimeoutMs: 200,
+  refusalMs: 1000,
+  retryMs: 5,
+};
+
+const event = (id: string): UsageEvent => ({ id }) as UsageEvent;
+const idsOf = (batch: UsageBatch): string[] => batch.events.map((e) => e.id);
+
+function outlet(publish: (batch: UsageBatch) => Promise<void>, spool = { append: () => Promise.resolve() }, clock = { ms: 0 }) {
+  let batches = 0;
+  const made = new UsageOutlet(publish, spool, () => `batch-${batches++}`, OPTIONS, () => clock.ms);
+  open.push(made);
+  return made;
+}
+
+const open: UsageOutlet[] = [];
+afterEach(() => open.splice(0).forEach((made) => made.close()));
+
+describe('usage outlet', () => {
+  it('sends every event once, in batches no larger than the bound', async () => {
+    const sent: UsageBatch[] = [];
+    const out = outlet(async (batch) => void sent.push(batch));
+    for (let i = 0; i < 9; i++) out.enqueue(event(`e${i}`));
+    await out.flush(1000);
+    expect(sent.flatMap(idsOf).sort()).toEqual(Array.from({ length: 9 }, (_, i) => `e${i}`));
+    expect(Math.max(...sent.map((batch) => batch.events.length))).toBeLessThanOrEqual(OPTIONS.batchEventsMax);
+    expect(new Set(sent.map((batch) => batch.batchId)).size).toBe(sent.length);
+  });
+
+  it('sends a batch again until the bus acknowledges it', async () => {
+    let failures = 3;
+    const sent: string[] = [];
+    const out = outlet(async (batch) => {
+      if (failures-- > 0) throw new Error('bus is away');
+      sent.push(...idsOf(batch));
+    });
+    out.enqueue(event('a'));
+    out.enqueue(event('b'));
+    await out.flush(2000);
+    expect(sent).toEqual(['a', 'b']);
+  });
+
+  it('bounds its memory while the bus is away and counts what it dropped', () => {
+    const out = outlet(() => new Promise(() => undefined));
+    for (let i = 0; i < 100; i++) out.enqueue(event(`e${i}`));
+    expect(out.queued).toBeLessThanOrEqual(OPTIONS.queueEventsMax);
+    expect(out.overflowed).toBe(100 - OPTIONS.inFlightMax * OPTIONS.batchEventsMax - out.queued);
+  });
+
+  it('resolves a durable publication only after the acknowledgement', async () => {
+    let acknowledge = (): void => undefined;
+    const out = outlet(() => new Promise<void>((resolve) => (acknowledge = resolve)));
+    let durable = false;
+    const publication = out.publishDurably(event('a')).then(() => (durable = true));
+    await out.flush(20);
+    expect(durable).toBe(false);
+    acknowledge();
+    await publication;
+    expect(durable).toBe(true);
+  });
+
+  it('spools what the bus does not take, and sends it only there', async () => {
+    const append = jest.fn<(e: UsageEvent) => Promise<void>>().mockResolvedValue(undefined);
+    const out = outlet(() => Promise.reject(new Error('bus is away')), { append });
+    await out.publishDurably(event('a'));
+    expect(append.mock.calls.map(([e]) => e.id)).toEqual(['a']);
+    expect(out.queued).toBe(0);
+    expect(out.accepting).toBe(true);
+  });
+
+  it('turns new requests away for a while when neither bus nor disk takes usage', async () => {
+    const clock = { ms: 0 };
+    const out = outlet(() => Promise.reject(new Error('bus is away')), { append: () => Promise.reject(new Error('disk is full')) }, clock);
+    await expect(out.publishDurably(event('a'))).rejects.toThrow('disk is full');
+    expect(out.accepting).toBe(false);
+    clock.ms = OPTIONS.refusalMs;
+    expect(out.accepting).toBe(true);
+  });
+});
