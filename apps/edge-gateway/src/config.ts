@@ -1,9 +1,9 @@
 import { nanoUsdFromUsd, type NanoUsd } from '@omg/domain';
-import { loadConfig, type ConfigOf } from '@omg/service-kit';
+import type { ConfigOf } from '@omg/service-kit';
 
-const SECTIONS = ['server', 'redis', 'nats', 'secrets', 'security', 'budgets', 'health', 'edge', 'metering', 'profile', 'observability'] as const;
+export const EDGE_SECTIONS = ['server', 'redis', 'nats', 'secrets', 'security', 'budgets', 'health', 'edge', 'metering', 'profile', 'observability'] as const;
 
-export type EdgeFileConfig = ConfigOf<(typeof SECTIONS)[number]>;
+export type EdgeFileConfig = ConfigOf<(typeof EDGE_SECTIONS)[number]>;
 
 /** The settings that the pipeline reads, in its own words and units. */
 export interface EdgeConfig {
@@ -21,10 +21,6 @@ export interface EdgeConfig {
   holdOutputTokensDefault: number;
   unseededAllowanceNano: NanoUsd;
   offlineAllowanceNano: NanoUsd;
-}
-
-export function loadEdgeConfig(): EdgeFileConfig {
-  return loadConfig({ sections: SECTIONS });
 }
 
 /** Deeper JSON than any tool schema has; the bound keeps hostile bodies cheap. */

@@ -9,6 +9,7 @@ export interface EdgeGauges {
   inFlight: () => number;
   queuedEvents: () => number;
   overflowedEvents: () => number;
+  spoolBytes: () => number;
   routes: () => ReturnType<RouteStates['phases']>;
 }
 
@@ -38,6 +39,7 @@ export class EdgeMetrics {
     gauge(metrics, 'requests_in_flight', 'Running requests.', gauges.inFlight);
     gauge(metrics, 'usage_queue_events', 'Usage events in memory that wait for the bus.', gauges.queuedEvents);
     gauge(metrics, 'usage_queue_overflow_events', 'Usage events dropped from memory since the start; they are booked from Redis.', gauges.overflowedEvents);
+    gauge(metrics, 'usage_spool_bytes', 'Usage on disk that waits for the bus.', gauges.spoolBytes);
     const breakers = metrics.gauge({
       name: 'route_breaker_open',
       help: '1 while the breaker of a route is open or half-open.',

@@ -1,7 +1,7 @@
 import type { AdmissionStore, IdempotencyStore } from '@omg/storage';
+import type { FallbackLimiter } from '@omg/domain';
 import type { Transport } from '@omg/providers';
 import type { EdgeConfig } from './config.js';
-import type { LocalAdmission } from './data-plane/local-admission.js';
 import type { RequestContext } from './data-plane/context.js';
 import type { WindowCache } from './data-plane/entitlement.js';
 import type { EdgeClock } from './edge-clock.js';
@@ -30,7 +30,7 @@ export interface EdgeServices {
   admission: AdmissionStore;
   idempotency: IdempotencyStore;
   /** Stands in while Redis is away. */
-  fallback: LocalAdmission;
+  fallback: FallbackLimiter;
   seeds: BudgetSeeds;
   usage: UsageOutlet;
   routing: RouteStates;

@@ -22,3 +22,4 @@ export { Spool, SpoolError, type ReplayResult, type SpoolOptions } from './spool
 export { KvBucket, type BucketEntry, type BucketSettings } from './nats/kv-bucket.js';
 export { lastRevision, watchKv, type KvWatch, type KvWatchOptions } from './nats/kv-watch.js';
 export { holdLease, type Lease, type LeaseOptions } from './nats/lease.js';
+export { publishRouteOutcome, publishUsageBatch, requestBudgetSeed } from './nats/bus.js';

@@ -1,5 +1,5 @@
 import type { UsageEvent } from '@omg/contracts';
-import type { BudgetWindow, Cost, Meters, NanoUsd, RateLimits, UsageSource } from '@omg/domain';
+import type { BudgetWindow, Cost, FallbackGrant, Meters, NanoUsd, RateLimits, UsageSource } from '@omg/domain';
 import type { AdmissionState, BudgetClaim } from '@omg/storage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { EdgeServices } from '../edge-services.js';
@@ -25,6 +25,8 @@ export interface Grant {
   limits: { key: RateLimits; tenant: RateLimits };
   estimatedTokens: number;
   heldNano: NanoUsd;
+  /** What the per-process limits granted while Redis was away. */
+  local: FallbackGrant | undefined;
   /** Redis knows the attempt; false while Redis is away. */
   inRedis: boolean;
   /** Ceiling of the output that strict enforcement sets. */

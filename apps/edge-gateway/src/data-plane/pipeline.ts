@@ -61,8 +61,8 @@ async function giveBack(ctx: RequestContext): Promise<void> {
   const grant = ctx.grant!;
   if (ctx.attempts.length === 0 && ctx.attempt === undefined) {
     // No provider was called: as if the request had never been.
-    if (grant.inRedis) await ctx.services.admission.cancel(ctx.caller!.tenant.doc.id, ctx.caller!.key.doc.id, grant.attemptId);
-    else ctx.services.fallback.settle(grant, NOTHING_CONSUMED);
+    if (grant.local) ctx.services.fallback.cancel(grant.local, ctx.services.clock.nowMs());
+    await ctx.services.admission.cancel(ctx.caller!.tenant.doc.id, ctx.caller!.key.doc.id, grant.attemptId);
     return;
   }
   // A call that the client gave up has cost its input at least; a failed one has cost nothing that anyone told us.

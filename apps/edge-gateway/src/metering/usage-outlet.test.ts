@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { UsageBatch, UsageEvent } from '@omg/contracts';
-import { UsageOutlet, type UsageOutletOptions } from './usage-outlet.js';
+import { UsageOutlet, type Spool, type UsageOutletOptions } from './usage-outlet.js';
 
 const OPTIONS: UsageOutletOptions = {
   edgeId: 'edge-1',
@@ -16,7 +16,7 @@ const OPTIONS: UsageOutletOptions = {
 const event = (id: string): UsageEvent => ({ id }) as UsageEvent;
 const idsOf = (batch: UsageBatch): string[] => batch.events.map((e) => e.id);
 
-function outlet(publish: (batch: UsageBatch) => Promise<void>, spool = { append: () => Promise.resolve() }, clock = { ms: 0 }) {
+function outlet(publish: (batch: UsageBatch) => Promise<void>, spool: Spool = { append: () => Promise.resolve() }, clock = { ms: 0 }) {
   let batches = 0;
   const made = new UsageOutlet(publish, spool, () => `batch-${batches++}`, OPTIONS, () => clock.ms);
   open.push(made);

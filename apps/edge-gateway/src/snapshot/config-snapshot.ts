@@ -76,7 +76,7 @@ export class ConfigSnapshot {
   }
 
   /** Takes one entry of the bucket; undefined means that it was deleted. An entry that cannot be read changes nothing. */
-  apply(key: string, value: Uint8Array | undefined): void {
+  apply(key: string, value: string | undefined): void {
     try {
       if (key === 'defaults') this.applyDefaults(value);
       else if (key.startsWith('model.')) this.applyModel(key, value);
@@ -86,18 +86,24 @@ export class ConfigSnapshot {
     }
   }
 
-  /** After a fresh full snapshot: forgets what is no longer in the bucket. */
-  retainOnly(keys: ReadonlySet<string>): void {
-    for (const key of [...this.modelsByKey.keys()]) if (!keys.has(key)) this.applyModel(key, undefined);
-    for (const id of [...this.tenants.keys()]) if (!keys.has(`tenant.${id}`)) this.tenants.delete(id);
+  /** The edge may serve: the bucket was read whole, and the control plane had written its defaults. */
+  get isComplete(): boolean {
+    return this.defaultsDoc !== undefined;
   }
 
-  private applyDefaults(value: Uint8Array | undefined): void {
+  /** Takes the bucket's whole state: what it does not hold is gone. */
+  replaceAll(entries: ReadonlyMap<string, string>): void {
+    for (const key of [...this.modelsByKey.keys()]) if (!entries.has(key)) this.apply(key, undefined);
+    for (const id of [...this.tenants.keys()]) if (!entries.has(`tenant.${id}`)) this.tenants.delete(id);
+    for (const [key, value] of entries) this.apply(key, value);
+  }
+
+  private applyDefaults(value: string | undefined): void {
     // Defaults are never deleted; an absent value would leave the edge without limits.
-    if (value !== undefined) this.defaultsDoc = defaultsDocumentSchema.parse(parse(value));
+    if (value !== undefined) this.defaultsDoc = defaultsDocumentSchema.parse(JSON.parse(value));
   }
 
-  private applyModel(key: string, value: Uint8Array | undefined): void {
+  private applyModel(key: string, value: string | undefined): void {
     this.sortedModels = undefined;
     if (value === undefined) {
       const old = this.modelsByKey.get(key);
@@ -105,7 +111,7 @@ export class ConfigSnapshot {
       this.modelsByKey.delete(key);
       return;
     }
-    const doc: ModelDocument = modelDocumentSchema.parse(parse(value));
+    const doc: ModelDocument = modelDocumentSchema.parse(JSON.parse(value));
     const routes = doc.routes.filter((route) => route.enabled).map((route) => this.buildRoute(route));
     const entry: ModelEntry = { alias: doc.alias, createdUnix: doc.createdUnix, routes };
     this.modelsByKey.set(key, entry);
@@ -113,16 +119,12 @@ export class ConfigSnapshot {
     else this.models.delete(doc.alias.toLowerCase());
   }
 
-  private applyTenant(id: string, value: Uint8Array | undefined): void {
+  private applyTenant(id: string, value: string | undefined): void {
     if (value === undefined) {
       this.tenants.delete(id);
       return;
     }
-    const doc = tenantDocumentSchema.parse(parse(value));
+    const doc = tenantDocumentSchema.parse(JSON.parse(value));
     this.tenants.set(id, { doc, allowedModels: doc.models === null ? undefined : new Set(doc.models.map((m) => m.toLowerCase())) });
   }
-}
-
-function parse(value: Uint8Array): unknown {
-  return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8'));
 }

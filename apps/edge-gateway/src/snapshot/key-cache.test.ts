@@ -4,8 +4,8 @@ import { KeyCache } from './key-cache.js';
 const ID = '0193b3a0-0000-7000-8000-000000000001';
 const OPTIONS = { entriesMax: 3, absentTtlMs: 60_000, lookupsInFlightMax: 2 };
 
-function document(prefix: string, revoked = false): Uint8Array {
-  return Buffer.from(JSON.stringify({ v: 1, id: ID, tenantId: ID, prefix, digests: [{ digest: 'AA==' }], revoked, scopes: [] }));
+function document(prefix: string, revoked = false): string {
+  return JSON.stringify({ v: 1, id: ID, tenantId: ID, prefix, digests: [{ digest: 'AA==' }], revoked, scopes: [] });
 }
 
 describe('key cache', () => {
@@ -20,8 +20,8 @@ describe('key cache', () => {
   });
 
   it('never serves a document that was read before a change', async () => {
-    let release: (value: Uint8Array) => void = () => undefined;
-    const answers = [new Promise<Uint8Array>((resolve) => (release = resolve)), Promise.resolve(document('abc', true))];
+    let release: (value: string) => void = () => undefined;
+    const answers = [new Promise<string>((resolve) => (release = resolve)), Promise.resolve(document('abc', true))];
     const cache = new KeyCache(() => answers.shift()!, OPTIONS);
     const lookup = cache.load('abc');
     cache.invalidate('abc');

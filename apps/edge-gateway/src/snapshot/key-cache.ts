@@ -27,7 +27,7 @@ export class KeyCache {
 
   constructor(
     /** Reads the key's document from the bucket; rejects when the bus is away. */
-    private readonly fetch: (prefix: string) => Promise<Uint8Array | undefined>,
+    private readonly fetch: (prefix: string) => Promise<string | undefined>,
     private readonly options: KeyCacheOptions,
   ) {
     this.entries = new LRUCache({ max: options.entriesMax });
@@ -81,8 +81,8 @@ export class KeyCache {
   }
 }
 
-function toEntry(value: Uint8Array): KeyEntry {
-  const doc = keyDocumentSchema.parse(JSON.parse(Buffer.from(value).toString('utf8')));
+function toEntry(value: string): KeyEntry {
+  const doc = keyDocumentSchema.parse(JSON.parse(value));
   return {
     doc,
     digests: doc.digests.map((d) => ({ digest: Buffer.from(d.digest, 'base64'), validUntilMs: d.validUntilMs ?? Number.POSITIVE_INFINITY })),

@@ -46,3 +46,7 @@ export const budgetSeedRequestSchema = z.object({
   windowEndMs: z.int(),
 });
 export type BudgetSeedRequest = z.infer<typeof budgetSeedRequestSchema>;
+
+/** Answer on `budget.seed`: `ok` once the totals are in Redis. */
+export const budgetSeedReplySchema = z.object({ v: z.literal(1), ok: z.boolean() });
+export type BudgetSeedReply = z.infer<typeof budgetSeedReplySchema>;

@@ -1,6 +1,6 @@
 import { GatewayError } from '@omg/contracts';
-import { uuidV7 } from '@omg/domain';
-import type { AdmitRequest, AdmitResult } from '@omg/storage';
+import { uuidV7, type FallbackResult } from '@omg/domain';
+import { RedisUnavailableError, type AdmitRequest, type AdmitResult } from '@omg/storage';
 import type { Grant, RequestContext } from '../context.js';
 import { entitlementOf, type Entitlement } from '../entitlement.js';
 import { estimateHold, outputTokensForHold, type HoldEstimate } from '../hold.js';
@@ -22,11 +22,13 @@ export async function admit(ctx: RequestContext): Promise<void> {
     outputTokensDefault: services.config.holdOutputTokensDefault,
   });
   const request = admitRequest(ctx, entitlement, estimate, nowMs);
-  const outcome = await decide(ctx, request, entitlement);
-  ctx.admission = outcome.result;
-  if (!outcome.result.admitted) throw refusal(outcome.result);
-  ctx.grant = grantOf(ctx, request, entitlement, outcome.result.heldNano, outcome.inRedis, nowMs);
+  const { result, inRedis } = await decide(ctx, request, entitlement);
+  ctx.admission = result;
+  if (!result.admitted) throw refusal(result);
+  ctx.grant = grantOf(ctx, request, entitlement, result, inRedis, nowMs);
 }
+
+type Decision = AdmitResult | FallbackResult;
 
 function admitRequest(ctx: RequestContext, entitlement: Entitlement, estimate: HoldEstimate, nowMs: number): AdmitRequest {
   const { services } = ctx;
@@ -63,7 +65,7 @@ function admitRequest(ctx: RequestContext, entitlement: Entitlement, estimate: H
  * A refused budget whose total Redis does not know yet is asked for once more after the recorder has put it there; a
  * total that never comes is a store that is away, not a budget that is used up.
  */
-async function decide(ctx: RequestContext, request: AdmitRequest, entitlement: Entitlement): Promise<{ result: AdmitResult; inRedis: boolean }> {
+async function decide(ctx: RequestContext, request: AdmitRequest, entitlement: Entitlement): Promise<{ result: Decision; inRedis: boolean }> {
   const { services } = ctx;
   let result: AdmitResult;
   try {
@@ -78,18 +80,24 @@ async function decide(ctx: RequestContext, request: AdmitRequest, entitlement: E
     }
   } catch (error) {
     if (error instanceof GatewayError) throw error;
-    return { result: services.fallback.admit(request, error), inRedis: false };
+    if (!(error instanceof RedisUnavailableError)) throw new GatewayError('limiter_unavailable', { retryAfterMs: 1000, cause: error, internal: 'admission failed' });
+    const local = services.fallback.admit(request, services.clock.nowMs());
+    // The admission may have been carried out although its answer never came.
+    if (!local.admitted) void services.admission.cancel(request.tenantId, request.keyId, request.attemptId).catch(() => undefined);
+    return { result: local, inRedis: false };
   }
-  services.fallback.observe(request, result);
+  services.fallback.observe(request, result.budgets);
   return { result, inRedis: true };
 }
 
-function refusal(result: Extract<AdmitResult, { admitted: false }>): GatewayError {
+function refusal(result: Extract<Decision, { admitted: false }>): GatewayError {
   const whose = result.scope === 'key' ? 'this API key' : 'this tenant';
   const retryAfterMs = result.retryAfterMs;
   switch (result.reason) {
     case 'budget':
       return new GatewayError('budget_exceeded', { message: `The budget of ${whose} for this period is used up.` });
+    case 'budget_unknown':
+      return new GatewayError('budget_store_unavailable', { retryAfterMs: 1000 });
     case 'tokens':
       return new GatewayError('rate_limit_exceeded', { type: 'tokens', retryAfterMs, message: `Rate limit reached: tokens per minute of ${whose}.` });
     case 'parallel':
@@ -99,7 +107,8 @@ function refusal(result: Extract<AdmitResult, { admitted: false }>): GatewayErro
   }
 }
 
-function grantOf(ctx: RequestContext, request: AdmitRequest, entitlement: Entitlement, heldNano: bigint, inRedis: boolean, nowMs: number): Grant {
+function grantOf(ctx: RequestContext, request: AdmitRequest, entitlement: Entitlement, result: Extract<Decision, { admitted: true }>, inRedis: boolean, nowMs: number): Grant {
+  const { heldNano } = result;
   const wantedOutput = request.estimatedTokens - ctx.parsed!.inputTokensEstimate;
   const capped = entitlement.strict && ctx.endpoint.operation === 'chat' && request.holdNano > 0n;
   return {
@@ -111,6 +120,7 @@ function grantOf(ctx: RequestContext, request: AdmitRequest, entitlement: Entitl
     limits: entitlement.limits,
     estimatedTokens: request.estimatedTokens,
     heldNano,
+    local: 'grant' in result ? result.grant : undefined,
     inRedis,
     outputTokensCap: capped ? outputTokensForHold(ctx.model!, ctx.endpoint.operation, ctx.parsed!, heldNano, wantedOutput) : undefined,
   };

@@ -2,7 +2,10 @@ import { GatewayError } from '@omg/contracts';
 import { createHash } from 'node:crypto';
 import { answerHeaders } from '../answer-headers.js';
 import type { RequestContext } from '../context.js';
+import { readBudgets } from './read-budgets.js';
 
+/** The first call may take minutes; a client that asks every few seconds learns soon enough. */
+const IN_USE_RETRY_MAX_MS = 2000;
 const KEY = /^[\x20-\x7e]{1,255}$/;
 
 /**
@@ -17,7 +20,7 @@ export async function idempotency(ctx: RequestContext): Promise<boolean> {
   }
   const { key, tenant } = ctx.caller!;
   const { idempotency: store, config } = ctx.services;
-  const scope = { tenantId: tenant.doc.id, keyId: key.doc.id, route: ctx.endpoint.path, clientKey: header };
+  const scope = { tenantId: tenant.doc.id, keyId: key.doc.id, route: `POST ${ctx.endpoint.path}`, clientKey: header };
   const fingerprint = createHash('sha256').update(canonicalJson(ctx.json)).digest('hex');
   let outcome;
   try {
@@ -26,13 +29,14 @@ export async function idempotency(ctx: RequestContext): Promise<boolean> {
     // Without the store a retry could run and be billed twice: the promise of the header cannot be kept.
     throw new GatewayError('limiter_unavailable', { retryAfterMs: 1000, cause, internal: 'idempotency store is away' });
   }
-  switch (outcome.state) {
+  switch (outcome.outcome) {
     case 'in_use':
-      throw new GatewayError('idempotency_key_in_use', { retryAfterMs: 1000 });
+      throw new GatewayError('idempotency_key_in_use', { retryAfterMs: Math.min(outcome.retryAfterMs, IN_USE_RETRY_MAX_MS) });
     case 'reused':
       throw new GatewayError('idempotency_key_reused', { param: 'Idempotency-Key' });
     case 'replay':
       ctx.status = outcome.answer.status;
+      await readBudgets(ctx);
       ctx.reply
         .code(outcome.answer.status)
         .headers({ ...answerHeaders(ctx), 'content-type': outcome.answer.contentType, 'idempotency-replayed': 'true' })
@@ -42,8 +46,8 @@ export async function idempotency(ctx: RequestContext): Promise<boolean> {
       const { token } = outcome;
       ctx.idempotency = {
         key: header,
-        complete: async (status, contentType, body) => swallow(ctx, store.complete(scope, token, { status, contentType, body })),
-        abort: async () => swallow(ctx, store.abort(scope, token)),
+        complete: (status, contentType, body) => swallow(ctx, store.complete(scope, token, { status, contentType, body: body.toString('utf8') })),
+        abort: () => swallow(ctx, store.abort(scope, token)),
       };
       return false;
     }
@@ -51,7 +55,7 @@ export async function idempotency(ctx: RequestContext): Promise<boolean> {
 }
 
 /** The answer is paid for: that it could not be kept for a replay must not take it away from the client. */
-async function swallow(ctx: RequestContext, work: Promise<void>): Promise<void> {
+async function swallow(ctx: RequestContext, work: Promise<unknown>): Promise<void> {
   try {
     await work;
   } catch (error) {

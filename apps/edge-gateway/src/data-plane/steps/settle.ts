@@ -33,25 +33,24 @@ export async function settle(ctx: RequestContext, consumption: Consumption): Pro
   if (!grant || ctx.event) return;
   const event = usageEvent(ctx, consumption, grant);
   ctx.event = event;
-  if (grant.inRedis) {
-    try {
-      const result = await services.admission.settle({
-        attemptId: grant.attemptId,
-        tenantId: event.tenantId,
-        keyId: event.apiKeyId,
-        tokens: totalTokens(consumption.meters),
-        costNano: consumption.cost.totalNano ?? 0n,
-        event: JSON.stringify(event),
-        budgets: grant.budgets,
-      });
-      if (ctx.admission) ctx.admission = { ...ctx.admission, budgets: result.budgets };
-      services.usage.enqueue(event);
-      return;
-    } catch (error) {
-      services.log.warn({ requestId: ctx.requestId, err: error }, 'settlement not possible in Redis; the event goes to the bus');
-    }
-  } else {
-    services.fallback.settle(grant, consumption);
+  const tokens = totalTokens(consumption.meters);
+  const costNano = consumption.cost.totalNano ?? 0n;
+  if (grant.local) services.fallback.settle(grant.local, tokens, costNano, services.clock.nowMs());
+  try {
+    const result = await services.admission.settle({
+      attemptId: grant.attemptId,
+      tenantId: event.tenantId,
+      keyId: event.apiKeyId,
+      tokens,
+      costNano,
+      event: JSON.stringify(event),
+      budgets: grant.budgets,
+    });
+    if (ctx.admission) ctx.admission = { ...ctx.admission, budgets: result.budgets };
+    services.usage.enqueue(event);
+    return;
+  } catch (error) {
+    services.log.warn({ requestId: ctx.requestId, err: error }, 'settlement not possible in Redis; the event goes to the bus');
   }
   await services.usage.publishDurably(event);
 }

@@ -1,0 +1,29 @@
+import { runService } from '@omg/service-kit';
+import { EdgeModule } from './app.module.js';
+import { EDGE_SECTIONS } from './config.js';
+import { registerDataPlane } from './data-plane/register.js';
+import { openEdge } from './open-edge.js';
+
+/** Node's default would let a client take a minute to send its headers. */
+const KEEP_ALIVE_MS = 72_000;
+
+await runService({
+  name: 'edge-gateway',
+  sections: EDGE_SECTIONS,
+  listenAddr: (config) => config.server.listenAddr,
+  // The data plane reads bodies as bytes and counts its requests itself.
+  bodyParser: false,
+  observeHttp: false,
+  fastify: (config) => ({
+    trustProxy: config.server.trustedProxies.length > 0 ? config.server.trustedProxies : false,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    http: { headersTimeout: config.server.readHeaderTimeoutMs },
+    routerOptions: { maxParamLength: 512 },
+  }),
+  async start(service) {
+    const services = await openEdge(service);
+    return { module: EdgeModule, routes: (fastify) => registerDataPlane(fastify, services) };
+  },
+});
