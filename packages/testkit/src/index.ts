@@ -3,7 +3,7 @@ export { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from 
 export type { RecordedRequest } from './http-request-reader.js';
 export { createTestRedis, type TestRedis } from './redis.js';
 export { repositoryRoot } from './repository.js';
-export { attachServices, startNats, startPostgres, startRedis, type ServiceAddresses } from './services.js';
+export { attachServices, startNats, startPostgres, startRedis, type OwnService, type ServiceAddresses } from './services.js';
 export { startService, type AppName, type RunningApp, type StartAppOptions } from './start-service.js';
 export { startStack, TEST_ADMIN, TEST_KEY, type StackOptions, type TestStack } from './start-stack.js';
 export { startFakeUpstream, UpstreamExchange, type FakeUpstream, type UpstreamScript } from './upstream.js';

@@ -32,33 +32,41 @@ export function attachServices(): ServiceAddresses {
 
 type Own<T extends StartOptions> = Partial<T>;
 
+export interface OwnService extends RunningService {
+  /** After `stop` or `kill`: the same server with its data at the same address. */
+  again(): Promise<OwnService>;
+}
+
 /** A service in a temporary folder that belongs to the calling test file: it may be killed, paused and started again. */
-async function own<T extends StartOptions>(launch: (options: T) => Promise<RunningService>, options: Own<T>): Promise<RunningService> {
+async function own<T extends StartOptions>(launch: (options: T) => Promise<RunningService>, options: Own<T>): Promise<OwnService> {
   const temporary = options.dataDir === undefined;
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'omg-test-'));
-  const service = await launch({ ...options, dataDir } as T);
-  addCleanup(async () => {
-    service.resume();
-    await service.kill();
-    if (temporary) rmSync(dataDir, { recursive: true, force: true });
-  }, service.identity.pid);
-  return service;
+  const start = async (port: number | undefined, removeFolder: boolean): Promise<OwnService> => {
+    const service = await launch({ ...options, dataDir, port } as T);
+    addCleanup(async () => {
+      service.resume();
+      await service.kill();
+      if (removeFolder) rmSync(dataDir, { recursive: true, force: true });
+    }, service.identity.pid);
+    return { ...service, again: () => start(service.port, false) };
+  };
+  return start(options.port, temporary);
 }
 
 /**
- * An own Postgres server for tests that kill it. Give `dataDir` and `port` to start it again with its data.
+ * An own Postgres server for tests that kill it.
  * Not durable unless asked for: `kill()` is a crash of the process, not of the machine.
  */
-export function startPostgres(options: Own<PostgresOptions> = {}): Promise<RunningService> {
+export function startPostgres(options: Own<PostgresOptions> = {}): Promise<OwnService> {
   return own(launchPostgres, { durable: false, ...options });
 }
 
 /** An own Redis server (append-only file on, as in production, unless `durable: false`). */
-export function startRedis(options: Own<RedisOptions> = {}): Promise<RunningService> {
+export function startRedis(options: Own<RedisOptions> = {}): Promise<OwnService> {
   return own(launchRedis, options);
 }
 
 /** An own NATS server with JetStream. Streams and buckets have fixed names, so a test file that uses them takes its own server (some 50 ms). */
-export function startNats(options: Own<StartOptions> = {}): Promise<RunningService> {
+export function startNats(options: Own<StartOptions> = {}): Promise<OwnService> {
   return own(launchNats, options);
 }

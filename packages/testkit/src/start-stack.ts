@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { RunningService } from '@omg/dev';
 import { addCleanup } from './cleanup.js';
 import { createTestDatabase } from './database.js';
 import { createTestRedis } from './redis.js';
-import { startNats, startPostgres, startRedis } from './services.js';
+import { startNats, startPostgres, startRedis, type OwnService } from './services.js';
 import { startService, type RunningApp } from './start-service.js';
 import { waitFor } from './wait-for.js';
 
@@ -39,10 +38,10 @@ export interface TestStack {
   monitor: RunningApp;
   /** Present unless `upstreamUrl` was given. */
   demoProvider: RunningApp | undefined;
-  nats: RunningService;
+  nats: OwnService;
   /** Present with `ownServers`. */
-  postgres: RunningService | undefined;
-  redis: RunningService | undefined;
+  postgres: OwnService | undefined;
+  redis: OwnService | undefined;
   databaseUrl: string;
   redisUrl: string;
   natsUrl: string;
@@ -115,9 +114,9 @@ function writeConfig(config: Settings): string {
 }
 
 interface Stores {
-  postgres: RunningService | undefined;
-  redis: RunningService | undefined;
-  nats: RunningService;
+  postgres: OwnService | undefined;
+  redis: OwnService | undefined;
+  nats: OwnService;
   databaseUrl: string;
   redisUrl: string;
 }
