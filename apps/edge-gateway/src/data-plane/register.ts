@@ -47,7 +47,6 @@ export function registerDataPlane(fastify: FastifyInstance, services: EdgeServic
     v1.removeAllContentTypeParsers();
     v1.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: services.config.bodyBytesMax }, (_request, body, done) => done(null, body));
     v1.setErrorHandler((error: FastifyError, request, reply) => failEarly(services, error, request, reply));
-    v1.setNotFoundHandler((request, reply) => failEarly(services, new GatewayError('not_found'), request, reply));
     for (const endpoint of ENDPOINTS) {
       v1.route({
         method: 'POST',
@@ -58,7 +57,8 @@ export function registerDataPlane(fastify: FastifyInstance, services: EdgeServic
       refuseOtherMethods(v1, services, endpoint.path, ['GET', 'PUT', 'PATCH', 'DELETE']);
     }
     registerModels(v1, services);
-    v1.all('/v1/*', (request, reply) => failEarly(services, new GatewayError('not_found'), request, reply));
+    // Before the body is looked at: an unknown URL is a 404 whatever is sent to it.
+    v1.all('/v1/*', { onRequest: (request, reply) => failEarly(services, new GatewayError('not_found'), request, reply) }, () => undefined);
   });
 }
 
