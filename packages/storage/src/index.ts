@@ -23,3 +23,5 @@ export { KvBucket, type BucketEntry, type BucketSettings } from './nats/kv-bucke
 export { lastRevision, watchKv, type KvWatch, type KvWatchOptions } from './nats/kv-watch.js';
 export { holdLease, type Lease, type LeaseOptions } from './nats/lease.js';
 export { publishRouteOutcome, publishUsageBatch, requestBudgetSeed } from './nats/bus.js';
+export { ADVISORY_LOCKS, LeaderSession, type LeaderSessionOptions } from './postgres/leader-session.js';
+export { ConfigBucket, RevisionConflictError, type ConfigEntry, type StoredDocument } from './nats/config-bucket.js';

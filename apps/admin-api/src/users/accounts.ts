@@ -32,14 +32,13 @@ export async function setPasswordHash(tx: PrismaTx, userId: string, passwordHash
 }
 
 /**
- * The tenant `personal:<user id>` that every account owns; its models are the default models. Accounts older than their
+ * The tenant `personal:<user id>` that every account owns; its models are the default models, read live. Accounts older than their
  * personal tenant get it at their next login. Triggers of the schema tell the projector.
  */
 export async function ensurePersonalTenant(tx: PrismaTx, user: UserRow): Promise<UserRow> {
   if (user.personalTenantId !== null) return user;
   const tenant = await tx.tenant.create({
-    data: { id: newId(), name: `personal:${user.id}`, kind: 'personal', modelsRestricted: true, memberships: { create: { userId: user.id, role: 'owner' } } },
+    data: { id: newId(), name: `personal:${user.id}`, kind: 'personal', memberships: { create: { userId: user.id, role: 'owner' } } },
   });
-  await tx.$executeRaw`INSERT INTO tenant_models (tenant_id, alias_key) SELECT ${tenant.id}::uuid, alias_key FROM default_models`;
   return tx.user.update({ where: { id: user.id }, data: { personalTenantId: tenant.id } });
 }

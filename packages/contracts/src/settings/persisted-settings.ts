@@ -24,6 +24,15 @@ export const budgetSettingSchema = z.object({
 });
 export type BudgetSetting = z.infer<typeof budgetSettingSchema>;
 
+/** Row `rate_limits`: what keys and tenants without own limits get. */
+export const rateLimitsSettingSchema = z.object({
+  requestsPerMinute: z.int().positive(),
+  tokensPerMinute: z.int().positive(),
+  parallelRequestsKey: z.int().positive(),
+  parallelRequestsTenant: z.int().positive(),
+});
+export type RateLimitsSetting = z.infer<typeof rateLimitsSettingSchema>;
+
 /** Row `alerts`: how alerts travel. The password is sealed in an envelope; an empty one means no authentication. */
 export const alertTransportSettingSchema = z.object({
   smtp: z.object({

@@ -1,0 +1,42 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { KeyRing } from '@omg/domain';
+import type { Logger } from '@omg/service-kit';
+import type { NatsClient, PrismaClient, RedisClient } from '@omg/storage';
+import { AuditModule } from './audit/audit.module.js';
+import { AuthModule } from './auth/auth.module.js';
+import { sharedCredentials, type AdminConfig } from './config.js';
+import { HttpModule } from './http/http.module.js';
+import { ADMIN_CONFIG, CATALOG_CONTEXT, LOGGER, NATS, PRISMA, REDIS } from './http/tokens.js';
+import { MembershipsModule } from './memberships/memberships.module.js';
+import { UsersModule } from './users/users.module.js';
+
+/** What the service opened before Nest wires the app; the service closes it again. */
+export interface AdminResources {
+  config: AdminConfig;
+  logger: Logger;
+  prisma: PrismaClient;
+  redis: RedisClient;
+  nats: NatsClient;
+}
+
+/** Every resource of the admin API; a new one is a line here. */
+export const FEATURES = [HttpModule, AuthModule, UsersModule, MembershipsModule, AuditModule];
+
+@Module({})
+class ResourcesModule {}
+
+@Module({ imports: FEATURES })
+export class AppModule {
+  static with(resources: AdminResources): DynamicModule {
+    const { config, logger, prisma, redis, nats } = resources;
+    const providers = [
+      { provide: ADMIN_CONFIG, useValue: config },
+      { provide: LOGGER, useValue: logger },
+      { provide: PRISMA, useValue: prisma },
+      { provide: REDIS, useValue: redis },
+      { provide: NATS, useValue: nats },
+      { provide: CATALOG_CONTEXT, useValue: { ring: new KeyRing(config.secrets.encryptionKeys), shared: sharedCredentials(config.providers) } },
+    ];
+    return { module: AppModule, imports: [{ module: ResourcesModule, global: true, providers, exports: providers.map((provider) => provider.provide) }] };
+  }
+}

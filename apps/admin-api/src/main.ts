@@ -1,0 +1,4 @@
+import { runService } from '@omg/service-kit';
+import { adminService } from './admin-service.js';
+
+await runService(adminService);
