@@ -18,8 +18,7 @@ export interface ChatTool {
 export type ToolChoice = 'auto' | 'none' | 'required' | { name: string };
 
 export type ResponseFormat =
-  | { type: 'json_object' }
-  | { type: 'json_schema'; name?: string; description?: string; schema: Record<string, unknown>; strict?: boolean };
+  { type: 'json_object' } | { type: 'json_schema'; name?: string; description?: string; schema: Record<string, unknown>; strict?: boolean };
 
 export interface ChatRequest extends Conversation {
   tools: ChatTool[];

@@ -1,0 +1,169 @@
+import { Readable } from 'node:stream';
+import type { BedrockRuntimeClient, BedrockRuntimeClientConfig } from '@aws-sdk/client-bedrock-runtime';
+import { LRUCache } from 'lru-cache';
+import { ERROR_BODY_BYTES_MAX } from '../kit/http.js';
+import { ProviderError } from '../spec/provider-error.js';
+import type { Transport } from '../spec/transport.js';
+import { toProviderError } from './errors.js';
+import type { ClientSettings } from './settings.js';
+
+/**
+ * The AWS SDK over the gateway's own sockets. The SDK signs, serialises and reads event streams; the bytes travel through
+ * the transport that came with the call, so its address guard, pool, deadlines and aborts hold here as everywhere. One
+ * attempt per call: retries are the gateway's decision.
+ *
+ * The SDK is loaded with the first call, not with this module. What resolves credentials from a profile or from the default
+ * chain (files, SSO, instance metadata) opens its own connections; static keys and bearer tokens need none.
+ */
+export type Sdk = typeof import('@aws-sdk/client-bedrock-runtime');
+
+let loading: Promise<Sdk> | undefined;
+export function loadSdk(): Promise<Sdk> {
+  loading ??= import('@aws-sdk/client-bedrock-runtime');
+  return loading;
+}
+
+/** Clients kept; the least recently used goes first. Each holds credentials and a signer, no sockets. */
+const CLIENTS_MAX = 256;
+const clients = new LRUCache<string, BedrockRuntimeClient>({ max: CLIENTS_MAX, dispose: (client) => client.destroy() });
+
+export async function clientFor(settings: ClientSettings): Promise<BedrockRuntimeClient> {
+  const cached = clients.get(settings.cacheKey);
+  if (cached !== undefined) return cached;
+  const [{ BedrockRuntimeClient: Client }, config] = await Promise.all([loadSdk(), configOf(settings)]);
+  const client = clients.get(settings.cacheKey) ?? new Client(config);
+  clients.set(settings.cacheKey, client);
+  return client;
+}
+
+async function configOf(settings: ClientSettings): Promise<BedrockRuntimeClientConfig> {
+  const { credentials } = settings;
+  const config: BedrockRuntimeClientConfig = { maxAttempts: 1, requestHandler: new TransportHandler() };
+  if (settings.region !== undefined) config.region = settings.region;
+  if (settings.endpoint !== undefined) config.endpoint = settings.endpoint;
+  // An API key in the environment would otherwise win over the credentials that the route names.
+  if (credentials.kind === 'static' || credentials.kind === 'profile') config.authSchemePreference = ['aws.auth#sigv4'];
+  if (credentials.kind === 'static') config.credentials = credentials;
+  if (credentials.kind === 'bearer') {
+    config.token = { token: credentials.token };
+    config.authSchemePreference = ['smithy.api#httpBearerAuth'];
+  }
+  if (credentials.kind === 'profile') {
+    const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers');
+    config.profile = credentials.profile;
+    config.credentials = fromNodeProviderChain({ profile: credentials.profile });
+  }
+  return config;
+}
+
+/** What one call needs below the SDK, and what it learns there. */
+export interface WireContext {
+  transport: Transport;
+  signal: AbortSignal;
+  headersTimeoutMs: number;
+  idleTimeoutMs: number;
+  responseBytesMax: number;
+  /** Set by the handler: the answer's headers, and the body of an event stream while it is being read. */
+  headers?: Record<string, string>;
+  body?: Readable;
+}
+
+interface SdkRequest {
+  protocol: string;
+  hostname: string;
+  port?: number;
+  path: string;
+  query?: Record<string, string | string[] | null | undefined>;
+  method: string;
+  headers: Record<string, string>;
+  body?: unknown;
+}
+
+interface SdkResponse {
+  response: { statusCode: number; headers: Record<string, string>; body: unknown };
+}
+
+/** The SDK's request handler; it finds the call's context among the options that `send` hands through. */
+class TransportHandler {
+  readonly metadata = { handlerProtocol: 'http/1.1' };
+
+  async handle(request: SdkRequest, options: { wire?: WireContext } = {}): Promise<SdkResponse> {
+    const wire = options.wire;
+    if (wire === undefined) throw new Error('a Bedrock call without its transport');
+    const { host: _host, 'content-length': _length, ...headers } = lowerCased(request.headers);
+    const response = await wire.transport.send({
+      method: request.method === 'GET' ? 'GET' : 'POST',
+      url: urlOf(request),
+      headers,
+      body: bodyOf(request.body),
+      signal: wire.signal,
+      headersTimeoutMs: wire.headersTimeoutMs,
+      idleTimeoutMs: wire.idleTimeoutMs,
+    });
+    wire.headers = response.headers;
+    const failed = response.status >= 300;
+    if (!failed && response.headers['content-type']?.startsWith('application/vnd.amazon.eventstream')) {
+      wire.body = Readable.from(response.chunks(), { objectMode: false });
+      return { response: { statusCode: response.status, headers: response.headers, body: wire.body } };
+    }
+    const body = await response.bytes(failed ? Math.max(ERROR_BODY_BYTES_MAX, wire.responseBytesMax) : wire.responseBytesMax);
+    return { response: { statusCode: response.status, headers: response.headers, body } };
+  }
+
+  destroy(): void {
+    // The sockets belong to the transport.
+  }
+
+  updateHttpClientConfig(): void {
+    // Deadlines come with each call.
+  }
+
+  httpHandlerConfigs(): Record<string, never> {
+    return {};
+  }
+}
+
+function lowerCased(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function urlOf(request: SdkRequest): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(request.query ?? {})) {
+    for (const item of Array.isArray(value) ? value : [value]) query.append(name, item ?? '');
+  }
+  const port = request.port === undefined ? '' : `:${request.port}`;
+  const search = query.size === 0 ? '' : `?${query.toString()}`;
+  return `${request.protocol}//${request.hostname}${port}${request.path}${search}`;
+}
+
+function bodyOf(body: unknown): Buffer | string | undefined {
+  if (body === undefined || body === null || typeof body === 'string') return body ?? undefined;
+  if (body instanceof Uint8Array) return Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  throw new ProviderError('malformed', { internal: 'a request body that is neither text nor bytes' });
+}
+
+/** Runs one SDK call. Whatever fails is thrown as a ProviderError; an abort by the caller stays what it is. */
+export async function run<T>(
+  settings: ClientSettings,
+  wire: WireContext,
+  call: (client: BedrockRuntimeClient, options: object, sdk: Sdk) => Promise<T>,
+): Promise<T> {
+  try {
+    const [client, sdk] = await Promise.all([clientFor(settings), loadSdk()]);
+    return await call(client, { wire }, sdk);
+  } catch (error) {
+    throw toProviderError(error, wire.signal);
+  }
+}
+
+/** The events of a binary stream; leaving early closes the connection behind it. */
+export async function* eventsOf<T>(events: AsyncIterable<T>, wire: WireContext): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* events;
+  } catch (error) {
+    throw toProviderError(error, wire.signal);
+  } finally {
+    wire.body?.destroy();
+  }
+}

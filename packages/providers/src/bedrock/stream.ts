@@ -1,0 +1,89 @@
+import type { ConverseStreamOutput, ReasoningContentBlockDelta, TokenUsage } from '@aws-sdk/client-bedrock-runtime';
+import { ChatChunkWriter } from '../kit/chat-writer.js';
+import type { StreamTranslation } from '../kit/translated-stream.js';
+import type { StreamProgress } from '../spec/provider.js';
+import { finishReasonOf, redactedBlock, thinkingBlock } from './response.js';
+import { metersOf } from './usage.js';
+
+type Block = { kind: 'tool' } | { kind: 'reasoning'; text: string; signature: string } | { kind: 'text' };
+
+/**
+ * Follows one ConverseStream. Text blocks have no start event; usage comes after the stop, sometimes before it, so the
+ * usage chunk waits for the end of the bytes. The answer is whole with `messageStop`.
+ */
+export class ConverseChunks implements StreamTranslation {
+  ended = false;
+  private readonly writer: ChatChunkWriter;
+  private readonly blocks = new Map<number, Block>();
+  private usage: Partial<TokenUsage> | undefined;
+  private frames: Buffer[] = [];
+
+  constructor(alias: string, includeUsage: boolean, requestId: string | undefined) {
+    this.writer = new ChatChunkWriter({ alias, includeUsage, ...(requestId === undefined ? {} : { id: `chatcmpl-${requestId}` }) });
+  }
+
+  push(event: ConverseStreamOutput): void {
+    if (event.messageStart !== undefined) this.frames.push(this.writer.role());
+    else if (event.contentBlockStart !== undefined) this.blockStart(event.contentBlockStart);
+    else if (event.contentBlockDelta !== undefined) this.blockDelta(event.contentBlockDelta);
+    else if (event.contentBlockStop !== undefined) this.blockStop(event.contentBlockStop.contentBlockIndex ?? 0);
+    else if (event.messageStop !== undefined) {
+      this.frames.push(this.writer.finish(finishReasonOf(event.messageStop.stopReason)));
+      this.ended = true;
+    } else if (event.metadata?.usage !== undefined) this.usage = event.metadata.usage;
+  }
+
+  take(): Buffer | undefined {
+    if (this.frames.length === 0) return undefined;
+    const taken = Buffer.concat(this.frames);
+    this.frames = [];
+    return taken;
+  }
+
+  end(): void {
+    const meters = metersOf(this.usage);
+    const frame = this.ended && meters !== undefined ? this.writer.usage(meters) : undefined;
+    if (frame !== undefined) this.frames.push(frame);
+  }
+
+  progress(): StreamProgress {
+    return { meters: metersOf(this.usage), outputChars: this.writer.outputChars };
+  }
+
+  private blockStart(start: NonNullable<ConverseStreamOutput['contentBlockStart']>): void {
+    const tool = start.start?.toolUse;
+    if (tool?.toolUseId === undefined || tool.name === undefined) return;
+    this.blocks.set(start.contentBlockIndex ?? 0, { kind: 'tool' });
+    this.frames.push(this.writer.toolCall(tool.toolUseId, tool.name));
+  }
+
+  private blockDelta(event: NonNullable<ConverseStreamOutput['contentBlockDelta']>): void {
+    const { delta } = event;
+    if (delta?.text) this.frames.push(this.writer.text(delta.text));
+    else if (delta?.toolUse?.input) this.frames.push(this.writer.toolArguments(delta.toolUse.input));
+    else if (delta?.reasoningContent !== undefined) this.reasoning(event.contentBlockIndex ?? 0, delta.reasoningContent);
+  }
+
+  private reasoning(index: number, delta: ReasoningContentBlockDelta): void {
+    const known = this.blocks.get(index);
+    const block = known?.kind === 'reasoning' ? known : { kind: 'reasoning' as const, text: '', signature: '' };
+    this.blocks.set(index, block);
+    if (delta.text) {
+      block.text += delta.text;
+      this.frames.push(this.writer.reasoning(delta.text));
+    }
+    if (delta.signature) block.signature += delta.signature;
+    if (delta.redactedContent !== undefined) this.frames.push(this.writer.extras({ thinking_blocks: [redactedBlock(delta.redactedContent)] }));
+  }
+
+  private blockStop(index: number): void {
+    const block = this.blocks.get(index);
+    this.blocks.delete(index);
+    if (block?.kind === 'tool') {
+      const frame = this.writer.endToolCall();
+      if (frame !== undefined) this.frames.push(frame);
+    } else if (block?.kind === 'reasoning' && block.signature !== '') {
+      this.frames.push(this.writer.extras({ thinking_blocks: [thinkingBlock(block.text, block.signature)] }));
+    }
+  }
+}
