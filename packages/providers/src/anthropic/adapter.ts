@@ -17,19 +17,18 @@ const capabilities: ProviderCapabilities = {
   chat: { stream: true, tools: true, imageInput: true, jsonSchema: true, reasoning: true, logprobs: false, n: false },
 };
 
-const settings = z.object({
-  api_key: z.string().min(1).optional(),
-  base_url: z.url().optional(),
-  anthropic_base_url: z.url().optional(),
-  endpoint: z.url().optional(),
-  anthropic_version: z.string().optional(),
-  version: z.string().optional(),
-  anthropic_beta: z.string().optional(),
-  anthropic_default_max_tokens: z
-    .string()
-    .regex(/^[1-9]\d*$/)
-    .optional(),
-});
+const settings = z
+  .object({
+    api_key: z.string({ error: 'is required' }).min(1),
+    base_url: z.url().optional(),
+    anthropic_version: z.string().optional(),
+    anthropic_beta: z.string().optional(),
+    anthropic_default_max_tokens: z
+      .string()
+      .regex(/^[1-9]\d*$/)
+      .optional(),
+  })
+  .catchall(z.string());
 
 class AnthropicAdapter implements ProviderAdapter {
   private readonly url: string;
@@ -38,11 +37,11 @@ class AnthropicAdapter implements ProviderAdapter {
 
   constructor(private readonly route: ProviderRoute) {
     const { settings: own } = route;
-    const base = own.base_url || own.anthropic_base_url || own.endpoint || DEFAULT_BASE_URL;
+    const base = own.base_url || DEFAULT_BASE_URL;
     this.url = `${base.replace(/\/+$/, '').replace(/\/v1$/, '')}/v1`;
     this.headers = {
       'x-api-key': own.api_key ?? '',
-      'anthropic-version': own.version || own.anthropic_version || DEFAULT_VERSION,
+      'anthropic-version': own.anthropic_version || DEFAULT_VERSION,
       'content-type': 'application/json',
       ...(own.anthropic_beta ? { 'anthropic-beta': own.anthropic_beta } : {}),
     };
@@ -108,5 +107,9 @@ export const anthropic: ProviderDefinition = {
   capabilities,
   settings,
   secretSettings: ['api_key'],
+  catalog: {
+    spellings: { base_url: ['anthropic_base_url', 'endpoint'], anthropic_version: ['version'], anthropic_default_max_tokens: ['default_max_tokens'] },
+    shared: [{ values: { api_key: 'anthropic_key' } }],
+  },
   create: (route) => new AnthropicAdapter(route),
 };

@@ -9,7 +9,7 @@ import { embed } from './embeddings.js';
 import { generate } from './images.js';
 import { readConverseRequest, toConverse } from './request.js';
 import { fromConverse } from './response.js';
-import { chatFormatOf, clientSettingsOf, secretSettings, settings, type ClientSettings } from './settings.js';
+import { catalog, chatFormatOf, clientSettingsOf, secretSettings, settings, type ClientSettings } from './settings.js';
 import { ConverseChunks } from './stream.js';
 
 const capabilities: ProviderCapabilities = {
@@ -80,5 +80,6 @@ export const bedrock: ProviderDefinition = {
   capabilities,
   settings,
   secretSettings,
+  catalog,
   create: (route) => new BedrockAdapter(route),
 };

@@ -1,47 +1,58 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { ProviderRoute } from '../spec/provider.js';
+import type { CatalogBinding, ProviderRoute } from '../spec/provider.js';
 
 const count = z.string().regex(/^[1-9]\d*$/, 'a whole number above 0');
 const decimal = z.string().regex(/^\d+(\.\d+)?$/, 'a number');
 
 /** Settings of a Bedrock route, as in the catalog's metadata. */
-export const settings = z.object({
-  region: z.string().optional(),
-  aws_region: z.string().optional(),
-  aws_access_key_id: z.string().optional(),
-  aws_secret_access_key: z.string().optional(),
-  aws_session_token: z.string().optional(),
-  aws_profile: z.string().optional(),
-  /** A Bedrock API key, sent as a bearer token. */
-  aws_bearer_token: z.string().optional(),
-  api_key: z.string().optional(),
-  /** Another endpoint of the runtime API, such as a VPC interface endpoint. */
-  endpoint: z.url().optional(),
-  bedrock_endpoint: z.url().optional(),
-  bedrock_chat_format: z.enum(['anthropic_messages', 'converse']).optional(),
-  anthropic_version: z.string().optional(),
-  anthropic_beta: z.string().optional(),
-  bedrock_default_max_tokens: count.optional(),
-  bedrock_embedding_format: z.enum(['titan_text']).optional(),
-  bedrock_embed_dims: count.optional(),
-  bedrock_embed_normalize: z.enum(['true', 'false']).optional(),
-  bedrock_image_task_type: z.enum(['TEXT_IMAGE']).optional(),
-  bedrock_image_quality: z.string().optional(),
-  bedrock_image_cfg_scale: decimal.optional(),
-  bedrock_image_style: z.string().optional(),
-  bedrock_image_seed: z.string().regex(/^\d+$/).optional(),
-  bedrock_image_steps: count.optional(),
-  bedrock_image_negative_prompt: z.string().optional(),
-  // These four shape edits and variations, which generations have no input image for; they are taken so that a catalog
-  // written for a gateway with those operations loads unchanged.
-  bedrock_image_strength: decimal.optional(),
-  bedrock_image_init_mode: z.string().optional(),
-  bedrock_image_mask_source: z.string().optional(),
-  bedrock_image_variation_prompt: z.string().optional(),
-});
+export const settings = z
+  .object({
+    /** Absent: the SDK's own chain, environment and profile. */
+    region: z.string().optional(),
+    aws_access_key_id: z.string().optional(),
+    aws_secret_access_key: z.string().optional(),
+    aws_session_token: z.string().optional(),
+    aws_profile: z.string().optional(),
+    /** A Bedrock API key, sent as a bearer token. */
+    aws_bearer_token: z.string().optional(),
+    /** Another endpoint of the runtime API, such as a VPC interface endpoint. */
+    endpoint: z.url().optional(),
+    bedrock_chat_format: z.enum(['anthropic_messages', 'converse']).optional(),
+    anthropic_version: z.string().optional(),
+    anthropic_beta: z.string().optional(),
+    bedrock_default_max_tokens: count.optional(),
+    bedrock_embedding_format: z.enum(['titan_text']).optional(),
+    bedrock_embed_dims: count.optional(),
+    bedrock_embed_normalize: z.enum(['true', 'false']).optional(),
+    bedrock_image_task_type: z.enum(['TEXT_IMAGE']).optional(),
+    bedrock_image_quality: z.string().optional(),
+    bedrock_image_cfg_scale: decimal.optional(),
+    bedrock_image_style: z.string().optional(),
+    bedrock_image_seed: z.string().regex(/^\d+$/).optional(),
+    bedrock_image_steps: count.optional(),
+    bedrock_image_negative_prompt: z.string().optional(),
+    // These four shape edits and variations, which generations have no input image for; they are taken so that a catalog
+    // written for a gateway with those operations loads unchanged.
+    bedrock_image_strength: decimal.optional(),
+    bedrock_image_init_mode: z.string().optional(),
+    bedrock_image_mask_source: z.string().optional(),
+    bedrock_image_variation_prompt: z.string().optional(),
+  })
+  .catchall(z.string());
 
-export const secretSettings = ['aws_access_key_id', 'aws_secret_access_key', 'aws_session_token', 'aws_bearer_token', 'api_key'] as const;
+export const secretSettings = ['aws_access_key_id', 'aws_secret_access_key', 'aws_session_token', 'aws_bearer_token'] as const;
+
+export const catalog: CatalogBinding = {
+  spellings: { region: ['aws_region'], endpoint: ['bedrock_endpoint'], aws_bearer_token: ['api_key'] },
+  shared: [
+    {
+      values: { aws_access_key_id: 'aws_access_key_id', aws_secret_access_key: 'aws_secret_access_key' },
+      unless: ['aws_access_key_id', 'aws_secret_access_key', 'aws_profile', 'aws_bearer_token'],
+    },
+    { values: { region: 'aws_region' } },
+  ],
+};
 
 export type Credentials =
   | { kind: 'bearer'; token: string }
@@ -59,14 +70,11 @@ export interface ClientSettings {
   cacheKey: string;
 }
 
-/**
- * Credentials by precedence: Bedrock API key, named profile, static keys, the SDK's default chain. The first two can only
- * come from the catalog entry itself and so win over keys that are shared by all routes.
- */
+/** Credentials by precedence: Bedrock API key, named profile, static keys, the SDK's default chain. */
 export function clientSettingsOf(route: ProviderRoute): ClientSettings {
   const { settings: own, providerModel } = route;
-  const region = own.region || own.aws_region || regionOfArn(providerModel);
-  const endpoint = own.bedrock_endpoint || own.endpoint || undefined;
+  const region = own.region || regionOfArn(providerModel);
+  const endpoint = own.endpoint || undefined;
   const credentials = credentialsOf(own);
   const cacheKey = createHash('sha256')
     .update(JSON.stringify([credentials, region, endpoint]))
@@ -75,7 +83,7 @@ export function clientSettingsOf(route: ProviderRoute): ClientSettings {
 }
 
 function credentialsOf(own: ProviderRoute['settings']): Credentials {
-  const token = own.aws_bearer_token || own.api_key;
+  const token = own.aws_bearer_token;
   if (token) return { kind: 'bearer', token };
   if (own.aws_profile) return { kind: 'profile', profile: own.aws_profile };
   if (own.aws_access_key_id && own.aws_secret_access_key) {

@@ -12,7 +12,7 @@ import { responseFailure } from './errors.js';
 import { generate } from './images.js';
 import { readGeminiRequest, toGenerateContent } from './request.js';
 import { fromGenerateContent } from './response.js';
-import { secretSettings, settings, targetOf, type VertexTarget } from './settings.js';
+import { catalog, secretSettings, settings, targetOf, type VertexTarget } from './settings.js';
 import { GeminiChunks } from './stream.js';
 
 const capabilities: ProviderCapabilities = {
@@ -98,5 +98,6 @@ export const vertex: ProviderDefinition = {
   capabilities,
   settings,
   secretSettings,
+  catalog,
   create: (route) => new VertexAdapter(route),
 };

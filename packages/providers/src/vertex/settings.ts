@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isRecord, tryParseJson } from '../kit/safe-json.js';
-import type { ProviderRoute } from '../spec/provider.js';
+import type { CatalogBinding, ProviderRoute } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
 
 /** Settings of a Vertex route, as in the catalog's metadata. */
@@ -8,16 +8,12 @@ export const settings = z
   .object({
     gcp_project_id: z.string().optional(),
     vertex_location: z.string().optional(),
-    region: z.string().optional(),
     vertex_publisher: z.enum(['google', 'anthropic']).optional(),
     vertex_endpoint: z.url().optional(),
-    endpoint: z.url().optional(),
     gcp_credentials_json: z.string().optional(),
     gcp_credentials_format: z.enum(['json', 'base64']).optional(),
-    gcp_json_credentials: z.string().optional(),
     /** A key of Vertex's express mode or of the Gemini API; no service account is needed with it. */
     vertex_api_key: z.string().optional(),
-    api_key: z.string().optional(),
     anthropic_version: z.string().optional(),
     anthropic_default_max_tokens: z
       .string()
@@ -35,7 +31,21 @@ export const settings = z
   })
   .catchall(z.string());
 
-export const secretSettings = ['gcp_credentials_json', 'gcp_json_credentials', 'vertex_api_key', 'api_key'] as const;
+export const secretSettings = ['gcp_credentials_json', 'vertex_api_key'] as const;
+
+export const catalog: CatalogBinding = {
+  spellings: {
+    vertex_location: ['region'],
+    vertex_endpoint: ['endpoint'],
+    vertex_api_key: ['api_key'],
+    gcp_credentials_json: ['gcp_json_credentials'],
+  },
+  shared: [
+    { values: { gcp_credentials_json: 'gcp_json_credentials' }, unless: ['gcp_credentials_json', 'vertex_api_key'] },
+    { values: { gcp_project_id: 'gcp_project_id' }, unless: ['vertex_api_key'] },
+  ],
+  places: ['vertex_location', 'vertex_endpoint', 'gcp_project_id'],
+};
 
 /** Where a route's calls go and what opens the door. */
 export interface VertexTarget {
@@ -52,13 +62,13 @@ export interface VertexTarget {
 export function targetOf(route: ProviderRoute): VertexTarget {
   const { settings: own, providerModel } = route;
   const credentials = credentialsOf(own);
-  const apiKey = own.vertex_api_key || own.api_key || undefined;
+  const apiKey = own.vertex_api_key || undefined;
   const publisher = own.vertex_publisher || 'google';
   const project = own.gcp_project_id || (typeof credentials?.project_id === 'string' ? credentials.project_id : undefined);
-  const location = own.vertex_location || own.region || undefined;
+  const location = own.vertex_location || undefined;
   const isExpress = apiKey !== undefined && project === undefined;
   const place = location ?? (isExpress ? 'global' : 'us-central1');
-  const endpoint = (own.vertex_endpoint || own.endpoint || `https://${hostOf(place)}`).replace(/\/+$/, '');
+  const endpoint = (own.vertex_endpoint || `https://${hostOf(place)}`).replace(/\/+$/, '');
   // An endpoint with a path of its own is another front of the same API, such as the Gemini API's `/v1beta`.
   const hasPath = new URL(endpoint).pathname !== '/';
   const base = { publisher, apiKey, credentials: apiKey === undefined ? credentials : undefined };
@@ -80,7 +90,7 @@ function hostOf(location: string): string {
 
 /** Raw JSON or base64 of it; told apart by the first character unless the catalog says which. */
 function credentialsOf(own: ProviderRoute['settings']): Record<string, unknown> | undefined {
-  const text = (own.gcp_credentials_json || own.gcp_json_credentials)?.trim();
+  const text = own.gcp_credentials_json?.trim();
   if (!text) return undefined;
   const isBase64 = own.gcp_credentials_format === 'base64' || (own.gcp_credentials_format !== 'json' && !text.startsWith('{'));
   const parsed = tryParseJson(isBase64 ? Buffer.from(text, 'base64') : text);
