@@ -50,15 +50,16 @@ export function toProviderError(error: unknown, signal?: AbortSignal): unknown {
 }
 
 function kindOf(name: string, message: string | undefined, status: number | undefined): ProviderErrorKind {
-  const known = BY_NAME[pascal(name)];
-  if (known === 'invalid_request' && message !== undefined) {
+  // Some refusals come without their exception's name; the status speaks then.
+  const kind = BY_NAME[pascal(name)] ?? (status === undefined ? undefined : kindOfStatus(status));
+  if (kind === 'invalid_request' && message !== undefined) {
     if (CONTEXT.test(message)) return 'context_length';
     if (ROUTE.test(message)) return 'not_found';
   }
-  if (known !== undefined) return known;
+  if (kind !== undefined) return kind;
   if (/region is missing/i.test(message ?? '')) return 'not_found';
-  // Bytes that the SDK could not read come as its own parser's errors, with or without the status of a good answer.
-  return status === undefined || status < 300 ? 'malformed' : kindOfStatus(status);
+  // Bytes that the SDK could not read come as its own parser's errors, without a failed status.
+  return 'malformed';
 }
 
 /** Exceptions inside a stream are named in lower camel case: `throttlingException`. */

@@ -55,7 +55,7 @@ class TokenSource {
       const options: GoogleAuthOptions = { scopes: [SCOPE] };
       if (this.credentials !== undefined) {
         options.credentials = this.credentials as GoogleAuthOptions['credentials'];
-        options.clientOptions = { transporterOptions: { fetchImplementation: (input, init) => this.fetch(input, init) } };
+        options.clientOptions = { transporterOptions: { fetchImplementation: (input, init) => this.forward(input, init) } };
       }
       const auth: GoogleAuth = new library.GoogleAuth(options);
       return await auth.getClient();
@@ -66,7 +66,7 @@ class TokenSource {
   }
 
   /** The library's requests in the transport's words. */
-  private async fetch(input: Parameters<typeof fetch>[0], init: Parameters<typeof fetch>[1]): Promise<Response> {
+  private async forward(input: Parameters<typeof fetch>[0], init: Parameters<typeof fetch>[1]): Promise<Response> {
     const request = new Request(input, init);
     const response = await this.transport!.send({
       method: request.method === 'GET' ? 'GET' : 'POST',
