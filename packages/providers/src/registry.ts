@@ -1,9 +1,12 @@
+import { anthropic } from './anthropic/adapter.js';
+import { bedrock } from './bedrock/adapter.js';
 import { openAiCompatible } from './openai-compatible/adapter.js';
 import { openAi } from './openai/adapter.js';
 import type { ProviderDefinition } from './spec/provider.js';
+import { vertex } from './vertex/adapter.js';
 
 /** Every provider of the gateway, one line each; docs, admin forms and the battery follow from it. */
-const PROVIDERS: readonly ProviderDefinition[] = [openAi, openAiCompatible];
+const PROVIDERS: readonly ProviderDefinition[] = [anthropic, bedrock, openAi, openAiCompatible, vertex];
 
 /** Other spellings of a slug that catalogs use. */
 const OTHER_SLUGS: Readonly<Record<string, string>> = { openai_compatible: 'openai-compatible' };

@@ -4,7 +4,7 @@ import { translate } from '../kit/translated-stream.js';
 import type { ProbeContext, ProviderAdapter, ProviderCall, ProviderCapabilities, ProviderDefinition, ProviderReply, ProviderRoute } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
 import { invokeClaude } from './claude.js';
-import { eventsOf, run, type WireContext } from './client.js';
+import { run, runStream, type WireContext } from './client.js';
 import { embed } from './embeddings.js';
 import { generate } from './images.js';
 import { readConverseRequest, toConverse } from './request.js';
@@ -62,12 +62,11 @@ class BedrockAdapter implements ProviderAdapter {
       const output = await run(this.client, wire, (client, options, sdk) => client.send(new sdk.ConverseCommand(input), options));
       return fromConverse(output, call.alias, output.$metadata.requestId);
     }
-    const output = await run(this.client, wire, (client, options, sdk) => client.send(new sdk.ConverseStreamCommand(input), options));
-    if (output.stream === undefined) throw new ProviderError('malformed', { internal: 'an answer without a stream' });
+    const { output, events } = await runStream(this.client, wire, (client, options, sdk) => client.send(new sdk.ConverseStreamCommand(input), options));
     const chunks = new ConverseChunks(call.alias, call.includeUsage, output.$metadata.requestId);
     return {
       kind: 'stream',
-      frames: translate<ConverseStreamOutput>(eventsOf(output.stream, wire), chunks, (event) => chunks.push(event)),
+      frames: translate<ConverseStreamOutput>(events(output.stream), chunks, (event) => chunks.push(event)),
       progress: () => chunks.progress(),
     };
   }

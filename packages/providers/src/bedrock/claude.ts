@@ -5,8 +5,7 @@ import { MessageStream } from '../anthropic/stream.js';
 import type { ChatRequest } from '../kit/chat-request.js';
 import { translate } from '../kit/translated-stream.js';
 import type { ProviderCall, ProviderReply, ProviderRoute } from '../spec/provider.js';
-import { ProviderError } from '../spec/provider-error.js';
-import { eventsOf, run, type WireContext } from './client.js';
+import { bytesOf, run, runStream, type WireContext } from './client.js';
 import { requestMetadataOf, serviceTierOf } from './request.js';
 import { defaultMaxTokensOf, type ClientSettings } from './settings.js';
 
@@ -39,14 +38,15 @@ export async function invokeClaude(call: ProviderCall, route: ProviderRoute, set
   };
   if (!call.stream) {
     const output = await run(settings, wire, (client, options, sdk) => client.send(new sdk.InvokeModelCommand(input), options));
-    return fromMessage(Buffer.from(output.body), call.alias);
+    return fromMessage(bytesOf(output.body), call.alias);
   }
-  const output = await run(settings, wire, (client, options, sdk) => client.send(new sdk.InvokeModelWithResponseStreamCommand(input), options));
-  if (output.body === undefined) throw new ProviderError('malformed', { internal: 'an answer without a stream' });
+  const { output, events } = await runStream(settings, wire, (client, options, sdk) =>
+    client.send(new sdk.InvokeModelWithResponseStreamCommand(input), options),
+  );
   const stream = new MessageStream(call.alias, call.includeUsage);
   return {
     kind: 'stream',
-    frames: translate(eventsOf(output.body, wire), stream, (event) => pushChunk(stream, event)),
+    frames: translate(events(output.body), stream, (event) => pushChunk(stream, event)),
     progress: () => stream.progress(),
   };
 }

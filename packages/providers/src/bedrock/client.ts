@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type { BedrockRuntimeClient, BedrockRuntimeClientConfig } from '@aws-sdk/client-bedrock-runtime';
 import { LRUCache } from 'lru-cache';
 import { ERROR_BODY_BYTES_MAX } from '../kit/http.js';
@@ -63,9 +62,8 @@ export interface WireContext {
   headersTimeoutMs: number;
   idleTimeoutMs: number;
   responseBytesMax: number;
-  /** Set by the handler: the answer's headers, and the body of an event stream while it is being read. */
+  /** Set by the handler: the answer's headers. */
   headers?: Record<string, string>;
-  body?: Readable;
 }
 
 interface SdkRequest {
@@ -103,8 +101,8 @@ class TransportHandler {
     wire.headers = response.headers;
     const failed = response.status >= 300;
     if (!failed && response.headers['content-type']?.startsWith('application/vnd.amazon.eventstream')) {
-      wire.body = Readable.from(response.chunks(), { objectMode: false });
-      return { response: { statusCode: response.status, headers: response.headers, body: wire.body } };
+      // Handed on as it is: a Node stream around it would read ahead, and could then not be left at once.
+      return { response: { statusCode: response.status, headers: response.headers, body: response.chunks() } };
     }
     const body = await response.bytes(failed ? Math.max(ERROR_BODY_BYTES_MAX, wire.responseBytesMax) : wire.responseBytesMax);
     return { response: { statusCode: response.status, headers: response.headers, body } };
@@ -157,13 +155,34 @@ export async function run<T>(
   }
 }
 
-/** The events of a binary stream; leaving early closes the connection behind it. */
-export async function* eventsOf<T>(events: AsyncIterable<T>, wire: WireContext): AsyncGenerator<T, void, undefined> {
+/** Runs a call whose answer is a stream of events, and hands out the events. Leaving their loop closes the connection. */
+export async function runStream<T>(
+  settings: ClientSettings,
+  wire: WireContext,
+  call: (client: BedrockRuntimeClient, options: object, sdk: Sdk) => Promise<T>,
+): Promise<{ output: T; events<E>(stream: AsyncIterable<E> | undefined): AsyncGenerator<E, void, undefined> }> {
+  // The SDK does not hand a reader's leaving down to the bytes, so leaving aborts the exchange.
+  const left = new AbortController();
+  const own = { ...wire, signal: AbortSignal.any([wire.signal, left.signal]) };
+  const output = await run(settings, own, call);
+  return { output, events: (stream) => eventsOf(stream, wire.signal, left) };
+}
+
+async function* eventsOf<E>(stream: AsyncIterable<E> | undefined, signal: AbortSignal, left: AbortController): AsyncGenerator<E, void, undefined> {
+  if (stream === undefined) throw new ProviderError('malformed', { internal: 'an answer without a stream' });
+  let ended = false;
   try {
-    yield* events;
+    for await (const event of stream) yield event;
+    ended = true;
   } catch (error) {
-    throw toProviderError(error, wire.signal);
+    ended = true;
+    throw toProviderError(error, signal);
   } finally {
-    wire.body?.destroy();
+    if (!ended) left.abort();
   }
+}
+
+/** The body of an answer that was not streamed; the SDK leaves an empty one out. */
+export function bytesOf(body: Uint8Array | null | undefined): Buffer {
+  return body === undefined || body === null ? Buffer.alloc(0) : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
 }

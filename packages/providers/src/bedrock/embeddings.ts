@@ -6,7 +6,7 @@ import { refuseFields } from '../kit/requirements.js';
 import { parseJsonObject } from '../kit/safe-json.js';
 import type { JsonReply, ProviderCall, ProviderRoute } from '../spec/provider.js';
 import { invalid } from '../kit/chat-messages.js';
-import { run, type WireContext } from './client.js';
+import { bytesOf, run, type WireContext } from './client.js';
 import type { ClientSettings } from './settings.js';
 import { inputTokensOf } from './usage.js';
 
@@ -62,7 +62,7 @@ function titanBody(call: ProviderCall, route: ProviderRoute): Record<string, unk
 async function embedOne(body: Record<string, unknown>, modelId: string, settings: ClientSettings, wire: WireContext): Promise<Embedded> {
   const input = { modelId, contentType: 'application/json', accept: 'application/json', body: Buffer.from(JSON.stringify(body)) };
   const output = await run(settings, wire, (client, options, sdk) => client.send(new sdk.InvokeModelCommand(input), options));
-  const answer = parseJsonObject(Buffer.from(output.body), 'the answer');
+  const answer = parseJsonObject(bytesOf(output.body), 'the answer');
   const tokens = typeof answer.inputTextTokenCount === 'number' ? answer.inputTextTokenCount : inputTokensOf(wire.headers);
   return { vector: asVector(answer.embedding), tokens };
 }

@@ -7,7 +7,7 @@ import { refuseFields } from '../kit/requirements.js';
 import { parseJsonObject, textOf } from '../kit/safe-json.js';
 import type { JsonReply, ProviderCall, ProviderRoute } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
-import { run, type WireContext } from './client.js';
+import { bytesOf, run, type WireContext } from './client.js';
 import type { ClientSettings } from './settings.js';
 
 /**
@@ -49,7 +49,7 @@ export async function generate(call: ProviderCall, route: ProviderRoute, setting
     const body = Buffer.from(JSON.stringify(family.body({ ...request, seed }, count, route)));
     const input = { modelId: route.providerModel, contentType: 'application/json', accept: 'application/json', body };
     const output = await run(settings, { ...wire }, (client, options, sdk) => client.send(new sdk.InvokeModelCommand(input), options));
-    return family.read(parseJsonObject(Buffer.from(output.body), 'the answer'));
+    return family.read(parseJsonObject(bytesOf(output.body), 'the answer'));
   });
   const images = batches.flat();
   const meters: Meters = {

@@ -41,21 +41,17 @@ class VertexAdapter implements ProviderAdapter {
     return fromGenerateContent(await response.bytes(call.responseBytesMax), call.alias);
   }
 
-  /** Counting tokens costs nothing and needs the same rights as a call; models without it are looked up in the catalog. */
+  /** Looks the model up in its publisher's catalog, which is free. Models that are not listed there still prove the key good. */
   async probe(context: ProbeContext): Promise<void> {
-    const model = this.route.providerModel;
-    const countsTokens = /^gemini-/.test(model) && !/embedding|image/.test(model) && this.target.publisher === 'google';
     const response = await context.transport.send({
-      ...(countsTokens
-        ? { method: 'POST' as const, url: `${this.target.modelUrl}:countTokens`, body: '{"contents":[{"role":"user","parts":[{"text":"ping"}]}]}' }
-        : { method: 'GET' as const, url: this.target.catalogUrl }),
+      method: 'GET',
+      url: this.target.catalogUrl,
       headers: await this.headers(context.transport),
       signal: context.signal,
       headersTimeoutMs: context.timeoutMs,
       idleTimeoutMs: context.timeoutMs,
     });
-    const isUnlisted = response.status === 404 && !countsTokens;
-    if (!isUnlisted && response.status >= 300) throw await responseFailure(response);
+    if (response.status >= 300 && response.status !== 404) throw await responseFailure(response);
     await response.bytes(PROBE_BYTES_MAX);
   }
 
