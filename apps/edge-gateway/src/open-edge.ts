@@ -1,9 +1,10 @@
-import { KV_BUCKETS, configKey, routeHealthSchema, type RouteHealth } from '@omg/contracts';
+import { configKey, routeHealthSchema, type RouteHealth } from '@omg/contracts';
 import { FallbackLimiter, KeyRing, sealedContext, uuidV7 } from '@omg/domain';
 import { getProvider } from '@omg/providers';
 import type { ServiceContext } from '@omg/service-kit';
 import {
   IdempotencyStore,
+  BUCKETS,
   KvBucket,
   RedisAdmissionStore,
   Spool,
@@ -77,7 +78,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
     { failureThreshold: file.health.failureThreshold, cooldownMs: file.health.cooldownMs, probeLeaseMs: file.server.providerTimeoutMs },
     () => clock.nowMs(),
   );
-  const bucket = new KvBucket(nats, { name: KV_BUCKETS.config });
+  const bucket = new KvBucket(nats, BUCKETS.config);
   const snapshot = openSnapshot(service);
   const keys = new KeyCache(async (prefix) => (await bucket.get(configKey.key(prefix)))?.value, {
     entriesMax: file.edge.keyCacheEntries,
@@ -171,7 +172,7 @@ function watchConfiguration(service: Service, nats: NatsClient, bucket: KvBucket
 
 function watchHealth(service: Service, nats: NatsClient, routing: RouteStates): void {
   const tell = (key: string, value: string | undefined): void => routing.onHealth(key.slice('route.'.length), value === undefined ? undefined : readHealth(value));
-  const watch = watchKv(nats, new KvBucket(nats, { name: KV_BUCKETS.health }), {
+  const watch = watchKv(nats, new KvBucket(nats, BUCKETS.health), {
     keys: ['route.>'],
     onSnapshot: (entries) => entries.forEach((value, key) => tell(key, value)),
     onChange: tell,

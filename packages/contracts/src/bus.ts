@@ -1,6 +1,6 @@
 /** Names on the bus and in the queues, in one place. */
 
-export const KV_BUCKETS = { config: 'config', health: 'health' } as const;
+export const KV_BUCKETS = { config: 'config', health: 'health', incidents: 'incidents', leases: 'leases' } as const;
 
 export const STREAMS = {
   /** Work queue of usage batches: file storage, discard new, explicit ack. */

@@ -25,3 +25,4 @@ export { holdLease, type Lease, type LeaseOptions } from './nats/lease.js';
 export { publishRouteOutcome, publishUsageBatch, requestBudgetSeed } from './nats/bus.js';
 export { ADVISORY_LOCKS, LeaderSession, type LeaderSessionOptions } from './postgres/leader-session.js';
 export { ConfigBucket, RevisionConflictError, type ConfigEntry, type StoredDocument } from './nats/config-bucket.js';
+export { BUCKETS, leaseBucket } from './nats/buckets.js';
