@@ -6,12 +6,14 @@ import { connectRedis, createPrisma, type PrismaClient, type PrismaTx, type Redi
 import { createTestDatabase, createTestRedis } from '@omg/testkit';
 import type { Role } from '@omg/domain';
 import { randomUUID } from 'node:crypto';
+import { AlertsModule } from '../alerts/alerts.module.js';
 import { AuditModule } from '../audit/audit.module.js';
 import { AuthModule } from '../auth/auth.module.js';
 import { PasswordHasher } from '../auth/password-hasher.js';
 import { HttpModule } from '../http/http.module.js';
 import { ADMIN_CONFIG, PRISMA, REDIS } from '../http/tokens.js';
 import { MembershipsModule } from '../memberships/memberships.module.js';
+import { UsageModule } from '../usage/usage.module.js';
 import { createAccount } from '../users/accounts.js';
 import type { UserRow } from '../users/user-body.js';
 import { UsersModule } from '../users/users.module.js';
@@ -54,7 +56,7 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
   const database = await createTestDatabase();
   const testRedis = await createTestRedis();
   const { config } = loadConfig({
-    sections: ['admin', 'server', 'reporting'],
+    sections: ['admin', 'server', 'reporting', 'budgets'],
     env: { ROUTER_PROFILE: 'development', ROUTER_ADMIN_SESSION_JWT_SECRET: 'a test secret of more than 32 bytes', ...options.environment },
     cwd: '/nonexistent',
   });
@@ -71,7 +73,7 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
   })
   class ResourcesModule {}
 
-  @Module({ imports: [HttpModule, AuthModule, UsersModule, MembershipsModule, AuditModule, ...(options.modules ?? [])] })
+  @Module({ imports: [HttpModule, AuthModule, UsersModule, MembershipsModule, AuditModule, UsageModule, AlertsModule, ...(options.modules ?? [])] })
   class AppModule {}
 
   const resources: DynamicModule = { module: ResourcesModule, global: true };
