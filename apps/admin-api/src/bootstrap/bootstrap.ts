@@ -199,6 +199,7 @@ class BootstrapRun {
     const budget = {
       budgetNano: record.budget_usd === undefined ? null : nanoUsdFromUsd(record.budget_usd),
       warningThreshold: record.warning_threshold ?? null,
+      enforcement: record.enforcement ?? null,
       refreshSchedule: record.refresh_schedule === undefined ? null : parseBudgetSchedule(record.refresh_schedule)!,
       alertEmails: record.alert_emails ?? null,
       alertWebhooks: record.alert_webhooks ?? null,

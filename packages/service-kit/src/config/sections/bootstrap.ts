@@ -44,6 +44,7 @@ const tenantBudget = z.object({
   budget_usd: z.number().positive().optional(),
   warning_threshold: z.number().gt(0).max(1).optional(),
   refresh_schedule: budgetSchedule().optional(),
+  enforcement: z.enum(['estimate', 'strict']).optional(),
   alert_emails: z.array(z.string()).optional(),
   alert_webhooks: z.array(z.string()).optional(),
   alert_cooldown: z
@@ -89,7 +90,7 @@ export const bootstrapSection = z.object({
   }),
   tenant_budgets: leaf(many(tenantBudget), {
     about:
-      'Budgets of tenants: `tenant`, `budget_usd`, `warning_threshold`, `refresh_schedule`, `alert_emails`, `alert_webhooks`, `alert_cooldown`; what is missing inherits the defaults.',
+      'Budgets of tenants: `tenant`, `budget_usd`, `warning_threshold`, `refresh_schedule`, `enforcement`, `alert_emails`, `alert_webhooks`, `alert_cooldown`; what is missing inherits the defaults.',
     example: [{ tenant: 'demo', budget_usd: 50, refresh_schedule: 'calendar_month' }],
   }),
   default_models: leaf(many(z.union([z.string().trim().min(1), z.object({ alias: z.string().trim().min(1) }).transform((entry) => entry.alias)])), {
