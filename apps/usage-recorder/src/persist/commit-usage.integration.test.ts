@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { UsageEvent } from '@omg/contracts';
-import { budgetWindow } from '@omg/domain';
+import { budgetWindow, type BudgetSchedule } from '@omg/domain';
 import { TENANT_SCOPE, createPool, ledgerDatabase, type LedgerDatabase, type PostgresPool } from '@omg/storage';
 import { cleanUp, createTestDatabase } from '@omg/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -10,6 +10,7 @@ import { UsageLedger, type CommitRules } from './commit-usage.js';
 let pool: PostgresPool;
 let database: LedgerDatabase;
 let rules: CommitRules;
+let schedule: BudgetSchedule;
 
 beforeAll(async () => {
   const { url } = await createTestDatabase();
@@ -18,7 +19,8 @@ beforeAll(async () => {
 });
 
 beforeEach(() => {
-  rules = { timezone: 'UTC', keepRequests: true, defaults: { schedule: 'calendar_month', limitNano: 100_000_000_000n } };
+  schedule = 'calendar_month';
+  rules = { timezone: 'UTC', keepRequests: true, defaults: () => Promise.resolve({ schedule, limitNano: 100_000_000_000n }) };
 });
 
 afterAll(async () => {
@@ -26,7 +28,7 @@ afterAll(async () => {
   await cleanUp();
 });
 
-const ledger = () => new UsageLedger(database, () => rules);
+const ledger = () => new UsageLedger(database, rules);
 
 interface Sums {
   rows: number;
@@ -163,7 +165,8 @@ describe('budget totals', () => {
   });
 
   it('follow the local calendar across a change to winter time', async () => {
-    rules = { ...rules, timezone: 'Europe/Berlin', defaults: { ...rules.defaults, schedule: 'daily' } };
+    rules.timezone = 'Europe/Berlin';
+    schedule = 'daily';
     const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
     // 25 October 2026 has 25 hours in Berlin: from 24 October 22:00 UTC to 25 October 23:00 UTC.
     const times = [Date.UTC(2026, 9, 24, 21, 59), Date.UTC(2026, 9, 24, 22, 0), Date.UTC(2026, 9, 25, 22, 59), Date.UTC(2026, 9, 25, 23, 0)];

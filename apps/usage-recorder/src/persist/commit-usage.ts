@@ -21,8 +21,8 @@ export interface CommitRules {
   timezone: string;
   /** `retention.zero_retention`: no request rows. */
   keepRequests: boolean;
-  /** Default budget, for tenants without one of their own. */
-  defaults: { schedule: BudgetSchedule; limitNano: NanoUsd };
+  /** Budget of tenants without one of their own. */
+  defaults: (tx: Transaction) => Promise<{ schedule: BudgetSchedule; limitNano: NanoUsd }>;
 }
 
 export interface CommitResult {
@@ -45,13 +45,13 @@ export class UsageLedger {
 
   constructor(
     private readonly database: LedgerDatabase,
-    private readonly rules: () => CommitRules,
+    private readonly rules: CommitRules,
   ) {}
 
   async commit(events: readonly UsageEvent[]): Promise<CommitResult> {
     const unique = [...new Map(events.map((event) => [event.id, event])).values()];
     const keyUse = this.dueKeyUse(unique);
-    const result = await this.database.transaction((tx) => book(tx, unique, this.rules(), keyUse));
+    const result = await this.database.transaction((tx) => book(tx, unique, this.rules, keyUse));
     if (this.keyUseMs.size + keyUse.size > KEYS_MAX) this.keyUseMs.clear();
     for (const [keyId, ms] of keyUse) this.keyUseMs.set(keyId, ms);
     return result;
@@ -68,10 +68,11 @@ export class UsageLedger {
 }
 
 async function book(tx: Transaction, events: readonly UsageEvent[], rules: CommitRules, keyUse: ReadonlyMap<string, number>): Promise<CommitResult> {
+  const defaults = await rules.defaults(tx);
   const nameless = [...new Set(events.filter((event) => !event.windows).map((event) => event.tenantId))];
   const schedules = await tenantSchedules(tx, nameless);
   const bookings = events.map((event) =>
-    bookingOf(event, { timezone: rules.timezone, scheduleOf: (tenantId) => schedules.get(tenantId) ?? rules.defaults.schedule }),
+    bookingOf(event, { timezone: rules.timezone, scheduleOf: (tenantId) => schedules.get(tenantId) ?? defaults.schedule }),
   );
   const rolling = bookings.some((booking) => isRollingId(booking.windowId));
   const refs = windowRefs(bookings, rules.timezone, rolling ? await databaseNowMs(tx) : 0);
@@ -84,10 +85,10 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
   const inserted = bookings.filter((booking) => insertedIds.has(booking.event.id));
   if (inserted.length > 0) {
     await addRollups(tx, rollupDeltas(inserted));
-    await addToTotals(tx, budgetDeltas(inserted), rules.defaults.limitNano);
+    await addToTotals(tx, budgetDeltas(inserted), defaults.limitNano);
   }
   const creating = refs.filter((ref) => locks.get(ref.tenantId));
-  if (creating.length > 0) await createTotals(tx, creating, rules.defaults.limitNano);
+  if (creating.length > 0) await createTotals(tx, creating, defaults.limitNano);
   const totals = await readTotals(tx, refs);
   await touchKeys(tx, keyUse);
   return { inserted: inserted.length, totals };

@@ -1,0 +1,170 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { QUEUES, usageJobSchema, type BudgetEvaluationJob, type DeadLetter } from '@omg/contracts';
+import type { Logger } from '@omg/service-kit';
+import {
+  acknowledge,
+  ensureUsageStreams,
+  openQueue,
+  publishDeadLetter,
+  subscribeToUsage,
+  work,
+  type JobQueue,
+  type LedgerStore,
+  type NatsClient,
+  type RedisClient,
+  type UsageStreamOptions,
+} from '@omg/storage';
+import type { RecorderMetrics } from '../metrics.js';
+import type { UsageLedger } from '../persist/commit-usage.js';
+import { persistently } from '../retry.js';
+import { Bookkeeper } from './bookkeeper.js';
+import { UsageIntake } from './usage-intake.js';
+import { processUsageJob } from './usage-worker.js';
+
+/**
+ * Usage from the bus into Postgres:
+ *
+ *   stream USAGE -> intake -> queue `usage` (one job per batch) -> worker -> group commit -> release in Redis -> ack
+ *
+ * The stream keeps a message until its events are committed. Whatever stops on the way (this process, Redis, Postgres,
+ * NATS), the message is delivered again, and what was committed before is not counted twice. While Postgres is away jobs
+ * wait in the worker; while Redis is away nothing is taken from the stream beyond its limit of unacknowledged messages.
+ */
+
+export interface IngestionParts {
+  nats: NatsClient;
+  queueRedis: RedisClient;
+  store: Pick<LedgerStore, 'release'>;
+  ledger: UsageLedger;
+  evaluations: Pick<JobQueue<BudgetEvaluationJob>, 'addLatest'>;
+  metrics: RecorderMetrics;
+  log: Logger;
+}
+
+export interface IngestionOptions extends UsageStreamOptions {
+  /** Transactions under way in this process. */
+  groupsMax: number;
+  usageKeptMs: () => number;
+}
+
+/** Events in one transaction: large enough that Postgres works in bulk, small enough to end within a second. */
+const GROUP_EVENTS_MAX = 2_048;
+/** Jobs under way: enough batches of the usual size to fill all transactions. */
+const JOBS_MAX = 64;
+const RESUBSCRIBE_PAUSE_MS = 1_000;
+/** How long the running transactions may take at shutdown before waiting ones are given up. */
+const DRAIN_MS = 5_000;
+
+export class Ingestion {
+  private readonly stopping = new AbortController();
+  private readonly giveUp = new AbortController();
+  private readonly intake: UsageIntake;
+  private readonly subscribing: Promise<void>;
+  private readonly queue;
+  private readonly worker;
+
+  constructor(
+    private readonly parts: IngestionParts,
+    private readonly options: IngestionOptions,
+  ) {
+    const { metrics, queueRedis, log } = parts;
+    this.queue = openQueue(queueRedis, QUEUES.usage, usageJobSchema);
+    const deadLetter = (id: string, letter: DeadLetter) => this.deadLetter(id, letter);
+    const acknowledgeMessage = (ackSubject: string) => this.acknowledge(ackSubject);
+    this.intake = new UsageIntake({
+      queue: this.queue,
+      deadLetter,
+      acknowledge: acknowledgeMessage,
+      onWait: (error) => this.waiting('queue', error),
+      onMessage: (message) => metrics.batches.child(message.deliveries > 1 ? 'again' : 'first').inc(),
+      nowMs: Date.now,
+      signal: this.giveUp.signal,
+    });
+    const bookkeeper = this.bookkeeper();
+    this.worker = work(queueRedis, {
+      name: QUEUES.usage,
+      schema: usageJobSchema,
+      concurrency: JOBS_MAX,
+      process: async (job) => {
+        await processUsageJob({ bookkeeper, deadLetter, acknowledge: acknowledgeMessage, nowMs: Date.now }, job);
+        metrics.bookingDelay.observe(Math.max(0, Date.now() - job.data.publishedAtMs) / 1_000);
+      },
+      onError: (error, jobId) => {
+        if (!this.giveUp.signal.aborted) log.warn({ err: error, jobId }, 'usage queue');
+      },
+    });
+    this.subscribing = this.subscribe();
+  }
+
+  depth(): Promise<{ waiting: number; active: number; delayed: number }> {
+    return this.queue.depth();
+  }
+
+  /** Takes nothing more, ends the running transactions, and leaves the rest to the next recorder. */
+  async close(): Promise<void> {
+    this.stopping.abort();
+    await this.subscribing;
+    const worker = this.worker.close();
+    await Promise.race([Promise.all([worker, this.intake.idle()]), delay(DRAIN_MS)]);
+    this.giveUp.abort();
+    await worker;
+    await this.queue.close();
+  }
+
+  private bookkeeper(): Bookkeeper {
+    const { ledger, store, evaluations, metrics } = this.parts;
+    const observer = {
+      committed: (events: readonly unknown[], inserted: number, seconds: number) => {
+        metrics.commitDuration.observe(seconds);
+        metrics.inserted.inc(inserted);
+        metrics.known.inc(events.length - inserted);
+      },
+      waiting: (step: string, error: unknown) => this.waiting(step, error),
+    };
+    const { groupsMax, usageKeptMs } = this.options;
+    return new Bookkeeper({ ledger, store, evaluations, observer }, { groupEventsMax: GROUP_EVENTS_MAX, groupsMax, usageKeptMs, nowMs: Date.now, signal: this.giveUp.signal });
+  }
+
+  private async subscribe(): Promise<void> {
+    const { nats, log } = this.parts;
+    const { signal } = this.stopping;
+    while (!signal.aborted) {
+      try {
+        const connection = await nats.connected(signal);
+        await ensureUsageStreams(connection, this.options);
+        const subscription = await subscribeToUsage(connection, (message) => this.intake.take(message));
+        const stop = () => void subscription.stop();
+        signal.addEventListener('abort', stop, { once: true });
+        if (signal.aborted) stop();
+        await subscription.ended;
+        signal.removeEventListener('abort', stop);
+      } catch (error) {
+        if (!signal.aborted) log.warn({ err: error }, 'no delivery from the usage stream; trying again');
+      }
+      await delay(RESUBSCRIBE_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  private async deadLetter(id: string, letter: DeadLetter): Promise<void> {
+    const { nats, metrics, log } = this.parts;
+    const { signal } = this.giveUp;
+    await persistently(async () => publishDeadLetter(await nats.connected(signal), id, letter), { signal, onWait: (error) => this.waiting('dead_letter', error) });
+    metrics.deadLetters.child(letter.reason).inc();
+    const { reason, detail, batchId, streamSequence } = letter;
+    log.error({ reason, detail, batchId, streamSequence }, 'usage could not be booked; it is kept as a dead letter');
+  }
+
+  /** A lost acknowledgement is no loss: the batch comes again and finds itself booked. */
+  private acknowledge(ackSubject: string): void {
+    const connection = this.parts.nats.current;
+    if (connection && !connection.isClosed()) acknowledge(connection, ackSubject);
+  }
+
+  private waiting(step: string, error: unknown): void {
+    const { metrics, log } = this.parts;
+    const count = metrics.waits.child(step);
+    count.inc();
+    // An outage of an hour must not fill the log.
+    if (count.value <= 3 || count.value % 100 === 0) log.warn({ err: error, step, waits: count.value }, 'waiting for a dependency');
+  }
+}
