@@ -26,6 +26,8 @@ export {
   acknowledge,
   ensureUsageStreams,
   publishDeadLetter,
+  publishUsage,
+  readDeadLetters,
   subscribeToUsage,
   usageBacklog,
   type UsageBacklog,
@@ -34,3 +36,4 @@ export {
   type UsageSubscription,
 } from './nats/usage-stream.js';
 export { RetryLater, openQueue, work, type JobQueue, type JobWorker, type QueueJob, type WorkOptions, type WorkerJob } from './queues/queue.js';
+export { respond, type ResponderOptions } from './nats/responder.js';

@@ -105,7 +105,7 @@ export class Ingestion {
     this.stopping.abort();
     await this.subscribing;
     const worker = this.worker.close();
-    await Promise.race([Promise.all([worker, this.intake.idle()]), delay(DRAIN_MS)]);
+    await Promise.race([Promise.all([worker, this.intake.idle()]), delay(DRAIN_MS, undefined, { ref: false })]);
     this.giveUp.abort();
     await worker;
     await this.queue.close();

@@ -1,4 +1,4 @@
-import { STREAMS, type DeadLetter } from '@omg/contracts';
+import { STREAMS, deadLetterSchema, type DeadLetter } from '@omg/contracts';
 import { AckPolicy, DiscardPolicy, RetentionPolicy, StorageType, jetstream, jetstreamManager, type ConsumerInfo, type JetStreamManager, type JsMsg, type StreamConfig } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 
@@ -74,6 +74,11 @@ async function ensureStream(manager: JetStreamManager, config: Partial<StreamCon
   await manager.streams.update(config.name, config);
 }
 
+/** Stores a batch in the stream. Resolves when it is there; the same id within the duplicate window is stored once. */
+export async function publishUsage(connection: NatsConnection, batchId: string, payload: string | Uint8Array): Promise<void> {
+  await jetstream(connection).publish(STREAMS.usage.subject, payload, { msgID: batchId });
+}
+
 /** A delivered batch. */
 export interface UsageMessage {
   /** The publisher's message id: the batch's id. */
@@ -126,17 +131,39 @@ export async function publishDeadLetter(connection: NatsConnection, id: string, 
   await jetstream(connection).publish(STREAMS.usageDeadLetter.subject, JSON.stringify(letter), { msgID: id });
 }
 
+/** The oldest dead letters, for operators. They stay in the stream. */
+export async function readDeadLetters(connection: NatsConnection, limit: number): Promise<DeadLetter[]> {
+  const manager = await jetstreamManager(connection);
+  const { name } = STREAMS.usageDeadLetter;
+  const { state } = await manager.streams.info(name);
+  const letters: DeadLetter[] = [];
+  for (let seq = state.first_seq; seq <= state.last_seq && letters.length < limit; seq++) {
+    const stored = await manager.streams.getMessage(name, { seq }).catch(() => null);
+    if (stored) letters.push(deadLetterSchema.parse(stored.json()));
+  }
+  return letters;
+}
+
 export interface UsageBacklog {
   /** Batches that were never delivered. */
   waiting: number;
   /** Delivered and not yet acknowledged. */
   unacknowledged: number;
   deadLetters: number;
+  /** Publication of the oldest message that is not booked; undefined when there is none. */
+  oldestAtMs: number | undefined;
 }
 
 export async function usageBacklog(connection: NatsConnection): Promise<UsageBacklog> {
   const manager = await jetstreamManager(connection, { checkAPI: false });
   const info: ConsumerInfo = await manager.consumers.info(STREAMS.usage.name, STREAMS.usage.consumer);
+  const { state } = await manager.streams.info(STREAMS.usage.name);
   const dead = await manager.streams.info(STREAMS.usageDeadLetter.name);
-  return { waiting: info.num_pending, unacknowledged: info.num_ack_pending, deadLetters: dead.state.messages };
+  return {
+    waiting: info.num_pending,
+    unacknowledged: info.num_ack_pending,
+    deadLetters: dead.state.messages,
+    // A work queue holds nothing but what is not acknowledged.
+    oldestAtMs: state.messages > 0 ? Date.parse(state.first_ts) : undefined,
+  };
 }

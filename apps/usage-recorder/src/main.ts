@@ -1,0 +1,11 @@
+import { runService } from '@omg/service-kit';
+import { SECTIONS, buildRecorder } from './recorder.js';
+
+await runService({
+  name: 'usage-recorder',
+  sections: SECTIONS,
+  // The recorder opens sealed settings and never checks an API key.
+  exceptSecrets: ['secrets.api_key_pepper'],
+  listenAddr: (config) => config.recorder.listenAddr,
+  start: buildRecorder,
+});

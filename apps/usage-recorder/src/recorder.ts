@@ -1,0 +1,66 @@
+import { QUEUES, budgetEvaluationJobSchema } from '@omg/contracts';
+import type { ServiceContext, ServiceParts } from '@omg/service-kit';
+import { RedisLedgerStore, closeRedis, connectNats, connectQueues, connectRedis, createPool, ledgerDatabase, openQueue, pingPostgres, pingRedis } from '@omg/storage';
+import { AppModule } from './app.module.js';
+import { Backlog } from './backlog.js';
+import { BudgetRules } from './budgets/budget-rules.js';
+import { SeedResponder } from './budgets/seed-responder.js';
+import { Ingestion } from './ingest/ingestion.js';
+import { recorderMetrics } from './metrics.js';
+import { UsageLedger } from './persist/commit-usage.js';
+import { usageKeptMs } from './retention.js';
+
+export const SECTIONS = ['database', 'redis', 'nats', 'secrets', 'security', 'budgets', 'reporting', 'retention', 'metering', 'recorder'] as const;
+
+export type RecorderContext = ServiceContext<(typeof SECTIONS)[number]>;
+
+const MIB = 1_048_576;
+
+/** Opens everything in reading order; each closer stands beside its opener. Nothing here waits for a server. */
+export function buildRecorder(context: RecorderContext): ServiceParts {
+  const { config, health, lifecycle, logger } = context;
+  const metrics = recorderMetrics(context.metrics);
+  const observer = {
+    onUp: (name: string) => logger.info({ dependency: name }, 'connected'),
+    onDown: (name: string, error: unknown) => logger.warn({ dependency: name, err: error }, 'connection lost'),
+  };
+
+  const pool = createPool(config.database, { name: 'usage-recorder', observer });
+  lifecycle.onClose('postgres', () => pool.end());
+  health.add('postgres', () => pingPostgres(pool));
+  const database = ledgerDatabase(pool);
+
+  const redis = connectRedis(config.redis, { name: 'usage-recorder', mode: 'background', observer });
+  lifecycle.onClose('redis', () => closeRedis(redis));
+  health.add('redis', () => pingRedis(redis));
+  const store = new RedisLedgerStore(redis, { commandTimeoutMs: config.redis.commandTimeoutMs });
+  lifecycle.onClose('ledger store', () => store.close());
+  const queueRedis = connectQueues(config.redis, { name: 'usage-recorder-queues' });
+  lifecycle.onClose('queue redis', () => closeRedis(queueRedis));
+
+  const nats = connectNats(config.nats, { name: 'usage-recorder', observer });
+  lifecycle.onClose('nats', () => nats.close());
+  health.add('nats', () => nats.ping());
+
+  const rules = new BudgetRules(config.budgets, (error) => logger.error({ err: error }, 'persisted settings cannot be read; the configuration file counts'));
+  const { timezone } = config.reporting;
+  const ledger = new UsageLedger(database, { timezone, keepRequests: !config.retention.zeroRetention, defaults: (tx) => rules.defaults(tx) });
+  const evaluations = openQueue(queueRedis, QUEUES.budgetEvaluation, budgetEvaluationJobSchema);
+  lifecycle.onClose('evaluation queue', () => evaluations.close());
+
+  const seeds = new SeedResponder({ nats, database, store, rules, metrics, log: logger }, timezone);
+  lifecycle.onClose('seeds', () => seeds.close());
+  const ingestion = new Ingestion(
+    { nats, queueRedis, store, ledger, evaluations, metrics, log: logger },
+    {
+      maxBytes: config.metering.streamMaxMb * MIB,
+      replicas: config.nats.replicas,
+      groupsMax: config.recorder.concurrency,
+      usageKeptMs: () => usageKeptMs(config.retention),
+    },
+  );
+  lifecycle.onClose('ingestion', () => ingestion.close());
+  const backlog = new Backlog({ nats, metrics, depths: { [QUEUES.usage]: () => ingestion.depth(), [QUEUES.budgetEvaluation]: () => evaluations.depth() } });
+  lifecycle.onClose('backlog', () => backlog.close());
+  return { module: AppModule };
+}
