@@ -105,7 +105,7 @@ describe('provider names', () => {
   it('stand only in packages/providers', () => {
     const files = globSync('{apps,packages}/*/src/**/*.ts', { cwd: ROOT, exclude: (name) => /generated|__fixtures__/.test(String(name)) });
     const suspects = files.filter(
-      (file) => !/^packages\/(providers|testkit)\//.test(file) && !/\.test\.ts$|test-helper|\/testing\//.test(file) && !allowed.includes(file),
+      (file) => !/^packages\/(providers|testkit)\//.test(file) && !/\.test\.ts$|test-helper|fixture|\/testing\//.test(file) && !allowed.includes(file),
     );
     const found = suspects.flatMap((file) =>
       readFileSync(join(ROOT, file), 'utf8')

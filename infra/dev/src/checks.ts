@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 export interface Check {
   /** What is guaranteed when it passes. */
   name: string;
@@ -6,8 +8,11 @@ export interface Check {
 }
 
 /** Cheap checks over the whole repository. Each counts as one test of `./omg test`. */
+const scriptArguments = (file: string): string[] => ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, file)];
+
 export const CHECKS: readonly Check[] = [
   { name: 'the types hold', command: 'pnpm', args: ['--silent', 'typecheck'] },
   { name: 'no lint finding: sizes, unused code, environment access', command: 'pnpm', args: ['--silent', 'lint'] },
   { name: 'every import keeps to the borders', command: 'pnpm', args: ['--silent', 'borders'] },
+  { name: 'the generated files are those that the sources give', command: process.execPath, args: scriptArguments('check-generated.ts') },
 ];

@@ -34,7 +34,7 @@ export async function installDependencies(): Promise<void> {
   writeFileSync(STAMP_FILE, fingerprint);
 }
 
-const TURBO_ENVIRONMENT = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
+export const TURBO_ENVIRONMENT = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
 
 /** Generates and builds every package that changed since the last build. */
 export async function buildAll(): Promise<void> {

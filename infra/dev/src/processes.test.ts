@@ -1,6 +1,16 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { KeepAlive } from './keep-alive.ts';
-import { identify, isRunning, processesOfRun, RUN_ID_VARIABLE, signalProcess, startProcess, stopProcess, waitForExit, type StartedProcess } from './processes.ts';
+import {
+  identify,
+  isRunning,
+  processesOfRun,
+  RUN_ID_VARIABLE,
+  signalProcess,
+  startProcess,
+  stopProcess,
+  waitForExit,
+  type StartedProcess,
+} from './processes.ts';
 
 const HANG = ['-e', 'setInterval(() => undefined, 1000)'];
 const started: StartedProcess[] = [];

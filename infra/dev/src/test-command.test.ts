@@ -12,7 +12,10 @@ describe('./omg test', () => {
   });
 
   it('hands what follows -- to Jest', () => {
-    expect(parseTestArguments(['unit', '--', 'packages/domain', '-t', 'money'])).toMatchObject({ kinds: ['unit'], jestArguments: ['packages/domain', '-t', 'money'] });
+    expect(parseTestArguments(['unit', '--', 'packages/domain', '-t', 'money'])).toMatchObject({
+      kinds: ['unit'],
+      jestArguments: ['packages/domain', '-t', 'money'],
+    });
   });
 
   it('refuses an unknown kind instead of running nothing', () => {
