@@ -31,6 +31,8 @@ export interface ProjectorOptions {
   /** Longest time between two looks at the outbox, whatever was notified. */
   pollMs?: number;
   compareIntervalMs?: number;
+  /** How often prices that were set for a later time are looked for. */
+  priceCheckMs?: number;
 }
 
 const BATCH = 500;
@@ -168,6 +170,6 @@ export class Projector {
       await this.project(bucket, aliasKeys.slice(start, start + BATCH).map((ref) => ({ kind: 'model', ref })));
     }
     this.pricesUntil = until;
-    this.nextPriceCheckMs = Date.now() + PRICE_CHECK_MS;
+    this.nextPriceCheckMs = Date.now() + (this.options.priceCheckMs ?? PRICE_CHECK_MS);
   }
 }
