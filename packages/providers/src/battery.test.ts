@@ -181,6 +181,13 @@ describe.each(loaded)('$slug', ({ provider, fixtures }) => {
     });
   }
 
+  if (fixtures.reasoningStream !== undefined) {
+    it('chat: thinking in a stream is spelled reasoning_content', async () => {
+      play(fixtures.reasoningStream!.answer);
+      checkStream(await collect(await askStream(CHAT_REQUESTS.stream)), fixtures.reasoningStream!, false);
+    });
+  }
+
   for (const name of refused) {
     it(`chat: ${name} is refused before any call, by the name of a field`, async () => {
       await expect(adapter.invoke(makeCall(transport, CHAT_REQUESTS[name]))).rejects.toMatchObject({ kind: 'unsupported_parameter', param: expect.any(String) });

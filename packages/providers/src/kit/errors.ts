@@ -14,7 +14,7 @@ const INTERNAL_CHARS_MAX = 500;
 /** Error texts quote credentials ("Incorrect API key provided: ..."): what looks like one never reaches the log. */
 const SECRETS = /\b(?:sk|pk|hf|gsk|key|bearer|token)[-_ :]+\S{6,}|[A-Za-z0-9_+/=-]{32,}/gi;
 const CONTEXT_TEXT =
-  /maximum context length|context[ _-]?(?:length|window|size)|prompt is too long|input is too long|too many (?:input )?tokens|exceed_context_size/i;
+  /maximum context length|context[ _-]?(?:length|window|size)|prompt is too long|input is too long|too many (?:input )?tokens|must have less than \d+ tokens|exceed_context_size/i;
 
 /** Reads `{error:{...}}`, `{error:"text"}`, `{message,code,type}`, `{detail}`: the shapes that servers are known to send. */
 export function readFault(body: Buffer | string): UpstreamFault {

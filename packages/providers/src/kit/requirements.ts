@@ -63,3 +63,24 @@ export function hasPart(json: Body, type: string): boolean {
   if (!Array.isArray(messages)) return false;
   return messages.some((message) => isRecord(message) && Array.isArray(message['content']) && message['content'].some((part) => isRecord(part) && part['type'] === type));
 }
+
+/** Refuses a `tool_choice` that the server would ignore: all but the ones named. */
+export function refuseToolChoice(json: Body, served: readonly string[]): void {
+  const choice = json['tool_choice'];
+  if (isGiven(choice) && !served.includes(choice as string)) throw unsupportedParameter('tool_choice');
+}
+
+/** Refuses images by http(s) URL, for servers that only take the bytes. */
+export function refuseRemoteImages(json: Body): void {
+  const messages = json['messages'];
+  if (!Array.isArray(messages)) return;
+  for (const message of messages) {
+    const content: unknown = isRecord(message) ? message['content'] : undefined;
+    if (!Array.isArray(content)) continue;
+    for (const part of content) {
+      const image: unknown = isRecord(part) ? part['image_url'] : undefined;
+      const url = isRecord(image) ? image['url'] : image;
+      if (typeof url === 'string' && !url.startsWith('data:')) throw unsupportedParameter('messages');
+    }
+  }
+}

@@ -39,6 +39,10 @@ export interface Connection {
   authorize(context: AuthorizeContext): Record<string, string> | Promise<Record<string, string>>;
   /** A free GET that only works when the route would. Absent: the provider cannot be probed. */
   probeUrl?: string;
+  /** What this route wants spelled differently, beyond what its provider does. */
+  request?: Partial<RequestRules>;
+  /** The provider refused the headers of `authorize`: a token that was kept is worth nothing now. */
+  refused?(): void;
 }
 
 export interface OpenAiCompatibleOptions {
@@ -77,7 +81,7 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
     route: ProviderRoute,
   ) {
     this.connection = options.connect(route);
-    this.writer = new RequestWriter(this.connection.model, { outputLimit: 'as_sent', streamOptions: true, ...options.request });
+    this.writer = new RequestWriter(this.connection.model, { outputLimit: 'as_sent', streamOptions: true, ...options.request, ...this.connection.request });
     const { probeUrl } = this.connection;
     if (probeUrl !== undefined) this.probe = (context) => this.get(probeUrl, context);
   }
@@ -92,7 +96,7 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
       accept: call.stream ? 'text/event-stream' : 'application/json',
       ...(auth instanceof Promise ? await auth : auth),
     };
-    const response = await post(call, { url: this.connection.url(call.operation), headers, body });
+    const response = await post(call, { url: this.connection.url(call.operation), headers, body }).catch((error: unknown) => this.failed(error));
     if (call.operation === 'embeddings') return embeddingsReply(await response.bytes(call.responseBytesMax), call);
     if (call.operation === 'images') return imagesReply(await response.bytes(call.responseBytesMax), call);
     const rewriting = {
@@ -103,6 +107,11 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
     };
     if (call.stream) return chatStreamReply(response, rewriting);
     return chatReply(await response.bytes(call.responseBytesMax), rewriting);
+  }
+
+  private failed(error: unknown): never {
+    if (error instanceof ProviderError && error.kind === 'auth') this.connection.refused?.();
+    throw error;
   }
 
   /** A route has one alias, but for the case it is written in: its JSON text is kept. */

@@ -15,6 +15,7 @@ import { ToolCallScan, type ToolCallState } from './tool-calls.js';
 const QUOTE = 0x22;
 const LETTER_N = 0x6e;
 const OPEN_BRACE = 0x7b;
+const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACE = 0x7d;
 
 /** More choices than OpenAI allows (128); beyond it the answer is refused. */
@@ -320,6 +321,7 @@ export class ChatRewriter {
       if (key === 0) return this.takeRole(keyStart, start);
       if ((key === 2 || key === 3 || key === 6) && this.partSeen & 4) return this.removed(keyStart, start);
       if (key === 3 || key === 6) this.edits.replace(keyStart, keyStart + (key === 3 ? 11 : 10), REASONING_KEY);
+      if (key === 1 && buf[start] === OPEN_BRACKET) return this.takeContentParts(start);
       this.partSeen |= key === 1 ? 2 : key === 5 ? 0 : 4;
       if (!options.streamed || buf[start] !== QUOTE) return skipValue(buf, start, end);
       const after = skipCounting(buf, start, end);
@@ -327,6 +329,20 @@ export class ChatRewriter {
       return after;
     },
   };
+
+  /** Content as a list of parts (reasoning models of some servers) becomes text, with the thinking beside it. */
+  private takeContentParts(start: number): number {
+    const after = skipValue(this.buf, start, this.end);
+    const parts = after < 0 ? undefined : tryParseJson(this.buf.subarray(start, after));
+    if (!Array.isArray(parts)) return -1;
+    const text = textOfParts(parts, 'text');
+    const thinking = textOfParts(parts, 'thinking');
+    this.outputChars += text.length + thinking.length;
+    const reasoning = thinking === '' || this.partSeen & 4 ? '' : `,"reasoning_content":${JSON.stringify(thinking)}`;
+    this.partSeen |= reasoning === '' ? 2 : 6;
+    this.edits.replace(start, after, Buffer.from(JSON.stringify(text) + reasoning));
+    return after;
+  }
 
   private takeRole(keyStart: number, start: number): number {
     const after = skipValue(this.buf, start, this.end);
@@ -399,6 +415,17 @@ const ROLE_ALONE = Buffer.from('"role":"assistant"');
 const CONTENT_NULL = Buffer.from(',"content":null');
 const FINISH_KEY = Buffer.from(',"finish_reason":');
 const FINISH_NULL = Buffer.from(',"finish_reason":null');
+
+/** Text of the parts of one type; a thinking part holds parts of its own. */
+function textOfParts(parts: readonly unknown[], type: 'text' | 'thinking'): string {
+  let text = '';
+  for (const part of parts) {
+    if (!isRecord(part) || part['type'] !== type) continue;
+    const value = part[type];
+    text += Array.isArray(value) ? textOfParts(value, 'text') : typeof value === 'string' ? value : '';
+  }
+  return text;
+}
 
 function malformed(internal: string): ProviderError {
   return new ProviderError('malformed', { internal });

@@ -80,6 +80,8 @@ export interface BatteryFixtures {
   /** Bytes that break a stream for whoever reads it. */
   garbage: Buffer | string;
   chat?: Record<ChatCaseName, ChatCase>;
+  /** A stream with thinking in it, for providers that spell it in a way of their own. */
+  reasoningStream?: ChatCase;
   /** Blocked prompts, for providers that refuse them with a status. */
   contentFilterError?: ErrorCase;
   errors: Record<ErrorCaseName, ErrorCase>;

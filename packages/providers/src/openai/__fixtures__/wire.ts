@@ -1,6 +1,9 @@
 import { recording, jsonAnswer, sseAnswer, sseOf, type BatteryFixtures, type ChatCase, type ErrorCase } from '../../testing/battery.js';
 
-/** OpenAI's own wire, recorded and shortened: also what the servers promise that call themselves compatible with it. */
+/**
+ * OpenAI's own wire, in the shape of recorded traffic (key order, nulls, obfuscation), with texts shortened and ids
+ * replaced: also what the servers promise that call themselves compatible with it.
+ */
 
 const read = (name: string): Buffer => recording(import.meta.dirname, name);
 const json = (name: string): ChatCase['answer'] => jsonAnswer(read(`${name}.json`));
