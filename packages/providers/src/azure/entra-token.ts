@@ -31,14 +31,14 @@ export class EntraTokenSource {
   /** The token itself while it is good; a promise while it has to be fetched. Rejects with ProviderError. */
   get(context: Pick<AuthorizeContext, 'transport'>): string | Promise<string> {
     if (Date.now() < this.validUntilMs) return this.token;
-    return (this.pending ??= this.fetch(context).finally(() => (this.pending = undefined)));
+    return (this.pending ??= this.request(context).finally(() => (this.pending = undefined)));
   }
 
   forget(): void {
     this.validUntilMs = 0;
   }
 
-  private async fetch({ transport }: Pick<AuthorizeContext, 'transport'>): Promise<string> {
+  private async request({ transport }: Pick<AuthorizeContext, 'transport'>): Promise<string> {
     const { authorityHost, tenantId, clientId, clientSecret, scope } = this.credentials;
     const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: clientId, client_secret: clientSecret, scope });
     const response = await transport.send({

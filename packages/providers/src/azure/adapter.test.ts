@@ -1,0 +1,174 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import OpenAI, { AzureOpenAI } from 'openai';
+import { resolveSettings } from '../catalog/resolve-settings.js';
+import * as wire from '../openai/__fixtures__/wire.js';
+import type { ProviderAdapter } from '../spec/provider.js';
+import { collect, makeCall, makeRoute } from '../testing/call.js';
+import { UndiciTransport } from '../testing/undici-transport.js';
+import { WireServer, type WireAnswer, type WireRequest } from '../testing/wire-server.js';
+import { azure } from './adapter.js';
+
+let server: WireServer;
+let answer: (request: WireRequest) => WireAnswer;
+const transport = new UndiciTransport();
+
+beforeAll(async () => {
+  server = await WireServer.start((request) => answer(request));
+});
+afterAll(async () => {
+  await transport.close();
+  await server.close();
+});
+beforeEach(() => {
+  server.requests.length = 0;
+  answer = () => wire.chat.plain.answer;
+});
+
+const CHAT = { model: 'my-alias', messages: [{ role: 'user' as const, content: 'hi' }] };
+
+function adapter(settings: Record<string, string>): ProviderAdapter {
+  return azure.create(makeRoute({ endpoint: server.url, api_key: 'key-1', ...settings }, { deployment: 'dep' }));
+}
+
+const request = (): { url: string; key: unknown; auth: unknown } => ({ url: server.last.url, key: server.last.headers['api-key'], auth: server.last.headers.authorization });
+
+describe('Azure URLs and headers', () => {
+  it.each([
+    ['chat', CHAT, (client: AzureOpenAI) => client.chat.completions.create({ ...CHAT, model: 'dep' })],
+    ['embeddings', { model: 'my-alias', input: 'x' }, (client: AzureOpenAI) => client.embeddings.create({ model: 'dep', input: 'x', encoding_format: 'float' })],
+    ['images', { model: 'my-alias', prompt: 'x' }, (client: AzureOpenAI) => client.images.generate({ model: 'dep', prompt: 'x' })],
+  ])('of a dated version are those of the official client: %s', async (operation, body, official) => {
+    answer = () => (operation === 'chat' ? wire.chat.plain.answer : operation === 'images' ? wire.images.one.answer : wire.embeddings.one.answer(server.last));
+    await official(new AzureOpenAI({ endpoint: server.url, apiKey: 'key-1', apiVersion: '2024-10-21' }));
+    const theirs = request();
+    await adapter({ api_version: '2024-10-21' }).invoke(makeCall(transport, body));
+    expect(request()).toEqual(theirs);
+  });
+
+  it('of /openai/v1 are what the plain client asks for, with the deployment as the model', async () => {
+    await new OpenAI({ baseURL: `${server.url}/openai/v1/`, apiKey: 'key-1' }).chat.completions.create({ ...CHAT, model: 'dep' });
+    const theirs = request().url;
+    for (const settings of [{ api_version: 'v1' }, { endpoint: `${server.url}/openai/v1/` }, { endpoint: `${server.url}/openai/v1`, api_version: '2024-10-21' }] as Record<string, string>[]) {
+      await adapter(settings).invoke(makeCall(transport, CHAT));
+      expect(request().url).toBe(theirs);
+      expect(JSON.parse(server.last.body.toString()).model).toBe('dep');
+    }
+    await adapter({ api_version: 'preview' }).invoke(makeCall(transport, CHAT));
+    expect(request().url).toBe('/openai/v1/chat/completions?api-version=preview');
+  });
+
+  it.each([
+    ['2024-07-01-preview', { max_tokens: 5 }, false],
+    ['2024-10-21', { max_tokens: 5 }, true],
+    ['2025-01-01-preview', { max_completion_tokens: 5 }, true],
+    ['v1', { max_completion_tokens: 5 }, true],
+  ])('of %s carry only what that version knows', async (api_version, limit, options) => {
+    answer = () => wire.chat.stream.answer;
+    await collect(await adapter({ api_version }).invoke(makeCall(transport, { ...CHAT, max_tokens: 5, stream: true, stream_options: { include_usage: true } })));
+    const sent = JSON.parse(server.last.body.toString());
+    expect(sent).toMatchObject(limit);
+    expect('stream_options' in sent).toBe(options);
+  });
+
+  it('take the deployment from the settings, then the entry, then the model', async () => {
+    for (const [settings, over, expected] of [
+      [{ deployment: 'a' }, {}, 'a'],
+      [{}, {}, 'dep'],
+      [{}, { deployment: '' }, 'upstream-model'],
+    ] as const) {
+      await azure.create(makeRoute({ endpoint: server.url, api_key: 'k', ...settings }, { deployment: 'dep', ...over })).invoke(makeCall(transport, CHAT));
+      expect(server.last.url).toBe(`/openai/deployments/${expected}/chat/completions?api-version=2024-10-21`);
+    }
+  });
+});
+
+describe('Azure by Entra ID', () => {
+  const ENTRA = { api_key: '', azure_tenant_id: 'tenant', azure_client_id: 'client', azure_client_secret: 'hush' };
+  let tokens: number;
+  let lifeSeconds: number;
+
+  beforeEach(() => {
+    tokens = 0;
+    lifeSeconds = 3600;
+    answer = ({ url }) => {
+      if (!url.startsWith('/tenant/')) return wire.chat.plain.answer;
+      tokens++;
+      return { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token_type: 'Bearer', expires_in: lifeSeconds, access_token: `token-${tokens}` }) };
+    };
+  });
+
+  const entra = (over: Record<string, string> = {}): ProviderAdapter => adapter({ ...ENTRA, azure_authority_host: server.url, ...over });
+  const ask = (over: ProviderAdapter): Promise<unknown> => over.invoke(makeCall(transport, CHAT));
+
+  it('asks for one token for all calls that wait, and keeps it', async () => {
+    const route = entra();
+    await Promise.all([ask(route), ask(route), ask(route)]);
+    await ask(route);
+    expect(tokens).toBe(1);
+    const [first] = server.requests;
+    expect(first!.url).toBe('/tenant/oauth2/v2.0/token');
+    expect(Object.fromEntries(new URLSearchParams(first!.body.toString()))).toEqual({
+      grant_type: 'client_credentials',
+      client_id: 'client',
+      client_secret: 'hush',
+      scope: 'https://cognitiveservices.azure.com/.default',
+    });
+    expect(request()).toMatchObject({ key: undefined, auth: 'Bearer token-1' });
+    await ask(entra({ api_version: 'v1' }));
+    expect(new URLSearchParams(server.requests.at(-2)!.body.toString()).get('scope')).toBe('https://ai.azure.com/.default');
+  });
+
+  it('asks anew when the token is about to end, and when Azure refused it', async () => {
+    lifeSeconds = 299;
+    const short = entra();
+    await ask(short);
+    await ask(short);
+    expect(tokens).toBe(2);
+    lifeSeconds = 3600;
+    const route = entra();
+    await ask(route);
+    const usual = answer;
+    answer = (got) => (got.url.startsWith('/tenant/') ? usual(got) : { status: 401, body: '' });
+    await expect(ask(route)).rejects.toMatchObject({ kind: 'auth' });
+    answer = usual;
+    await ask(route);
+    expect(tokens).toBe(4);
+  });
+
+  it('tells wrong credentials as the gateway own fault, and does not remember the failure', async () => {
+    const usual = answer;
+    answer = () => ({ status: 400, headers: { 'content-type': 'application/json' }, body: '{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}' });
+    const route = entra();
+    await expect(ask(route)).rejects.toMatchObject({ name: 'ProviderError', kind: 'auth', isFinal: false });
+    answer = () => ({ status: 200, body: '{"token":"x"}' });
+    await expect(ask(route)).rejects.toMatchObject({ kind: 'malformed' });
+    answer = usual;
+    await ask(route);
+  });
+
+  it('is probed with a token of its own', async () => {
+    answer = ({ url }) => ({ body: url.startsWith('/tenant/') ? '{"access_token":"t","expires_in":3600}' : '{"data":[]}' });
+    await entra().probe!({ transport, signal: new AbortController().signal, timeoutMs: 1000 });
+    expect(request()).toMatchObject({ url: '/openai/models?api-version=2024-10-21', auth: 'Bearer t' });
+  });
+});
+
+describe('Azure settings', () => {
+  it('need a resource, and a key or a whole client', () => {
+    const ok = (settings: object): boolean => azure.settings.safeParse(settings).success;
+    const endpoint = 'https://x.openai.azure.com';
+    expect(ok({ endpoint, api_key: 'k' })).toBe(true);
+    expect(ok({ endpoint, azure_tenant_id: 't', azure_client_id: 'c', azure_client_secret: 's' })).toBe(true);
+    expect(ok({ endpoint, azure_tenant_id: 't', azure_client_id: 'c' })).toBe(false);
+    expect(ok({ api_key: 'k' })).toBe(false);
+    for (const api_version of ['2024-10-21?x', 'next', '2024-1-1']) expect(ok({ endpoint, api_key: 'k', api_version })).toBe(false);
+  });
+
+  it('never send the shared key to a resource of the entry own', () => {
+    const shared = { azure_openai_key: 'shared', azure_openai_endpoint: 'https://shared.openai.azure.com', azure_openai_version: '2024-07-01-preview' };
+    const resolve = (fields: Record<string, string>): Record<string, string> => resolveSettings(azure, { block: {}, fields, metadata: {} }, shared).settings;
+    expect(resolve({})).toEqual({ api_key: 'shared', endpoint: 'https://shared.openai.azure.com', api_version: '2024-07-01-preview' });
+    expect(resolve({ endpoint: 'https://own.openai.azure.com' }).api_key).toBeUndefined();
+    expect(resolve({ endpoint: 'https://own.openai.azure.com', api_key: 'own' })).toMatchObject({ api_key: 'own', endpoint: 'https://own.openai.azure.com' });
+  });
+});
