@@ -26,3 +26,4 @@ export { publishRouteOutcome, publishUsageBatch, requestBudgetSeed } from './nat
 export { ADVISORY_LOCKS, LeaderSession, type LeaderSessionOptions } from './postgres/leader-session.js';
 export { ConfigBucket, RevisionConflictError, type ConfigEntry, type StoredDocument } from './nats/config-bucket.js';
 export { BUCKETS, leaseBucket } from './nats/buckets.js';
+export { subscribeJson } from './nats/subscribe.js';
