@@ -115,6 +115,8 @@ export async function startFakeUpstream(script: UpstreamScript = () => undefined
     connections += 1;
     sockets.add(socket);
     socket.setNoDelay(true);
+    // Every exchange on a kept-alive connection listens for its end.
+    socket.setMaxListeners(0);
     socket.on('error', () => undefined);
     socket.once('close', () => sockets.delete(socket));
     const reader = new HttpRequestReader((request) => {
