@@ -65,7 +65,9 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
   const clock = new EdgeClock();
   const nats = connectNats(file.nats, { name: 'edge', observer });
   lifecycle.onClose('nats', () => nats.close());
-  const redis = connectRedis(file.redis, { name: 'edge', mode: 'request', commandTimeoutMs: file.edge.redisTimeoutMs, autoPipelining: true, observer });
+  // The stores' guard ends each call in time. The connection's own, longer limit only notices a lost peer: its timers would
+  // fire in a busy moment although the answers have arrived.
+  const redis = connectRedis(file.redis, { name: 'edge', mode: 'request', autoPipelining: true, observer });
   lifecycle.onClose('redis', () => closeRedis(redis));
   const guard = { commandTimeoutMs: file.edge.redisTimeoutMs, onCircuit: (state: string, reason: string) => logger.warn({ state, reason }, 'redis circuit') };
   const admission = new RedisAdmissionStore(redis, guard);

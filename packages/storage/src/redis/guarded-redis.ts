@@ -38,6 +38,8 @@ interface Pending {
 }
 
 const PROBE_STUCK_MS = 3_000;
+/** A timer that is later than this was held up by the process itself. */
+const STALL_MS = 10;
 
 export class GuardedRedis {
   private failures = 0;
@@ -122,14 +124,18 @@ export class GuardedRedis {
   }
 
   private armDeadline(delayMs: number): void {
+    const dueMs = performance.now() + Math.max(1, delayMs);
     // Timers run before sockets are read. After a busy moment of this process the answers may be there already: they
     // are read before anything is called late.
-    this.deadlineTimer = setTimeout(() => setImmediate(() => this.expireDue()), Math.max(1, delayMs));
+    this.deadlineTimer = setTimeout(() => setImmediate(() => this.expireDue(dueMs)), Math.max(1, delayMs));
     this.deadlineTimer.unref();
   }
 
-  private expireDue(): void {
+  private expireDue(dueMs: number): void {
     this.deadlineTimer = undefined;
+    // The time in which this process could neither send nor read is not Redis's: it is given to the calls under way.
+    const stalledMs = performance.now() - dueMs;
+    if (stalledMs > STALL_MS) for (let i = this.pendingHead; i < this.pending.length; i++) this.pending[i]!.deadlineMs += stalledMs;
     const nowMs = performance.now();
     while (this.pendingHead < this.pending.length) {
       const entry = this.pending[this.pendingHead]!;

@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { cleanUp } from '@omg/testkit';
+import { startFaultStack } from './support/fault-stack.js';
+import { againSoon, newStory, play, share, type Story } from './support/scenario.js';
+
+/**
+ * Every process of the product dies in mid-load (SIGKILL) and comes back, and every one is away for 30 s. Afterwards
+ * the books must be exact each time.
+ */
+
+let story: Story;
+
+beforeAll(async () => {
+  story = newStory(await startFaultStack({ edges: 2 }));
+}, 120_000);
+
+afterAll(cleanUp, 60_000);
+
+type App = 'recorder' | 'admin' | 'monitor';
+type Store = 'nats' | 'redis' | 'postgres';
+
+const killApp = (name: App) => () => story.stack[name].kill();
+const healApp = (name: App) => async () => {
+  story.formerApps.push(story.stack[name]);
+  story.stack[name] = await story.stack[name].again();
+};
+const killStore = (name: Store) => () => story.stack[name]!.kill();
+const healStore = (name: Store) => async () => {
+  story.stack[name] = await againSoon(() => story.stack[name]!.again());
+};
+const answered = (outcome: { status: number; whole: boolean }) => outcome.status === 200 && outcome.whole;
+
+const PACE = { perSecond: 60, beforeMs: 1_500, lastsMs: 500, afterMs: 2_000 };
+const AWAY = { perSecond: 25, beforeMs: 1_000, lastsMs: 30_000, afterMs: 2_000 };
+
+describe('kill -9 in mid-load', () => {
+  it('edge: the other edge serves on, and what the dead one had under way is booked', async () => {
+    const outcomes = await play(story, {
+      name: 'kill edge',
+      ...PACE,
+      fault: () => story.stack.edges[0]!.kill(),
+      heal: async () => {
+        story.formerApps.push(story.stack.edges[0]!);
+        story.stack.edges[0] = await story.stack.edges[0]!.again();
+        story.stack.edge = story.stack.edges[0];
+      },
+    });
+    // The other edge takes half of the load, and the first serves again at the end.
+    expect(share(outcomes, answered)).toBeGreaterThan(0.5);
+  }, 180_000);
+
+  for (const name of ['recorder', 'admin', 'monitor'] as const) {
+    it(`${name}: no client notices, no usage is lost or counted twice`, async () => {
+      const outcomes = await play(story, { name: `kill ${name}`, ...PACE, fault: killApp(name), heal: healApp(name) });
+      expect(share(outcomes, answered)).toBe(1);
+    }, 180_000);
+  }
+
+  for (const name of ['nats', 'redis', 'postgres'] as const) {
+    it(`${name}: clients are served on, no usage is lost or counted twice`, async () => {
+      const outcomes = await play(story, { name: `kill ${name}`, ...PACE, fault: killStore(name), heal: healStore(name) });
+      expect(share(outcomes, answered)).toBeGreaterThan(0.97);
+    }, 180_000);
+  }
+});
+
+describe('away for 30 seconds', () => {
+  for (const name of ['recorder', 'admin', 'monitor'] as const) {
+    it(`${name}: every call is answered and everything is booked afterwards`, async () => {
+      const outcomes = await play(story, { name: `${name} away`, ...AWAY, fault: killApp(name), heal: healApp(name) });
+      expect(share(outcomes, answered)).toBe(1);
+    }, 240_000);
+  }
+
+  for (const name of ['nats', 'redis', 'postgres'] as const) {
+    it(`${name}: clients are served on and everything is booked afterwards`, async () => {
+      const outcomes = await play(story, { name: `${name} away`, ...AWAY, fault: killStore(name), heal: healStore(name) });
+      expect(share(outcomes, answered)).toBeGreaterThan(0.97);
+    }, 240_000);
+  }
+});
+
+describe('a store that hangs with its sockets open', () => {
+  for (const lastsMs of [2_000, 20_000]) {
+    it(`redis for ${lastsMs / 1000} s: handled like a Redis that is away`, async () => {
+      const { redis } = story.stack;
+      const outcomes = await play(story, {
+        name: `redis hangs ${lastsMs / 1000} s`,
+        ...AWAY,
+        lastsMs,
+        fault: async () => redis!.pause(),
+        heal: async () => redis!.resume(),
+      });
+      expect(share(outcomes, answered)).toBeGreaterThan(0.97);
+    }, 240_000);
+  }
+});
