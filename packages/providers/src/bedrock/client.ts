@@ -41,11 +41,11 @@ async function configOf(settings: ClientSettings): Promise<BedrockRuntimeClientC
   if (settings.region !== undefined) config.region = settings.region;
   if (settings.endpoint !== undefined) config.endpoint = settings.endpoint;
   // An API key in the environment would otherwise win over the credentials that the route names.
-  if (credentials.kind === 'static' || credentials.kind === 'profile') config.authSchemePreference = ['aws.auth#sigv4'];
+  if (credentials.kind === 'static' || credentials.kind === 'profile') config.authSchemePreference = ['sigv4'];
   if (credentials.kind === 'static') config.credentials = credentials;
   if (credentials.kind === 'bearer') {
     config.token = { token: credentials.token };
-    config.authSchemePreference = ['smithy.api#httpBearerAuth'];
+    config.authSchemePreference = ['httpBearerAuth'];
   }
   if (credentials.kind === 'profile') {
     const { fromNodeProviderChain } = await import('@aws-sdk/credential-providers');

@@ -110,6 +110,8 @@ function qualityOf(value: unknown, route: ProviderRoute): string {
   const asked = value ?? (route.settings.bedrock_image_quality || 'standard');
   const quality = typeof asked === 'string' ? QUALITIES[asked] : undefined;
   if (quality === undefined) throw unsupportedParameter('quality');
+  // Stability's models have no such switch.
+  if (quality !== 'standard' && route.providerModel.includes('stability.')) throw unsupportedParameter('quality');
   return quality;
 }
 

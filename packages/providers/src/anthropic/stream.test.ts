@@ -1,0 +1,134 @@
+import { MessageStream as SdkStream } from '@anthropic-ai/sdk/lib/MessageStream';
+import { describe, expect, it } from '@jest/globals';
+import { ChatCompletionStream } from 'openai/lib/ChatCompletionStream';
+import { recording } from '../testing/battery.js';
+import { toolEvents, paris, tokyo } from './__fixtures__/cases.js';
+import { fromMessage } from './response.js';
+import { MessageStream } from './stream.js';
+
+const lines = (name: string): string[] =>
+  recording(`${import.meta.dirname}/__fixtures__`, name)
+    .toString()
+    .trim()
+    .split('\n');
+
+interface Heard {
+  chunks: any[];
+  stream: MessageStream;
+}
+
+function listen(events: readonly string[], includeUsage = true): Heard {
+  const stream = new MessageStream('my-alias', includeUsage);
+  for (const event of events) stream.event(Buffer.from(event));
+  const text = stream.take()?.toString() ?? '';
+  const chunks = text
+    .split('\n\n')
+    .filter(Boolean)
+    .map((frame) => JSON.parse(frame.replace(/^data: /, '')) as unknown);
+  return { chunks, stream };
+}
+
+const readable = (objects: readonly string[]): ReadableStream =>
+  new Blob([`${objects.map((each) => JSON.stringify(JSON.parse(each))).join('\n')}\n`]).stream() as unknown as ReadableStream;
+
+const deltas = (chunks: any[], key: string): any[] =>
+  chunks.flatMap((chunk) => chunk.choices.map((choice: any) => choice.delta[key])).filter((value) => value !== undefined);
+
+const RECORDINGS: [string, string[]][] = [
+  ['a text', lines('stream.chunks.txt')],
+  ['corrected usage', lines('corrected-usage.chunks.txt')],
+  ['a tool without arguments', lines('no-argument-tool.chunks.txt')],
+  ['a refusal', lines('refusal.chunks.txt')],
+  ['thinking', lines('thinking.chunks.txt')],
+  ['two tools at once', toolEvents(paris, tokyo).map((event) => JSON.stringify(event))],
+];
+
+describe('a stream of Anthropic events', () => {
+  it.each(RECORDINGS)('with %s says to an OpenAI client what the whole message says', async (_name, events) => {
+    const message = await SdkStream.fromReadableStream(readable(events)).finalMessage();
+    const whole = JSON.parse(fromMessage(Buffer.from(JSON.stringify(message)), 'my-alias').body.toString());
+    const { chunks } = listen(events);
+    const heard = await ChatCompletionStream.fromReadableStream(readable(chunks.map((chunk) => JSON.stringify(chunk)))).finalChatCompletion();
+    const [choice] = heard.choices;
+    const calls = (list: any[] | undefined): unknown => list?.map((call) => [call.id, call.function.name, JSON.parse(call.function.arguments as string)]);
+    expect(choice!.finish_reason).toBe(whole.choices[0].finish_reason);
+    expect(choice!.message.content || null).toBe(whole.choices[0].message.content);
+    expect(choice!.message.refusal).toBe(whole.choices[0].message.refusal);
+    expect(calls(choice!.message.tool_calls)).toEqual(calls(whole.choices[0].message.tool_calls));
+    expect(deltas(chunks, 'thinking_blocks').flat()).toEqual(whole.choices[0].message.thinking_blocks ?? []);
+    expect(chunks.at(-1).usage).toEqual(whole.usage);
+  });
+
+  it('numbers tool calls from 0 although the provider counts all blocks', () => {
+    const { chunks } = listen(toolEvents(paris, tokyo).map((event) => JSON.stringify(event)));
+    expect(
+      new Set(
+        deltas(chunks, 'tool_calls')
+          .flat()
+          .map((call: any) => call.index),
+      ),
+    ).toEqual(new Set([0, 1]));
+  });
+
+  it('takes the last cumulative count and never a sum', () => {
+    const { stream } = listen(lines('corrected-usage.chunks.txt'));
+    expect(stream.progress().meters).toEqual({ inputTokens: 61, outputTokens: 2 });
+  });
+
+  it('knows the exact input before the end, and leaves the output to be counted', () => {
+    const { stream } = listen(lines('stream.chunks.txt').slice(0, 6));
+    expect(stream.progress()).toEqual({ inputMeters: { inputTokens: 12, outputTokens: 1 }, outputChars: 43 });
+    expect(stream.ended).toBe(false);
+  });
+
+  it('gives signed thinking back whole, for the next request', () => {
+    const { chunks } = listen(lines('thinking.chunks.txt'));
+    expect(deltas(chunks, 'reasoning_content').join('')).toBe("I'm working through the Euclidean algorithm");
+    expect(deltas(chunks, 'thinking_blocks')).toEqual([
+      [{ type: 'thinking', thinking: "I'm working through the Euclidean algorithm", signature: expect.stringMatching(/^EsEC/) }],
+    ]);
+  });
+
+  it('goes on over a second message_start, pings and events that it does not know', () => {
+    const events = lines('stream.chunks.txt');
+    const noisy = [...events.slice(0, 4), events[0]!, '{"type":"event_of_next_year","x":1}', '{"type":"ping"}', ...events.slice(4)];
+    expect(deltas(listen(noisy).chunks, 'content').join('')).toBe(deltas(listen(events).chunks, 'content').join(''));
+  });
+
+  it.each([
+    ['overloaded_error', 'overloaded'],
+    ['rate_limit_error', 'rate_limited'],
+    ['api_error', 'server_error'],
+    ['invalid_request_error', 'invalid_request'],
+    ['error_of_next_year', 'server_error'],
+  ])('tells the error %s as %s and never as a finish reason', (type, kind) => {
+    const stream = new MessageStream('my-alias', true);
+    for (const event of lines('stream.chunks.txt').slice(0, 5)) stream.event(Buffer.from(event));
+    expect(() => stream.event(JSON.stringify({ type: 'error', error: { type, message: 'x' } }))).toThrow(expect.objectContaining({ kind }));
+    expect(stream.ended).toBe(false);
+    expect(stream.take()?.toString()).not.toContain('"finish_reason":"');
+  });
+
+  it('counts a call that was cut by the limit as length, with what had come', () => {
+    const events = toolEvents(paris).map((event) => JSON.stringify(event));
+    const cut = events.filter((event) => !event.includes('Paris')).map((event) => event.replace('"stop_reason":"tool_use"', '"stop_reason":"max_tokens"'));
+    const { chunks } = listen(cut);
+    expect(
+      chunks
+        .flatMap((chunk) => chunk.choices)
+        .map((choice) => choice.finish_reason)
+        .filter(Boolean),
+    ).toEqual(['length']);
+    expect(
+      deltas(chunks, 'tool_calls')
+        .flat()
+        .map((call: any) => call.function.arguments)
+        .join(''),
+    ).toBe('{"location": "');
+  });
+
+  it('refuses a stream that ends without a stop reason', () => {
+    expect(() => listen([lines('stream.chunks.txt')[0]!, '{"type":"message_stop"}'])).toThrow(expect.objectContaining({ kind: 'malformed' }));
+    expect(() => listen(lines('stream.chunks.txt').slice(1))).toThrow(expect.objectContaining({ kind: 'malformed' }));
+  });
+});

@@ -1,0 +1,157 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ProviderAdapter } from '../spec/provider.js';
+import type { Transport, TransportRequest } from '../spec/transport.js';
+import { jsonAnswer } from '../testing/battery.js';
+import { makeCall, makeRoute } from '../testing/call.js';
+import { UndiciTransport } from '../testing/undici-transport.js';
+import { WireServer } from '../testing/wire-server.js';
+import { bedrock } from './adapter.js';
+
+const CLAUDE = 'anthropic.claude-sonnet-4-5-20250929-v1:0';
+const KEYS = { aws_access_key_id: 'AKIDEXAMPLE', aws_secret_access_key: 'secret' };
+const ANSWER = jsonAnswer({ content: [{ type: 'text', text: 'OK' }], stop_reason: 'end_turn', usage: { input_tokens: 1, output_tokens: 1 } });
+const ASK = { model: 'my-alias', messages: [{ role: 'user', content: 'Hello' }] };
+
+let server: WireServer;
+const sockets = new UndiciTransport();
+/** Sends what is meant for AWS to the server of the test, and keeps where it was meant to go. */
+const sent: TransportRequest[] = [];
+const redirected: Transport = {
+  send(request) {
+    sent.push(request);
+    return sockets.send({ ...request, url: request.url.replace(/^https?:\/\/[^/]+/, server.url) });
+  },
+};
+
+beforeAll(async () => {
+  server = await WireServer.start(() => ANSWER);
+});
+afterAll(async () => {
+  await sockets.close();
+  await server.close();
+});
+beforeEach(() => {
+  sent.length = 0;
+});
+
+const create = (settings: Record<string, string>, model = CLAUDE): ProviderAdapter => bedrock.create(makeRoute(settings, { providerModel: model }));
+
+async function invoke(settings: Record<string, string>, model?: string): Promise<TransportRequest> {
+  await create(settings, model).invoke(makeCall(redirected, ASK, { operation: 'chat' }));
+  return sent.at(-1)!;
+}
+
+describe('credentials and region', () => {
+  const variables = { ...process.env };
+  afterEach(() => {
+    process.env = { ...variables };
+  });
+
+  it('signs with static keys and their session token', async () => {
+    const { url, headers } = await invoke({ ...KEYS, aws_session_token: 'session', region: 'eu-west-3' });
+    expect(url).toMatch(/^https:\/\/bedrock-runtime\.eu-west-3\.amazonaws\.com\/model\//);
+    expect(headers['authorization']).toMatch(/Credential=AKIDEXAMPLE\/\d{8}\/eu-west-3\/bedrock\/aws4_request/);
+    expect(headers['x-amz-security-token']).toBe('session');
+    expect(headers).not.toHaveProperty('host');
+  });
+
+  it('sends a Bedrock API key as bearer token', async () => {
+    const { headers } = await invoke({ aws_bearer_token: 'ABSKexample', region: 'us-east-1' });
+    expect(headers['authorization']).toBe('Bearer ABSKexample');
+  });
+
+  it('lets no API key of the environment win over keys of the route', async () => {
+    process.env['AWS_BEARER_TOKEN_BEDROCK'] = 'ABSKenvironment';
+    const { headers } = await invoke({ ...KEYS, region: 'eu-west-2' });
+    expect(headers['authorization']).toMatch(/^AWS4-HMAC-SHA256/);
+  });
+
+  it('falls back to the default chain', async () => {
+    process.env['AWS_ACCESS_KEY_ID'] = 'AKIDENVIRONMENT';
+    process.env['AWS_SECRET_ACCESS_KEY'] = 'secret';
+    process.env['AWS_REGION'] = 'ap-south-1';
+    const { url, headers } = await invoke({});
+    expect(url).toContain('bedrock-runtime.ap-south-1.');
+    expect(headers['authorization']).toContain('AKIDENVIRONMENT');
+  });
+
+  it('reads a profile', async () => {
+    process.env['AWS_SHARED_CREDENTIALS_FILE'] = join(import.meta.dirname, '__fixtures__/aws-credentials.ini');
+    process.env['AWS_CONFIG_FILE'] = join(import.meta.dirname, '__fixtures__/aws-config.ini');
+    const { url, headers } = await invoke({ aws_profile: 'team-a' });
+    expect(url).toContain('bedrock-runtime.eu-north-1.');
+    expect(headers['authorization']).toContain('AKIDTEAMA');
+  });
+
+  it('takes the region of an ARN when none is given, and the given one first', async () => {
+    const arn = 'arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a1b2c3';
+    const settings = { ...KEYS, bedrock_chat_format: 'anthropic_messages' };
+    expect((await invoke(settings, arn)).url).toContain('bedrock-runtime.us-west-2.');
+    expect((await invoke({ ...settings, region: 'us-east-2' }, arn)).url).toContain('bedrock-runtime.us-east-2.');
+    expect(decodeURIComponent(sent[0]!.url)).toContain(arn);
+  });
+
+  it('tells missing credentials as the fault of the route', async () => {
+    process.env = { AWS_EC2_METADATA_DISABLED: 'true', AWS_SHARED_CREDENTIALS_FILE: '/nonexistent', AWS_CONFIG_FILE: '/nonexistent', AWS_REGION: 'us-east-1' };
+    await expect(invoke({ region: 'ca-central-1' })).rejects.toMatchObject({ name: 'ProviderError', kind: 'auth' });
+    expect(sent).toEqual([]);
+  });
+});
+
+describe('one attempt per call', () => {
+  it.each([429, 500, 503])('leaves retries after %i to the gateway', async (status) => {
+    const failing = await WireServer.start(() => jsonAnswer({ message: 'x' }, { status, headers: { 'content-type': 'application/json', 'retry-after': '7' } }));
+    const call = create({ ...KEYS, region: 'us-east-1', endpoint: failing.url }).invoke(makeCall(sockets, ASK));
+    await expect(call).rejects.toMatchObject({ name: 'ProviderError', status, retryAfterMs: 7000 });
+    expect(failing.requests).toHaveLength(1);
+    await failing.close();
+  });
+
+  it('keeps the kind of a failure of the transport', async () => {
+    const call = create({ ...KEYS, region: 'us-east-1', endpoint: 'http://127.0.0.1:9' }).invoke(makeCall(sockets, ASK));
+    await expect(call).rejects.toMatchObject({ name: 'ProviderError', kind: 'network' });
+  });
+
+  it('gives up an answer beyond the bound', async () => {
+    const call = create({ ...KEYS, region: 'us-east-1', endpoint: server.url }).invoke(makeCall(sockets, ASK, { responseBytesMax: 10 }));
+    await expect(call).rejects.toMatchObject({ name: 'ProviderError', kind: 'malformed' });
+  });
+});
+
+describe('the health probe', () => {
+  const probe = async (status: number, headers: Record<string, string>, message: string): Promise<void> => {
+    const asked = await WireServer.start(() => jsonAnswer({ message }, { status, headers: { 'content-type': 'application/json', ...headers } }));
+    try {
+      await create({ ...KEYS, region: 'us-east-1', endpoint: asked.url }).probe!({ transport: sockets, signal: new AbortController().signal, timeoutMs: 2000 });
+      expect(asked.last.url).toMatch(/^\/async-invoke\?maxResults=1/);
+    } finally {
+      await asked.close();
+    }
+  };
+
+  it('accepts a key that may not list jobs: its signature was good', async () => {
+    const message = 'User: arn:aws:iam::123456789012:user/gw is not authorized to perform: bedrock:ListAsyncInvokes';
+    await probe(403, { 'x-amzn-errortype': 'AccessDeniedException' }, message);
+  });
+
+  it('fails for a wrong signature', async () => {
+    await expect(probe(403, { 'x-amzn-errortype': 'InvalidSignatureException' }, 'The request signature we calculated does not match')).rejects.toMatchObject({
+      kind: 'auth',
+    });
+  });
+});
+
+describe('cost on import', () => {
+  it('loads no SDK with the modules: they come with the first call', () => {
+    for (const provider of ['anthropic', 'bedrock', 'vertex']) {
+      const folder = join(import.meta.dirname, '..', provider);
+      for (const file of readdirSync(folder).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))) {
+        const text = readFileSync(join(folder, file), 'utf8');
+        const eager = [...text.matchAll(/^import (?!type )[^;]*?from '([^']+)';/gm)].map((match) => match[1]!);
+        expect({ file, eager: eager.filter((name) => /^@aws-sdk|^@smithy|^google-auth|^@anthropic-ai|^openai/.test(name)) }).toEqual({ file, eager: [] });
+      }
+    }
+  });
+});
