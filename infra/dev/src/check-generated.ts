@@ -30,7 +30,7 @@ function fingerprints(): Map<string, string> {
 }
 
 const before = fingerprints();
-await mustRun('generating', 'pnpm', ['exec', 'turbo', 'run', 'generate', '--force', '--output-logs=errors-only', '--no-daemon'], { env: TURBO_ENVIRONMENT });
+await mustRun('generating', 'pnpm', ['exec', 'turbo', 'run', 'generate', '--force', '--output-logs=errors-only'], { env: TURBO_ENVIRONMENT });
 const after = fingerprints();
 const changed = [...new Set([...before.keys(), ...after.keys()])].filter((file) => before.get(file) !== after.get(file));
 if (changed.length > 0) {

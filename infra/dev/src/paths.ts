@@ -4,8 +4,11 @@ import { join, resolve } from 'node:path';
 /** The repository's root folder. */
 export const ROOT = resolve(import.meta.dirname, '..', '..', '..');
 
-/** Everything that ./omg keeps for itself: tools, data, logs, the running stack's state. Safe to delete when nothing runs. */
-export const OMG_FOLDER = join(ROOT, '.omg');
+/**
+ * Everything that a stack keeps: data, logs, what is running. Safe to delete when nothing runs. OMG_FOLDER names another one, for a
+ * second stack beside the first.
+ */
+export const OMG_FOLDER = resolve(process.env['OMG_FOLDER'] || join(ROOT, '.omg'));
 
 export const LOG_FOLDER = join(OMG_FOLDER, 'log');
 export const STATE_FILE = join(OMG_FOLDER, 'run', 'state.json');

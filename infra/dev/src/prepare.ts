@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensureFolder, OMG_FOLDER, ROOT } from './paths.ts';
+import { ROOT } from './paths.ts';
 import { mustRun } from './run.ts';
 import { say } from './terminal.ts';
 
-const STAMP_FILE = join(OMG_FOLDER, 'installed-dependencies');
+const STAMP_FILE = join(ROOT, 'node_modules', '.omg-installed');
 
 function manifestFiles(): string[] {
   const roots = ['apps', 'packages'].flatMap((folder) => readdirSync(join(ROOT, folder)).map((name) => join(folder, name)));
@@ -30,7 +30,6 @@ export async function installDependencies(): Promise<void> {
   if (installed) return;
   say('installing dependencies');
   await mustRun('pnpm install', 'pnpm', ['install', '--frozen-lockfile', '--config.confirmModulesPurge=false'], { env: { CI: 'true' } });
-  ensureFolder(OMG_FOLDER);
   writeFileSync(STAMP_FILE, fingerprint);
 }
 
@@ -39,7 +38,7 @@ export const TURBO_ENVIRONMENT = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: 
 /** Generates and builds every package that changed since the last build. */
 export async function buildAll(): Promise<void> {
   say('building');
-  await mustRun('the build', 'pnpm', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only', '--no-daemon'], { env: TURBO_ENVIRONMENT });
+  await mustRun('the build', 'pnpm', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only'], { env: TURBO_ENVIRONMENT });
 }
 
 export async function prepare(): Promise<void> {

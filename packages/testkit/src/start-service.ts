@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort, identify, signalProcess, startProcess, stopProcess, waitForExit, type ProcessIdentity } from '@omg/dev';
+import { freePort, identify, isRunning, signalProcess, startProcess, stopProcess, waitForExit, type ProcessIdentity } from '@omg/dev';
 import { addCleanup } from './cleanup.js';
 import { repositoryRoot } from './repository.js';
 
@@ -129,7 +129,7 @@ export async function startService(app: AppName, env: Record<string, string>, op
     logs: [],
     rawOutput: [],
     exited: started.exited,
-    isRunning: () => !ended,
+    isRunning: () => !ended && isRunning(identity),
     stop: (graceMs = STOP_GRACE_MS) => stopProcess(identity, 'SIGTERM', graceMs),
     kill: async () => {
       signalProcess(identity, 'SIGKILL');
