@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
+import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
+
+let harness: EdgeHarness;
+let upstream: FakeUpstream;
+
+const ANSWER = JSON.stringify({
+  id: 'chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT',
+  object: 'chat.completion',
+  created: 1741569952,
+  model: 'gpt-4.1-2025-04-14',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello!', refusal: null, annotations: [] }, logprobs: null, finish_reason: 'stop' }],
+  usage: { prompt_tokens: 19, completion_tokens: 10, total_tokens: 29, prompt_tokens_details: { cached_tokens: 0 } },
+});
+
+beforeAll(async () => {
+  upstream = await startFakeUpstream((exchange) => exchange.respond(200, ANSWER));
+  harness = await startEdge({ config: { ROUTER_SERVER_BODY_LIMIT_MB: '1' } });
+  await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
+  await harness.putModel('no-tools', [chatRoute(`${upstream.origin}/v1`, { supportsTools: false })]);
+  await harness.putModel('embed', [chatRoute(`${upstream.origin}/v1`, { modelType: 'embedding', modalities: ['embeddings'] })]);
+}, 60_000);
+
+afterAll(cleanUp);
+
+async function errorOf(response: Response): Promise<{ status: number; code: string; type: string; param: string | null; message: string }> {
+  const body = (await response.json()) as { error: { code: string; type: string; param: string | null; message: string } };
+  return { status: response.status, ...body.error };
+}
+
+describe('a request that cannot be served', () => {
+  it.each([
+    ['no header', undefined],
+    ['another scheme', 'Basic c2stdGVzdDp4'],
+    ['no secret', 'Bearer sk-test'],
+    ['an unknown prefix', 'Bearer sk-unknown.secret'],
+    ['a wrong secret', 'wrong'],
+  ])('is answered alike whatever is wrong with its key: %s', async (_what, value) => {
+    const authorization = value === 'wrong' ? harness.authorization.replace(/\..*$/, '.not-the-secret') : value;
+    const response = await fetch(`${harness.edge.url}/v1/models`, { headers: authorization ? { authorization } : {} });
+    expect(await errorOf(response)).toEqual({ status: 401, code: 'invalid_api_key', type: 'invalid_request_error', param: null, message: 'Incorrect API key provided.' });
+    expect(response.headers.get('x-request-id')).toMatch(/^req_/);
+    expect(response.headers.get('x-budget-limit-cents')).toBeNull();
+  });
+
+  it.each([
+    ['not JSON', '{"model":', 'invalid_json', null],
+    ['not an object', '[1]', 'invalid_json', null],
+    ['too deep', `{"model":"chat","messages":${'['.repeat(500)}${']'.repeat(500)}}`, 'invalid_json', null],
+    ['no model', '{"messages":[{"role":"user","content":"x"}]}', 'missing_required_parameter', 'model'],
+    ['a model that is no text', '{"model":7,"messages":[]}', 'invalid_value', 'model'],
+    ['no messages', '{"model":"chat"}', 'missing_required_parameter', 'messages'],
+    ['an unknown role', '{"model":"chat","messages":[{"role":"robot","content":"x"}]}', 'invalid_value', 'messages[0].role'],
+    ['content of a wrong type', '{"model":"chat","messages":[{"role":"user","content":7}]}', 'invalid_value', 'messages[0].content'],
+    ['a tool message without its call', '{"model":"chat","messages":[{"role":"tool","content":"x"}]}', 'missing_required_parameter', 'messages[0].tool_call_id'],
+    ['a negative limit', '{"model":"chat","messages":[{"role":"user","content":"x"}],"max_tokens":-1}', 'invalid_value', 'max_tokens'],
+    ['too many stops', '{"model":"chat","messages":[{"role":"user","content":"x"}],"stop":["a","b","c","d","e"]}', 'invalid_value', 'stop'],
+    ['stream options without a stream', '{"model":"chat","messages":[{"role":"user","content":"x"}],"stream_options":{}}', 'invalid_value', 'stream_options'],
+    ['tools that the model does not have', '{"model":"no-tools","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}]}', 'unsupported_parameter', 'tools'],
+    ['an operation that the model does not have', '{"model":"embed","messages":[{"role":"user","content":"x"}]}', 'unsupported_operation', 'model'],
+  ])('gets 400 with the field at fault and no provider is called: %s', async (_what, body, code, param) => {
+    const calls = upstream.requests.length;
+    const response = await harness.post('/v1/chat/completions', body);
+    expect(await errorOf(response)).toMatchObject({ status: 400, code, param, type: 'invalid_request_error' });
+    expect(response.headers.get('x-budget-limit-cents')).not.toBeNull();
+    expect(upstream.requests).toHaveLength(calls);
+  });
+
+  it.each([
+    ['nothing', '{"model":"embed"}', 'missing_required_parameter', 'input'],
+    ['an empty text', '{"model":"embed","input":""}', 'invalid_value', 'input'],
+    ['an empty list', '{"model":"embed","input":[]}', 'invalid_value', 'input'],
+    ['mixed items', '{"model":"embed","input":["a",7]}', 'invalid_value', 'input[1]'],
+    ['an unknown encoding', '{"model":"embed","input":"a","encoding_format":"hex"}', 'invalid_value', 'encoding_format'],
+  ])('gets 400 for embeddings of %s', async (_what, body, code, param) => {
+    expect(await errorOf(await harness.post('/v1/embeddings', body))).toMatchObject({ status: 400, code, param });
+  });
+
+  it('gets 413 for a body over the limit and 415 for another content type', async () => {
+    expect(await errorOf(await harness.chat({ user: 'x'.repeat(1024 * 1024) }))).toMatchObject({ status: 413, code: 'request_too_large' });
+    expect(await errorOf(await harness.post('/v1/chat/completions', 'model=chat', { 'content-type': 'application/x-www-form-urlencoded' }))).toMatchObject({
+      status: 415,
+      code: 'unsupported_media_type',
+    });
+  });
+
+  it('gets JSON for unknown URLs and wrong methods', async () => {
+    const headers = { authorization: harness.authorization };
+    expect(await errorOf(await fetch(`${harness.edge.url}/v1/unknown`, { headers }))).toMatchObject({ status: 404, code: 'not_found' });
+    expect(await errorOf(await fetch(`${harness.edge.url}/v1/chat/completions`, { headers }))).toMatchObject({ status: 405, code: 'method_not_allowed' });
+  });
+
+  it('keeps a given request id, replaces a hostile one, and shows it on errors too', async () => {
+    const given = await harness.chat({ model: 'nope' }, { 'x-request-id': 'abc-123_x.y' });
+    expect(given.headers.get('x-request-id')).toBe('abc-123_x.y');
+    const hostile = await harness.chat({ model: 'nope' }, { 'x-request-id': '"><script>' });
+    expect(hostile.headers.get('x-request-id')).toMatch(/^req_[0-9a-f]{32}$/);
+  });
+
+  it('may use __proto__ as a field without any effect', async () => {
+    const response = await harness.post('/v1/chat/completions', '{"model":"chat","messages":[{"role":"user","content":"x"}],"__proto__":{"stream":true},"constructor":1}');
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toMatch(/application\/json/);
+  });
+});
+
+describe('what the control plane changes', () => {
+  it('a tenant without the model gets 403 before it could learn whether the model exists', async () => {
+    await harness.putTenant({ models: ['embed'] });
+    const refused = async (model: string) => errorOf(await harness.chat({ model }));
+    await waitFor(async () => (await refused('chat')).status === 403, { what: 'the allowlist to reach the edge' });
+    expect(await refused('chat')).toMatchObject({ code: 'model_not_allowed', type: 'permission_error' });
+    expect(await refused('no-such-model')).toMatchObject({ status: 403, code: 'model_not_allowed' });
+    const list = (await (await fetch(`${harness.edge.url}/v1/models`, { headers: { authorization: harness.authorization } })).json()) as { data: { id: string }[] };
+    expect(list.data.map((model) => model.id)).toEqual(['embed']);
+    await harness.putTenant();
+    await waitFor(async () => (await harness.chat()).status === 200, { what: 'the allowlist to be lifted' });
+  });
+
+  it('a suspended tenant, a revoked key and an expired key are refused within a second', async () => {
+    const refusedWithin = async (change: () => Promise<void>, status: number, undo: () => Promise<void>): Promise<number> => {
+      await change();
+      const startedAt = performance.now();
+      await waitFor(async () => (await harness.chat()).status === status, { intervalMs: 5, timeoutMs: 1000, what: `status ${status}` });
+      const elapsedMs = performance.now() - startedAt;
+      await undo();
+      await waitFor(async () => (await harness.chat()).status === 200, { what: 'the change to be undone' });
+      return elapsedMs;
+    };
+    await refusedWithin(() => harness.putTenant({ status: 'suspended' }), 403, () => harness.putTenant());
+    await refusedWithin(() => harness.putKey({ revoked: true }), 401, () => harness.putKey());
+    await refusedWithin(() => harness.putKey({ expiresAtMs: 1 }), 401, () => harness.putKey());
+  });
+
+  it('a key may only be used within its scopes', async () => {
+    await harness.putKey({ scopes: ['embeddings'] });
+    await waitFor(async () => (await harness.chat()).status === 403, { what: 'the scopes to reach the edge' });
+    expect(await errorOf(await harness.chat())).toMatchObject({ code: 'insufficient_scope' });
+    await harness.putKey();
+    await waitFor(async () => (await harness.chat()).status === 200, { what: 'the scopes to be lifted' });
+  });
+
+  it('a disabled model is gone for clients', async () => {
+    await harness.putModel('fleeting', [chatRoute(`${upstream.origin}/v1`)]);
+    expect((await harness.chat({ model: 'FLEETING' })).status).toBe(200);
+    await harness.put(`model.${Buffer.from('fleeting').toString('base64url')}`, {
+      v: 1,
+      alias: 'fleeting',
+      createdUnix: 1,
+      routes: [chatRoute(`${upstream.origin}/v1`, { enabled: false })],
+    });
+    await waitFor(async () => (await harness.chat({ model: 'fleeting' })).status === 404, { timeoutMs: 1000, intervalMs: 5, what: 'the model to vanish' });
+  });
+
+  it('an entry that cannot be read leaves the former one in force', async () => {
+    await harness.put(`model.${Buffer.from('chat').toString('base64url')}`, { v: 99 });
+    await waitFor(() => harness.edge.logs.some((line) => String(line.msg).startsWith('configuration entry cannot be read')), { what: 'the complaint in the log' });
+    expect((await harness.chat()).status).toBe(200);
+  });
+});
