@@ -22,3 +22,6 @@ export {
   type StartInputs,
 } from './service/run-service.js';
 export { Shutdown } from './service/shutdown.js';
+export { genAiAttributes, genAiSpanName, type GenAiCall } from './tracing/gen-ai.js';
+export { formatTraceparent, parseTraceparent, type TraceParent } from './tracing/traceparent.js';
+export { createTracing, TRACING_OFF, type SpanOptions, type TraceSpan, type Tracing, type TracingOptions } from './tracing/tracing.js';

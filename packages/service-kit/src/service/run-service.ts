@@ -12,6 +12,7 @@ import { Lifecycle } from '../lifecycle/lifecycle.js';
 import { createLogger, type Logger } from '../logging/logger.js';
 import { nestLogger } from '../logging/nest-logger.js';
 import { httpMetrics, Metrics } from '../metrics/metrics.js';
+import { createTracing, type Tracing } from '../tracing/tracing.js';
 import { VERSION } from '../version.js';
 import { parseListenAddress } from './listen-address.js';
 import { observeConnections } from './observe-connections.js';
@@ -29,6 +30,7 @@ export interface ServiceContext<S extends SectionName> {
   health: HealthRegistry;
   metrics: Metrics;
   shutdown: Shutdown;
+  tracing: Tracing;
   /** For the connection factories of `@omg/storage`. */
   connections: ConnectionObserver;
 }
@@ -103,6 +105,8 @@ export async function startService<S extends SectionName>(options: ServiceOption
   const version = VERSION;
   const metrics = new Metrics({ service: options.name, version });
   const shutdown = new Shutdown();
+  const tracing = await openTracing(options.name, config);
+  lifecycle.onClose('tracing', () => tracing.close());
   const context: ServiceContext<S> = {
     name: options.name,
     version,
@@ -112,6 +116,7 @@ export async function startService<S extends SectionName>(options: ServiceOption
     health,
     metrics,
     shutdown,
+    tracing,
     connections: observeConnections(logger, metrics),
   };
   try {
@@ -127,6 +132,11 @@ export async function startService<S extends SectionName>(options: ServiceOption
     await lifecycle.close(CLOSE_MAX_MS);
     throw error;
   }
+}
+
+function openTracing<S extends SectionName>(service: string, config: ConfigOf<S>): Promise<Tracing> {
+  const { enableOtlp, otlpEndpoint, traceSampleRatio } = config.observability as ConfigOf<'observability'>['observability'];
+  return createTracing({ service, version: VERSION, enabled: enableOtlp, endpoint: otlpEndpoint, sampleRatio: traceSampleRatio });
 }
 
 async function createApp<S extends SectionName>(options: ServiceOptions<S>, context: ServiceContext<S>, parts: ServiceParts): Promise<NestFastifyApplication> {
