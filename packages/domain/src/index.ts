@@ -10,7 +10,7 @@ export * from './limit.js';
 export * from './money.js';
 export * from './operation.js';
 export * from './price.js';
-export * from './retry-budget.js';
+export { tierProblems, tierUnit, type DecimalText, type PriceTier, type TierUnit } from './price-tiers.js';
 export * from './role.js';
 export * from './route-plan.js';
 export * from './routing.js';

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CLOSED_BREAKER, type BreakerState } from './breaker.js';
-import { RetryBudget } from './retry-budget.js';
 import { explainRoutes, planRoutes, type PlannedRoute, type RouteHealthState, type RoutingInput } from './route-plan.js';
 import { weightedOrder, type RouteAbilities, type RouteNeeds } from './routing.js';
 
@@ -107,10 +106,10 @@ describe('the order of routes', () => {
     }
   });
 
-  it('puts degraded routes behind the others, and uses them when nothing else is left', () => {
+  it('puts routes that the monitor saw down behind the others, and uses them when nothing else is left', () => {
     const routes = [route('bad', { weight: 1_000_000 }), route('good', { weight: 1 })];
-    expect(planRoutes(input(routes, { health: { bad: 'degraded' } }), seeded(1)).order.map(({ id }) => id)).toEqual(['good', 'bad']);
-    expect(planRoutes(input([routes[0]!], { health: { bad: 'degraded' } }), seeded(1)).order).toHaveLength(1);
+    expect(planRoutes(input(routes, { health: { bad: 'down' } }), seeded(1)).order.map(({ id }) => id)).toEqual(['good', 'bad']);
+    expect(planRoutes(input([routes[0]!], { health: { bad: 'down' } }), seeded(1)).order).toHaveLength(1);
   });
 });
 
@@ -144,12 +143,9 @@ describe('a route is left out', () => {
     expect(reasonOf(routes, { breakers: { a: { ...OPEN, probeUntilMs: 6000 } }, nowMs: 5000 })).toEqual({ reason: 'probe_running', waitMs: 1000 });
   });
 
-  it('when the monitor says down; old or no news is no reason, and the monitor cannot hold a half-open breaker shut', () => {
+  it('never because of the monitor alone, and the monitor cannot close a breaker', () => {
     const routes = [route('a')];
-    expect(reasonOf(routes, { health: { a: 'down' } })).toEqual({ reason: 'down' });
-    expect(reasonOf(routes, { health: { a: 'unknown' } })).toBe('eligible');
-    expect(reasonOf(routes)).toBe('eligible');
-    expect(reasonOf(routes, { health: { a: 'down' }, breakers: { a: OPEN }, nowMs: 5000 })).toBe('eligible');
+    for (const health of ['healthy', 'degraded', 'down', 'unknown'] as const) expect(reasonOf(routes, { health: { a: health } })).toBe('eligible');
     expect(reasonOf(routes, { health: { a: 'healthy' }, breakers: { a: OPEN } })).toMatchObject({ reason: 'breaker_open' });
   });
 });
@@ -174,21 +170,20 @@ describe('when no route is left', () => {
 
   it('tells the soonest time at which one may be tried', () => {
     expect(none([route('a'), route('b')], { breakers: { a: OPEN, b: { ...OPEN, openUntilMs: 3000 } } })).toEqual({ why: 'unavailable', retryAfterMs: 2000 });
-    expect(none([route('a')], { health: { a: 'down' } })).toEqual({ why: 'unavailable' });
   });
 });
 
 describe('an explanation', () => {
   it('shows every route with its odds, which sum up to one among the eligible', () => {
     const routes = [route('a', { weight: 1 }), route('b', { weight: 3 }), route('off', { enabled: false }), route('slow')];
-    const { routes: verdicts } = explainRoutes(input(routes, { health: { slow: 'degraded' }, breakers: { a: CLOSED_BREAKER } }));
+    const { routes: verdicts } = explainRoutes(input(routes, { health: { slow: 'down' }, breakers: { a: CLOSED_BREAKER } }));
     expect(verdicts.map(({ routeId, odds }) => [routeId, odds])).toEqual([
       ['a', 0.25],
       ['b', 0.75],
       ['off', 0],
       ['slow', 0],
     ]);
-    expect(verdicts[3]).toMatchObject({ eligible: true, health: 'degraded', breaker: 'closed' });
+    expect(verdicts[3]).toMatchObject({ eligible: true, lastResort: true, health: 'down', breaker: 'closed' });
   });
 
   it('agrees with the plan about who is eligible', () => {
@@ -209,24 +204,5 @@ describe('an explanation', () => {
         expect(odds).toBeCloseTo(plan.order.length > 0 ? 1 : 0);
       }),
     );
-  });
-});
-
-describe('the retry budget', () => {
-  it('never lets retries pass a fifth of the requests beyond its reserve', () => {
-    const budget = new RetryBudget({ ratio: 0.2, reserve: 10 });
-    let retries = 0;
-    for (let i = 0; i < 10_000; i++) {
-      budget.request();
-      if (budget.tryRetry()) retries++;
-    }
-    expect(retries).toBeLessThanOrEqual(2010);
-    expect(retries).toBeGreaterThan(1990);
-  });
-
-  it('lets a quiet gateway fail over, and saves up no more than the reserve', () => {
-    const budget = new RetryBudget({ ratio: 0.2, reserve: 3 });
-    for (let i = 0; i < 1000; i++) budget.request();
-    expect([1, 2, 3, 4].map(() => budget.tryRetry())).toEqual([true, true, true, false]);
   });
 });

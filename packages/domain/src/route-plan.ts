@@ -6,7 +6,10 @@ import { firstChoiceOdds, incapability, weightedOrder, type RouteAbilities, type
  * and chance are parameters, so the edge decides with the same rules that the admin API explains with.
  */
 
-/** What the health monitor published; what is too old counts as `unknown`, which is never a reason against a route. */
+/**
+ * What the health monitor published; what is too old counts as `unknown`. Only `down` weighs: such a route is tried after
+ * all others, as a last resort, since probes may see what traffic does not.
+ */
 export type RouteHealthState = 'healthy' | 'degraded' | 'down' | 'unknown';
 
 export interface PlannedRoute {
@@ -22,7 +25,6 @@ export type DropReason =
   | 'operation' // the route has no such operation
   | 'parameter' // the route cannot do what a field asks for
   | 'context_window' // the request does not fit
-  | 'down' // the health monitor says so
   | 'breaker_open'
   | 'probe_running'; // half-open, and another request is already trying it
 
@@ -37,6 +39,8 @@ export interface RouteVerdict {
   waitMs?: number;
   breaker: BreakerPhase;
   health: RouteHealthState;
+  /** Tried after all others, whatever its weight. */
+  lastResort: boolean;
   /** Chance to be tried first, 0 to 1. */
   odds: number;
 }
@@ -67,26 +71,25 @@ export interface RoutePlan<R extends PlannedRoute = PlannedRoute> {
   none?: NoRoute;
 }
 
-/** The first choice and the failover order, by weight. Degraded routes come after the healthy ones. `random` is in [0, 1). */
+/** The first choice and the failover order, by weight; last resorts come behind. `random` is in [0, 1). */
 export function planRoutes<R extends PlannedRoute>(input: RoutingInput<R>, random: () => number): RoutePlan<R> {
   const preferred: R[] = [];
-  const degraded: R[] = [];
-  let dropped: RouteVerdict[] | undefined;
+  const lastResorts: R[] = [];
+  const dropped: RouteVerdict[] = [];
   for (const route of input.routes) {
     const verdict = judge(route, input);
-    if (!verdict.eligible) (dropped ??= []).push(verdict);
-    else (verdict.health === 'degraded' ? degraded : preferred).push(route);
+    if (!verdict.eligible) dropped.push(verdict);
+    else (verdict.lastResort ? lastResorts : preferred).push(route);
   }
-  const order = weightedOrder(preferred, random);
-  if (degraded.length > 0) order.push(...weightedOrder(degraded, random));
-  return order.length > 0 ? { order } : { order, none: noRoute(dropped ?? []) };
+  const order = [...weightedOrder(preferred, random), ...weightedOrder(lastResorts, random)];
+  return order.length > 0 ? { order } : { order, none: noRoute(dropped) };
 }
 
 /** Every route of the alias with its verdict and its chance to be tried first. */
 export function explainRoutes(input: RoutingInput): { routes: RouteVerdict[]; none?: NoRoute } {
   const routes = input.routes.map((route) => judge(route, input));
   const eligible = routes.filter((verdict) => verdict.eligible);
-  const preferred = eligible.filter((verdict) => verdict.health !== 'degraded');
+  const preferred = eligible.filter((verdict) => !verdict.lastResort);
   const first = preferred.length > 0 ? preferred : eligible;
   firstChoiceOdds(first).forEach((odds, i) => (first[i]!.odds = odds));
   return eligible.length > 0 ? { routes } : { routes, none: noRoute(routes) };
@@ -96,26 +99,21 @@ function judge(route: PlannedRoute, input: RoutingInput): RouteVerdict {
   const state = input.breaker(route.id) ?? CLOSED_BREAKER;
   const health = input.health(route.id) ?? 'unknown';
   const breaker = breakerPhase(state, input.nowMs);
-  const verdict: RouteVerdict = { routeId: route.id, weight: route.weight, eligible: false, breaker, health, odds: 0 };
+  const verdict: RouteVerdict = { routeId: route.id, weight: route.weight, eligible: false, breaker, health, lastResort: health === 'down', odds: 0 };
   if (!route.enabled) return { ...verdict, reason: 'disabled' };
   const cannot = incapability(input.needs, route.abilities);
   if (cannot !== undefined) return { ...verdict, ...cannot };
   if (!breakerAllows(state, input.nowMs)) {
     return { ...verdict, reason: breaker === 'open' ? 'breaker_open' : 'probe_running', waitMs: breakerWaitMs(state, input.nowMs) };
   }
-  // A half-open breaker decides alone: only live traffic can tell that a route works again.
-  if (health === 'down' && breaker === 'closed') return { ...verdict, reason: 'down' };
   verdict.eligible = true;
   return verdict;
 }
 
 /** What to tell the client: what could be waited for first, then what is nearest to being served. */
 function noRoute(dropped: readonly RouteVerdict[]): NoRoute {
-  const failing = dropped.filter(({ reason }) => reason === 'breaker_open' || reason === 'probe_running' || reason === 'down');
-  if (failing.length > 0) {
-    const waits = failing.flatMap(({ waitMs }) => (waitMs === undefined ? [] : [waitMs]));
-    return { why: 'unavailable', ...(waits.length > 0 ? { retryAfterMs: Math.min(...waits) } : {}) };
-  }
+  const failing = dropped.filter(({ reason }) => reason === 'breaker_open' || reason === 'probe_running');
+  if (failing.length > 0) return { why: 'unavailable', retryAfterMs: Math.min(...failing.map(({ waitMs }) => waitMs ?? 0)) };
   for (const why of ['context_window', 'parameter'] as const) {
     const found = dropped.find(({ reason }) => reason === why);
     if (found !== undefined) return { why, ...(found.param === undefined ? {} : { param: found.param }) };
