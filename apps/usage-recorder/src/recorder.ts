@@ -1,6 +1,8 @@
 import { QUEUES, budgetEvaluationJobSchema } from '@omg/contracts';
+import { KeyRing } from '@omg/domain';
 import type { ServiceContext, ServiceParts } from '@omg/service-kit';
 import { RedisLedgerStore, closeRedis, connectNats, connectQueues, connectRedis, createPool, ledgerDatabase, openQueue, pingPostgres, pingRedis } from '@omg/storage';
+import { Alerting } from './alerts/alerting.js';
 import { AppModule } from './app.module.js';
 import { Backlog } from './backlog.js';
 import { BudgetRules } from './budgets/budget-rules.js';
@@ -48,6 +50,12 @@ export function buildRecorder(context: RecorderContext): ServiceParts {
   const evaluations = openQueue(queueRedis, QUEUES.budgetEvaluation, budgetEvaluationJobSchema);
   lifecycle.onClose('evaluation queue', () => evaluations.close());
 
+  const alerting = new Alerting(
+    { queueRedis, database, rules, keys: new KeyRing(config.secrets.encryptionKeys), metrics, log: logger },
+    { timezone, allowlist: config.security.webhookAllowlist, signingSecret: config.budgets.alert.webhook.signingSecret },
+  );
+  lifecycle.onClose('alerting', () => alerting.close());
+
   const seeds = new SeedResponder({ nats, database, store, rules, metrics, log: logger }, timezone);
   lifecycle.onClose('seeds', () => seeds.close());
   const ingestion = new Ingestion(
@@ -60,7 +68,7 @@ export function buildRecorder(context: RecorderContext): ServiceParts {
     },
   );
   lifecycle.onClose('ingestion', () => ingestion.close());
-  const backlog = new Backlog({ nats, metrics, depths: { [QUEUES.usage]: () => ingestion.depth(), [QUEUES.budgetEvaluation]: () => evaluations.depth() } });
+  const backlog = new Backlog({ nats, metrics, depths: { [QUEUES.usage]: () => ingestion.depth(), [QUEUES.budgetEvaluation]: () => evaluations.depth(), [QUEUES.alertDelivery]: () => alerting.depth() } });
   lifecycle.onClose('backlog', () => backlog.close());
   return { module: AppModule };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { STREAMS, type UsageEvent } from '@omg/contracts';
 import { Metrics, createLogger } from '@omg/service-kit';
-import { RedisAdmissionStore, RedisLedgerStore, closeRedis, connectNats, connectQueues, connectRedis, createPool, ledgerDatabase, publishUsage, type NatsClient } from '@omg/storage';
+import { RedisAdmissionStore, RedisLedgerStore, closeRedis, connectNats, connectQueues, connectRedis, createPool, ledgerDatabase, publishUsageBatch, type NatsClient } from '@omg/storage';
 import { addCleanup, createTestDatabase, createTestRedis, startNats } from '@omg/testkit';
 import { recorderMetrics } from './metrics.js';
 
@@ -27,7 +28,17 @@ export async function openSurroundings() {
 
 export type Surroundings = Awaited<ReturnType<typeof openSurroundings>>;
 
-/** Publishes as an edge does: with the batch's id as message id, unless another one is given. */
-export async function publish(nats: NatsClient, payload: string, messageId: string = randomUUID()): Promise<void> {
-  await publishUsage(await nats.connected(), messageId, payload);
+/** Publishes a message as it is, readable or not. */
+export async function publish(nats: NatsClient, payload: string): Promise<void> {
+  const connection = await nats.connected();
+  connection.publish(STREAMS.usage.subject, payload);
+  await connection.flush();
+}
+
+/** Publishes as an edge does. */
+export async function publishEvents(nats: NatsClient, events: readonly unknown[]): Promise<string> {
+  await nats.connected();
+  const batchId = randomUUID();
+  await publishUsageBatch(nats, { v: 1, batchId, edgeId: 'edge-1', events: events as UsageEvent[] }, 5_000);
+  return batchId;
 }

@@ -39,7 +39,3 @@ export function usageEvent(fixture: EventFixture = {}): UsageEvent {
     ...rest,
   };
 }
-
-export function batchMessage(events: readonly unknown[], batchId: string = randomUUID()): { batchId: string; payload: string } {
-  return { batchId, payload: JSON.stringify({ v: 1, batchId, edgeId: 'edge-1', events }) };
-}

@@ -7,6 +7,7 @@ export * from './id.js';
 export * from './limit-fallback.js';
 export * from './limit-window.js';
 export * from './limit.js';
+export * from './mask-url.js';
 export * from './money.js';
 export * from './operation.js';
 export * from './price.js';

@@ -26,7 +26,6 @@ export {
   acknowledge,
   ensureUsageStreams,
   publishDeadLetter,
-  publishUsage,
   readDeadLetters,
   subscribeToUsage,
   usageBacklog,
@@ -37,3 +36,16 @@ export {
 } from './nats/usage-stream.js';
 export { RetryLater, openQueue, work, type JobQueue, type JobWorker, type QueueJob, type WorkOptions, type WorkerJob } from './queues/queue.js';
 export { respond, type ResponderOptions } from './nats/responder.js';
+export {
+  insertAlertEvent,
+  keyPrefix,
+  lockAlertEvent,
+  lockAlertState,
+  saveAlertState,
+  saveDeliveries,
+  undeliveredAlerts,
+  type AlertDelivery,
+  type AlertEvent,
+  type AlertLevel,
+  type AlertState,
+} from './postgres/budget-alerts.queries.js';

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, PAGE_LIMIT_MAX, type alertHistoryQuerySchema } from '@omg/contracts';
 import type { Prisma, PrismaClient } from '@omg/storage';
-import { maskUrl, withoutSecrets } from '../audit/redact.js';
+import { maskUrl } from '@omg/domain';
+import { withoutSecrets } from '../audit/redact.js';
 import type { CsvRow } from '../http/csv.js';
 import { page, slice, type Parsed } from '../http/paging.js';
 import { requireTenantRole, visibleTenantIds, type Principal } from '../http/principal.js';

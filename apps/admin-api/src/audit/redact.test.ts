@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { canonicalJson } from './canonical-json.js';
-import { changedFields, maskUrl, withoutSecrets } from './redact.js';
+import { changedFields, withoutSecrets } from './redact.js';
 
 describe('what the audit log keeps of a change', () => {
   it('drops every secret by its name, at any depth, and keeps limits and ids that only sound like one', () => {
@@ -35,7 +35,6 @@ describe('what the audit log keeps of a change', () => {
   });
 
   it('masks the credentials of URLs', () => {
-    expect(maskUrl('https://user:pw@hooks.example/a/b?token=1#x')).toBe('https://hooks.example/a/b?***');
     expect(withoutSecrets({ webhooks: ['https://h.example/x?k=1'] })).toEqual({ webhooks: ['https://h.example/x?***'] });
   });
 

@@ -1,3 +1,4 @@
+import { maskUrl } from '@omg/domain';
 import { canonicalJson } from './canonical-json.js';
 
 /**
@@ -17,20 +18,6 @@ export function withoutSecrets(value: unknown, name = ''): unknown {
   if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, name));
   if (typeof value !== 'object' || value instanceof Date || typeof (value as { toJSON?: unknown }).toJSON === 'function') return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(item, key)]));
-}
-
-/** Hides what a URL may carry besides its place: user, password, query and fragment. */
-export function maskUrl(url: string): string {
-  try {
-    const parsed = new URL(url);
-    parsed.username = '';
-    parsed.password = '';
-    parsed.hash = '';
-    if (parsed.search) parsed.search = '?***';
-    return parsed.toString();
-  } catch {
-    return REDACTED;
-  }
 }
 
 /** Both states with only the fields that differ; undefined sides stay undefined. */

@@ -4,8 +4,8 @@ import { ensureUsageStreams, openQueue, readDeadLetters, subscribeToUsage, usage
 import { addCleanup, cleanUp, waitFor } from '@omg/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { UsageLedger } from '../persist/commit-usage.js';
-import { openSurroundings, publish, type Surroundings } from '../testing.fixture.js';
-import { batchMessage, usageEvent } from '../usage-event.fixture.js';
+import { openSurroundings, publish, publishEvents, type Surroundings } from '../testing.fixture.js';
+import { usageEvent } from '../usage-event.fixture.js';
 import { Ingestion } from './ingestion.js';
 
 let s: Surroundings;
@@ -57,8 +57,7 @@ async function streamIsEmpty(): Promise<boolean> {
 describe('usage on the bus', () => {
   it('becomes rows, and only then leaves the stream', async () => {
     const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
-    const batch = batchMessage([usageEvent(who), usageEvent(who), usageEvent(who)]);
-    await publish(s.nats, batch.payload, batch.batchId);
+    await publishEvents(s.nats, [usageEvent(who), usageEvent(who), usageEvent(who)]);
     expect(await streamIsEmpty()).toBe(false);
     startIngestion();
     await waitFor(streamIsEmpty);
@@ -67,21 +66,20 @@ describe('usage on the bus', () => {
 
   it('that is delivered five times, by other batches and after the duplicate window, is booked once', async () => {
     const event = usageEvent();
-    for (let i = 0; i < 5; i++) await publish(s.nats, batchMessage([event]).payload);
+    for (let i = 0; i < 5; i++) await publishEvents(s.nats, [event]);
     startIngestion();
     await waitFor(streamIsEmpty);
-    await publish(s.nats, batchMessage([event]).payload);
+    await publishEvents(s.nats, [event]);
     await waitFor(streamIsEmpty);
     expect([await rowsOf(event.tenantId), await rollupOf(event.tenantId)]).toEqual([1, 1]);
   });
 
   it('that was delivered to a recorder which vanished comes to another one', async () => {
     const event = usageEvent();
-    const batch = batchMessage([event]);
     const connection = await s.nats.connected();
     let delivered = 0;
     const vanished = await subscribeToUsage(connection, () => (delivered += 1));
-    await publish(s.nats, batch.payload, batch.batchId);
+    await publishEvents(s.nats, [event]);
     await waitFor(() => delivered > 0);
     await vanished.stop();
     startIngestion();
@@ -95,8 +93,8 @@ describe('usage on the bus', () => {
     startIngestion();
     startIngestion();
     for (let i = 0; i < 300; i += 20) {
-      await publish(s.nats, batchMessage(events.slice(i, i + 20)).payload);
-      await publish(s.nats, batchMessage(events.slice(Math.max(0, i - 10), i + 10)).payload);
+      await publishEvents(s.nats, events.slice(i, i + 20));
+      await publishEvents(s.nats, events.slice(Math.max(0, i - 10), i + 10));
     }
     await waitFor(streamIsEmpty);
     expect([await rowsOf(who.tenantId), await rollupOf(who.tenantId)]).toEqual([300, 300]);
@@ -107,17 +105,17 @@ describe('usage on the bus', () => {
     const negative = { ...usageEvent(who), meters: { inputTokens: -5, outputTokens: 1 } };
     const future = { ...usageEvent(who), v: 7 };
     const withNul = usageEvent({ ...who, modelAlias: 'a\u0000b' });
-    const batch = batchMessage([usageEvent(who), negative, usageEvent(who), future, withNul, usageEvent(who)]);
+    const poisoned = [usageEvent(who), negative, usageEvent(who), future, withNul, usageEvent(who)];
     startIngestion();
     await publish(s.nats, '{"v":1,"batchId":');
     await publish(s.nats, JSON.stringify({ v: 2, batchId: 'from-the-future', events: [] }));
-    await publish(s.nats, batch.payload, batch.batchId);
-    await publish(s.nats, batchMessage([usageEvent({ ...who, atMs: Date.now() - 500 * 86_400_000 })]).payload);
+    const batchId = await publishEvents(s.nats, poisoned);
+    await publishEvents(s.nats, [usageEvent({ ...who, atMs: Date.now() - 500 * 86_400_000 })]);
     await waitFor(streamIsEmpty);
     expect(await rowsOf(who.tenantId)).toBe(3);
     const letters = await readDeadLetters(await s.nats.connected(), 100);
     expect(letters.map((letter) => letter.reason).toSorted()).toEqual(['invalid_event', 'malformed_batch', 'refused_by_database', 'too_old', 'unknown_version', 'unknown_version']);
-    expect(letters.find((letter) => letter.reason === 'invalid_event')).toMatchObject({ batchId: batch.batchId, detail: 'meters.inputTokens: too_small' });
+    expect(letters.find((letter) => letter.reason === 'invalid_event')).toMatchObject({ batchId, detail: 'meters.inputTokens: too_small' });
     expect(s.metrics.deadLetters.child('refused_by_database').value).toBe(1);
   });
 
@@ -125,7 +123,7 @@ describe('usage on the bus', () => {
     const event = usageEvent();
     await s.pool.query('ALTER TABLE usage_rollups RENAME TO usage_rollups_away');
     startIngestion();
-    await publish(s.nats, batchMessage([event]).payload);
+    await publishEvents(s.nats, [event]);
     await waitFor(() => s.metrics.waits.child('commit').value > 2);
     expect(await streamIsEmpty()).toBe(false);
     await s.pool.query('ALTER TABLE usage_rollups_away RENAME TO usage_rollups');
@@ -138,10 +136,10 @@ describe('usage on the bus', () => {
     await s.pool.query('ALTER TABLE usage_rollups RENAME TO usage_rollups_away');
     const before = s.metrics.waits.child('commit').value;
     startIngestion();
-    await publish(s.nats, batchMessage([events[0]]).payload);
+    await publishEvents(s.nats, [events[0]]);
     await waitFor(() => s.metrics.waits.child('commit').value > before);
     await s.redis.flushdb();
-    await publish(s.nats, batchMessage([events[1]]).payload);
+    await publishEvents(s.nats, [events[1]]);
     await s.pool.query('ALTER TABLE usage_rollups_away RENAME TO usage_rollups');
     await waitFor(streamIsEmpty);
     expect(await Promise.all(events.map((event) => rowsOf(event.tenantId)))).toEqual([1, 1]);
@@ -159,7 +157,7 @@ describe('a settled attempt', () => {
     await s.admission.admit({ ...common, limits: { key: limits, tenant: limits }, estimatedTokens: 10, holdNano: 4000n, holdMinNano: 1n, unseededAllowanceNano: 10_000n, leaseMs: 60_000, attempt: '{}' });
     await s.admission.settle({ ...common, tokens: 15, costNano: 1500n, event: JSON.stringify(event) });
     startIngestion();
-    await publish(s.nats, batchMessage([event]).payload);
+    await publishEvents(s.nats, [event]);
     await waitFor(streamIsEmpty);
     const state = await s.store.inspect(who.tenantId);
     expect(state).toMatchObject({ open: 0, ended: 0 });

@@ -74,11 +74,6 @@ async function ensureStream(manager: JetStreamManager, config: Partial<StreamCon
   await manager.streams.update(config.name, config);
 }
 
-/** Stores a batch in the stream. Resolves when it is there; the same id within the duplicate window is stored once. */
-export async function publishUsage(connection: NatsConnection, batchId: string, payload: string | Uint8Array): Promise<void> {
-  await jetstream(connection).publish(STREAMS.usage.subject, payload, { msgID: batchId });
-}
-
 /** A delivered batch. */
 export interface UsageMessage {
   /** The publisher's message id: the batch's id. */

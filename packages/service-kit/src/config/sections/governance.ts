@@ -34,6 +34,11 @@ const alert = z.object({
   webhook: z.object({
     timeout: leaf(positiveDuration().default(durationOf('5s')), { about: 'Per attempt.' }),
     max_retries: leaf(z.int().min(1).max(20).default(3), { about: 'Attempts.' }),
+    signing_secret: leaf(text().default(''), {
+      about: 'Signs webhooks as standardwebhooks.com describes (`whsec_<base64>` or any text); empty: not signed.',
+      secret: true,
+      example: '${ROUTER_BUDGETS_ALERT_WEBHOOK_SIGNING_SECRET:-}',
+    }),
   }),
 });
 
