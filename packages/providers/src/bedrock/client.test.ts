@@ -2,10 +2,10 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ProviderAdapter } from '../spec/provider.js';
-import type { Transport, TransportRequest } from '../spec/transport.js';
+import type { TransportRequest } from '../spec/transport.js';
 import { jsonAnswer } from '../testing/battery.js';
 import { makeCall, makeRoute } from '../testing/call.js';
-import { UndiciTransport } from '../testing/undici-transport.js';
+import { Harness } from '../testing/harness.js';
 import { WireServer } from '../testing/wire-server.js';
 import { bedrock } from './adapter.js';
 
@@ -14,33 +14,18 @@ const KEYS = { aws_access_key_id: 'AKIDEXAMPLE', aws_secret_access_key: 'secret'
 const ANSWER = jsonAnswer({ content: [{ type: 'text', text: 'OK' }], stop_reason: 'end_turn', usage: { input_tokens: 1, output_tokens: 1 } });
 const ASK = { model: 'my-alias', messages: [{ role: 'user', content: 'Hello' }] };
 
-let server: WireServer;
-const sockets = new UndiciTransport();
-/** Sends what is meant for AWS to the server of the test, and keeps where it was meant to go. */
-const sent: TransportRequest[] = [];
-const redirected: Transport = {
-  send(request) {
-    sent.push(request);
-    return sockets.send({ ...request, url: request.url.replace(/^https?:\/\/[^/]+/, server.url) });
-  },
-};
-
+let wire: Harness;
 beforeAll(async () => {
-  server = await WireServer.start(() => ANSWER);
+  wire = await Harness.start();
 });
-afterAll(async () => {
-  await sockets.close();
-  await server.close();
-});
-beforeEach(() => {
-  sent.length = 0;
-});
+afterAll(() => wire.close());
+beforeEach(() => wire.reset(ANSWER));
 
 const create = (settings: Record<string, string>, model = CLAUDE): ProviderAdapter => bedrock.create(makeRoute(settings, { providerModel: model }));
 
 async function invoke(settings: Record<string, string>, model?: string): Promise<TransportRequest> {
-  await create(settings, model).invoke(makeCall(redirected, ASK, { operation: 'chat' }));
-  return sent.at(-1)!;
+  await create(settings, model).invoke(makeCall(wire.transport, ASK, { operation: 'chat' }));
+  return wire.sent.at(-1)!;
 }
 
 describe('credentials and region', () => {
@@ -90,32 +75,32 @@ describe('credentials and region', () => {
     const settings = { ...KEYS, bedrock_chat_format: 'anthropic_messages' };
     expect((await invoke(settings, arn)).url).toContain('bedrock-runtime.us-west-2.');
     expect((await invoke({ ...settings, region: 'us-east-2' }, arn)).url).toContain('bedrock-runtime.us-east-2.');
-    expect(decodeURIComponent(sent[0]!.url)).toContain(arn);
+    expect(decodeURIComponent(wire.sent[0]!.url)).toContain(arn);
   });
 
   it('tells missing credentials as the fault of the route', async () => {
     process.env = { AWS_EC2_METADATA_DISABLED: 'true', AWS_SHARED_CREDENTIALS_FILE: '/nonexistent', AWS_CONFIG_FILE: '/nonexistent', AWS_REGION: 'us-east-1' };
     await expect(invoke({ region: 'ca-central-1' })).rejects.toMatchObject({ name: 'ProviderError', kind: 'auth' });
-    expect(sent).toEqual([]);
+    expect(wire.sent).toEqual([]);
   });
 });
 
 describe('one attempt per call', () => {
   it.each([429, 500, 503])('leaves retries after %i to the gateway', async (status) => {
     const failing = await WireServer.start(() => jsonAnswer({ message: 'x' }, { status, headers: { 'content-type': 'application/json', 'retry-after': '7' } }));
-    const call = create({ ...KEYS, region: 'us-east-1', endpoint: failing.url }).invoke(makeCall(sockets, ASK));
+    const call = create({ ...KEYS, region: 'us-east-1', endpoint: failing.url }).invoke(makeCall(wire.sockets, ASK));
     await expect(call).rejects.toMatchObject({ name: 'ProviderError', status, retryAfterMs: 7000 });
     expect(failing.requests).toHaveLength(1);
     await failing.close();
   });
 
   it('keeps the kind of a failure of the transport', async () => {
-    const call = create({ ...KEYS, region: 'us-east-1', endpoint: 'http://127.0.0.1:9' }).invoke(makeCall(sockets, ASK));
+    const call = create({ ...KEYS, region: 'us-east-1', endpoint: 'http://127.0.0.1:9' }).invoke(makeCall(wire.sockets, ASK));
     await expect(call).rejects.toMatchObject({ name: 'ProviderError', kind: 'network' });
   });
 
   it('gives up an answer beyond the bound', async () => {
-    const call = create({ ...KEYS, region: 'us-east-1', endpoint: server.url }).invoke(makeCall(sockets, ASK, { responseBytesMax: 10 }));
+    const call = create({ ...KEYS, region: 'us-east-1', endpoint: wire.server.url }).invoke(makeCall(wire.sockets, ASK, { responseBytesMax: 10 }));
     await expect(call).rejects.toMatchObject({ name: 'ProviderError', kind: 'malformed' });
   });
 });
@@ -124,7 +109,11 @@ describe('the health probe', () => {
   const probe = async (status: number, headers: Record<string, string>, message: string): Promise<void> => {
     const asked = await WireServer.start(() => jsonAnswer({ message }, { status, headers: { 'content-type': 'application/json', ...headers } }));
     try {
-      await create({ ...KEYS, region: 'us-east-1', endpoint: asked.url }).probe!({ transport: sockets, signal: new AbortController().signal, timeoutMs: 2000 });
+      await create({ ...KEYS, region: 'us-east-1', endpoint: asked.url }).probe!({
+        transport: wire.sockets,
+        signal: new AbortController().signal,
+        timeoutMs: 2000,
+      });
       expect(asked.last.url).toMatch(/^\/async-invoke\?maxResults=1/);
     } finally {
       await asked.close();

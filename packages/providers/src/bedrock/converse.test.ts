@@ -2,8 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { JsonReply, ProviderReply } from '../spec/provider.js';
 import { jsonAnswer, recording, TINY_PNG } from '../testing/battery.js';
 import { collect, makeCall, makeRoute, type Collected } from '../testing/call.js';
-import { UndiciTransport } from '../testing/undici-transport.js';
-import { WireServer, type WireAnswer } from '../testing/wire-server.js';
+import { Harness } from '../testing/harness.js';
 import { EVENT_STREAM } from './__fixtures__/cases.js';
 import { converseFrames, exceptionFrame } from './__fixtures__/event-frames.js';
 import { bedrock } from './adapter.js';
@@ -13,34 +12,25 @@ const decoded = (name: string): Buffer => Buffer.from(file(name).toString(), 'ba
 const ASK = { model: 'my-alias', messages: [{ role: 'user', content: 'Hello' }] };
 const TOOL = { type: 'function', function: { name: 'f', parameters: { type: 'object', properties: {} } } };
 
-let server: WireServer;
-let answer: WireAnswer;
-const transport = new UndiciTransport();
-
+let wire: Harness;
 beforeAll(async () => {
-  server = await WireServer.start(() => answer);
+  wire = await Harness.start();
 });
-afterAll(async () => {
-  await transport.close();
-  await server.close();
-});
-beforeEach(() => {
-  server.requests.length = 0;
-  answer = jsonAnswer(file('converse-json-schema.json'));
-});
+afterAll(() => wire.close());
+beforeEach(() => wire.reset(jsonAnswer(file('converse-json-schema.json'))));
 
 function invoke(body: Record<string, unknown>, model = 'eu.amazon.nova-lite-v1:0', settings: Record<string, string> = {}): Promise<ProviderReply> {
-  const keys = { aws_access_key_id: 'AKID', aws_secret_access_key: 's', region: 'eu-central-1', endpoint: server.url };
-  return bedrock.create(makeRoute({ ...keys, ...settings }, { providerModel: model, maxOutputTokens: 0 })).invoke(makeCall(transport, { ...ASK, ...body }));
+  const keys = { aws_access_key_id: 'AKID', aws_secret_access_key: 's', region: 'eu-central-1', endpoint: wire.server.url };
+  return bedrock.create(makeRoute({ ...keys, ...settings }, { providerModel: model, maxOutputTokens: 0 })).invoke(makeCall(wire.sockets, { ...ASK, ...body }));
 }
 
 async function ask(body: Record<string, unknown> = {}, model?: string): Promise<{ reply: JsonReply; choice: any; sent: any }> {
   const reply = (await invoke(body, model)) as JsonReply;
-  return { reply, choice: JSON.parse(reply.body.toString()).choices[0], sent: JSON.parse(server.last.body.toString()) };
+  return { reply, choice: JSON.parse(reply.body.toString()).choices[0], sent: JSON.parse(wire.server.last.body.toString()) };
 }
 
 const listen = async (body: Buffer): Promise<Collected> => {
-  answer = { headers: EVENT_STREAM, body };
+  wire.reset({ headers: EVENT_STREAM, body });
   return collect(await invoke({ stream: true, stream_options: { include_usage: true } }));
 };
 const deltas = (chunks: any[], key: string): any[] =>
@@ -49,7 +39,7 @@ const deltas = (chunks: any[], key: string): any[] =>
 describe('Converse, requests', () => {
   it('goes to the converse path of the model with what was asked', async () => {
     const { sent } = await ask({ temperature: 0, top_p: 0.5, max_tokens: 9, stop: 'END', user: 'u', metadata: { team: 'a' }, service_tier: 'flex' });
-    expect(decodeURIComponent(server.last.url)).toBe('/model/eu.amazon.nova-lite-v1:0/converse');
+    expect(decodeURIComponent(wire.server.last.url)).toBe('/model/eu.amazon.nova-lite-v1:0/converse');
     expect(sent).toEqual({
       messages: [{ role: 'user', content: [{ text: 'Hello' }] }],
       inferenceConfig: { maxTokens: 9, temperature: 0, topP: 0.5, stopSequences: ['END'] },
@@ -122,7 +112,7 @@ describe('Converse, requests', () => {
     ],
   ])('refuses %j by name before any call', async (body, param) => {
     await expect(invoke(body)).rejects.toMatchObject({ kind: 'unsupported_parameter', param });
-    expect(server.requests).toEqual([]);
+    expect(wire.server.requests).toEqual([]);
   });
 
   it('asks each vendor for effort in its own place, and for a schema in one', async () => {
@@ -144,13 +134,13 @@ describe('Converse, requests', () => {
   it('takes the output limit of the catalog when the client names none', async () => {
     expect((await ask()).sent.inferenceConfig).toEqual({ maxTokens: 1024 });
     await invoke({}, undefined, { bedrock_default_max_tokens: '300' });
-    expect(JSON.parse(server.last.body.toString()).inferenceConfig).toEqual({ maxTokens: 300 });
+    expect(JSON.parse(wire.server.last.body.toString()).inferenceConfig).toEqual({ maxTokens: 300 });
   });
 });
 
 describe('Converse, recorded answers', () => {
   it('two calls at once', async () => {
-    answer = jsonAnswer(file('converse-parallel-tools.json'));
+    wire.reset(jsonAnswer(file('converse-parallel-tools.json')));
     const { choice, reply } = await ask();
     expect(choice.finish_reason).toBe('tool_calls');
     expect(choice.message.tool_calls).toEqual([
@@ -161,9 +151,9 @@ describe('Converse, recorded answers', () => {
   });
 
   it('a guardrail, and reasoning without a signature', async () => {
-    answer = jsonAnswer(file('converse-guardrail.json'));
+    wire.reset(jsonAnswer(file('converse-guardrail.json')));
     expect((await ask()).choice).toMatchObject({ finish_reason: 'content_filter', message: { content: 'Sorry, the model cannot answer this question.' } });
-    answer = jsonAnswer(file('converse-reasoning.json'));
+    wire.reset(jsonAnswer(file('converse-reasoning.json')));
     const { message } = (await ask()).choice;
     expect(message).toMatchObject({ content: 'ok', reasoning_content: '[REDACTED].' });
     expect(message).not.toHaveProperty('thinking_blocks');
@@ -171,12 +161,12 @@ describe('Converse, recorded answers', () => {
 
   it('counts cache reads and writes as parts of the input, as the total does', async () => {
     const usage = { inputTokens: 2, outputTokens: 5, totalTokens: 1329, cacheReadInputTokens: 0, cacheWriteInputTokens: 1322 };
-    answer = jsonAnswer({ ...JSON.parse(file('converse-reasoning.json').toString()), usage });
+    wire.reset(jsonAnswer({ ...JSON.parse(file('converse-reasoning.json').toString()), usage }));
     expect((await ask()).reply.meters).toEqual({ inputTokens: 1324, outputTokens: 5, cacheWriteTokens: 1322 });
   });
 
   it.each(['malformed_model_output', 'malformed_tool_use'])('%s is a failure, not an end', async (stopReason) => {
-    answer = jsonAnswer({ ...JSON.parse(file('converse-reasoning.json').toString()), stopReason });
+    wire.reset(jsonAnswer({ ...JSON.parse(file('converse-reasoning.json').toString()), stopReason }));
     await expect(ask()).rejects.toMatchObject({ kind: 'malformed' });
   });
 });
@@ -223,7 +213,7 @@ describe('ConverseStream, recorded frames', () => {
     ['validationException', 'invalid_request'],
     ['internalServerException', 'server_error'],
   ])('%s at the very start fails the call, so that another route can take it', async (type, kind) => {
-    answer = { headers: EVENT_STREAM, body: exceptionFrame(type, 'x') };
+    wire.reset({ headers: EVENT_STREAM, body: exceptionFrame(type, 'x') });
     await expect(invoke({ stream: true })).rejects.toMatchObject({ name: 'ProviderError', kind });
   });
 

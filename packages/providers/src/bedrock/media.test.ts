@@ -2,32 +2,23 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { JsonReply } from '../spec/provider.js';
 import { jsonAnswer, TINY_PNG } from '../testing/battery.js';
 import { makeCall, makeRoute } from '../testing/call.js';
-import { UndiciTransport } from '../testing/undici-transport.js';
-import { WireServer, type WireAnswer, type WireRequest } from '../testing/wire-server.js';
+import { Harness } from '../testing/harness.js';
+import type { WireAnswer, WireRequest } from '../testing/wire-server.js';
 import { bedrock } from './adapter.js';
 
 /** Embeddings and images: what the battery's one case of each does not show. */
-let server: WireServer;
-let answer: (request: WireRequest) => WireAnswer;
-const transport = new UndiciTransport();
-
+let wire: Harness;
 beforeAll(async () => {
-  server = await WireServer.start((request) => answer(request));
+  wire = await Harness.start();
 });
-afterAll(async () => {
-  await transport.close();
-  await server.close();
-});
-beforeEach(() => {
-  server.requests.length = 0;
-});
+afterAll(() => wire.close());
+beforeEach(() => wire.reset(jsonAnswer({})));
 
 function invoke(model: string, settings: Record<string, string>, body: Record<string, unknown>): Promise<JsonReply> {
-  const keys = { aws_access_key_id: 'AKID', aws_secret_access_key: 's', region: 'eu-central-1', endpoint: server.url };
+  const keys = { aws_access_key_id: 'AKID', aws_secret_access_key: 's', region: 'eu-central-1', endpoint: wire.server.url };
   const route = makeRoute({ ...keys, ...settings }, { providerModel: model });
-  return bedrock.create(route).invoke(makeCall(transport, { model: 'my-alias', ...body })) as Promise<JsonReply>;
+  return bedrock.create(route).invoke(makeCall(wire.sockets, { model: 'my-alias', ...body })) as Promise<JsonReply>;
 }
-const bodies = (): any[] => server.requests.map((request) => JSON.parse(request.body.toString()));
 const parsed = (reply: JsonReply): any => JSON.parse(reply.body.toString());
 
 describe('Titan embeddings', () => {
@@ -39,53 +30,57 @@ describe('Titan embeddings', () => {
   };
 
   it('keeps the order of many inputs and adds up their tokens', async () => {
-    answer = byLength;
+    wire.answer = byLength;
     const input = Array.from({ length: 30 }, (_, i) => 'x'.repeat(((i * 7) % 30) + 1));
     const reply = await embed({}, { input });
     expect(parsed(reply).data.map((item: any) => [item.index, item.embedding[0]])).toEqual(input.map((text, i) => [i, text.length]));
     expect(reply.meters).toEqual({ inputTokens: 465, outputTokens: 0 });
-    expect(server.requests).toHaveLength(30);
+    expect(wire.server.requests).toHaveLength(30);
   });
 
   it('never has more than eight calls open', async () => {
     let open = 0;
     let most = 0;
     const counting = {
-      async send(request: Parameters<typeof transport.send>[0]) {
+      async send(request: Parameters<Harness['sockets']['send']>[0]) {
         most = Math.max(most, ++open);
         try {
-          return await transport.send(request);
+          return await wire.sockets.send(request);
         } finally {
           open -= 1;
         }
       },
     };
-    answer = byLength;
-    const route = makeRoute({ aws_access_key_id: 'A', aws_secret_access_key: 's', region: 'eu-central-1', endpoint: server.url }, { providerModel: V2 });
+    wire.answer = byLength;
+    const route = makeRoute({ aws_access_key_id: 'A', aws_secret_access_key: 's', region: 'eu-central-1', endpoint: wire.server.url }, { providerModel: V2 });
     await bedrock.create(route).invoke(makeCall(counting, { model: 'm', input: Array.from({ length: 40 }, () => 'x') }));
     expect(most).toBe(8);
   });
 
   it('fails as a whole with the first failure, and begins no further call', async () => {
-    answer = (request) =>
+    wire.answer = (request) =>
       request.body.includes('bad') ? jsonAnswer({ __type: 'ThrottlingException', message: 'Rate exceeded' }, { status: 429 }) : byLength(request);
     await expect(embed({}, { input: ['bad', ...Array.from({ length: 50 }, () => 'x')] })).rejects.toMatchObject({ kind: 'rate_limited' });
-    expect(server.requests.length).toBeLessThan(30);
+    expect(wire.server.requests.length).toBeLessThan(30);
   });
 
   it('takes dimensions from the request, then from the catalog, and normalising from the catalog', async () => {
-    answer = byLength;
+    wire.answer = byLength;
     const settings = { bedrock_embed_dims: '512', bedrock_embed_normalize: 'true' };
     await embed(settings, { input: 'a', dimensions: 256 });
     await embed(settings, { input: 'a' });
     await embed({}, { input: 'a' });
-    expect(bodies()).toEqual([{ inputText: 'a', dimensions: 256, normalize: true }, { inputText: 'a', dimensions: 512, normalize: true }, { inputText: 'a' }]);
+    expect(wire.bodies()).toEqual([
+      { inputText: 'a', dimensions: 256, normalize: true },
+      { inputText: 'a', dimensions: 512, normalize: true },
+      { inputText: 'a' },
+    ]);
   });
 
   it('sends version 1 the text alone, and refuses dimensions for it', async () => {
-    answer = byLength;
+    wire.answer = byLength;
     await embed({ bedrock_embed_dims: '512' }, { input: 'a' }, 'amazon.titan-embed-text-v1');
-    expect(bodies()).toEqual([{ inputText: 'a' }]);
+    expect(wire.bodies()).toEqual([{ inputText: 'a' }]);
     await expect(embed({}, { input: 'a', dimensions: 256 }, 'amazon.titan-embed-text-v1')).rejects.toMatchObject({
       kind: 'unsupported_parameter',
       param: 'dimensions',
@@ -93,14 +88,14 @@ describe('Titan embeddings', () => {
   });
 
   it('takes the count of the headers where the body has none', async () => {
-    answer = () => jsonAnswer({ embedding: [1] }, { headers: { 'content-type': 'application/json', 'x-amzn-bedrock-input-token-count': '9' } });
+    wire.answer = () => jsonAnswer({ embedding: [1] }, { headers: { 'content-type': 'application/json', 'x-amzn-bedrock-input-token-count': '9' } });
     expect((await embed({}, { input: 'a' })).meters).toEqual({ inputTokens: 9, outputTokens: 0 });
   });
 
   it('refuses an unknown model, an empty text and a vector that is none', async () => {
     await expect(embed({}, { input: 'a' }, 'cohere.embed-english-v3')).rejects.toMatchObject({ kind: 'unsupported_parameter', param: 'model' });
     await expect(embed({}, { input: ['a', ''] })).rejects.toMatchObject({ kind: 'invalid_request', param: 'input' });
-    answer = () => jsonAnswer({ embedding: [[1]] });
+    wire.answer = () => jsonAnswer({ embedding: [[1]] });
     await expect(embed({}, { input: 'a' })).rejects.toMatchObject({ kind: 'malformed' });
   });
 });
@@ -115,7 +110,7 @@ describe('images', () => {
   };
 
   it('says everything that the catalog and the request name', async () => {
-    answer = amazon;
+    wire.answer = amazon;
     const settings = {
       bedrock_image_cfg_scale: '6.5',
       bedrock_image_negative_prompt: 'blue',
@@ -124,23 +119,24 @@ describe('images', () => {
       bedrock_image_quality: 'premium',
     };
     await draw(NOVA, { size: '768x1280', style: 'GRAPHIC_NOVEL_ILLUSTRATION' }, settings);
-    expect(bodies()[0]).toEqual({
+    expect(wire.bodies()[0]).toEqual({
       taskType: 'TEXT_IMAGE',
       textToImageParams: { text: 'a red dot', negativeText: 'blue', style: 'GRAPHIC_NOVEL_ILLUSTRATION' },
       imageGenerationConfig: { numberOfImages: 1, quality: 'premium', cfgScale: 6.5, width: 768, height: 1280, seed: 42 },
     });
     await draw(NOVA, { quality: 'standard' }, settings);
-    expect(bodies()[1]).toMatchObject({
+    expect(wire.bodies()[1]).toMatchObject({
       textToImageParams: { style: 'PHOTOREALISM' },
       imageGenerationConfig: { quality: 'standard', width: 1024, height: 1024 },
     });
   });
 
   it('makes more than five in several calls, each with a seed of its own', async () => {
-    answer = amazon;
+    wire.answer = amazon;
     const reply = await draw('amazon.titan-image-generator-v2:0', { n: 7, quality: 'hd' }, { bedrock_image_seed: '10' });
     expect(
-      bodies()
+      wire
+        .bodies()
         .map((body) => [body.imageGenerationConfig.numberOfImages, body.imageGenerationConfig.seed])
         .sort(),
     ).toEqual([
@@ -163,7 +159,7 @@ describe('images', () => {
     [{ prompt: ' ' }, 'invalid_request', 'prompt'],
   ])('refuses %j by name before any call', async (body, kind, param) => {
     await expect(draw('amazon.titan-image-generator-v2:0', body)).rejects.toMatchObject({ kind, param });
-    expect(server.requests).toEqual([]);
+    expect(wire.server.requests).toEqual([]);
   });
 
   it('refuses a quality that Stability has no switch for', async () => {
@@ -171,20 +167,20 @@ describe('images', () => {
   });
 
   it('tells withheld images, and bills those that came', async () => {
-    answer = () => jsonAnswer({ images: [], error: 'This request has been blocked by our content filters.' });
+    wire.answer = () => jsonAnswer({ images: [], error: 'This request has been blocked by our content filters.' });
     await expect(draw(NOVA, {})).rejects.toMatchObject({ kind: 'content_filter' });
-    answer = () => jsonAnswer({ images: [TINY_PNG], error: 'Some of the generated images have been blocked' });
+    wire.answer = () => jsonAnswer({ images: [TINY_PNG], error: 'Some of the generated images have been blocked' });
     expect((await draw(NOVA, { n: 3 })).meters).toMatchObject({ images: 1 });
   });
 
   it('speaks to Stable Diffusion XL in its own words, one image per call', async () => {
-    answer = () => jsonAnswer({ result: 'success', artifacts: [{ seed: 1, base64: TINY_PNG, finishReason: 'SUCCESS' }] });
+    wire.answer = () => jsonAnswer({ result: 'success', artifacts: [{ seed: 1, base64: TINY_PNG, finishReason: 'SUCCESS' }] });
     const reply = await draw(
       'stability.stable-diffusion-xl-v1',
       { n: 2, size: '1024x1024', style: 'anime' },
       { bedrock_image_negative_prompt: 'blue', bedrock_image_steps: '30', bedrock_image_seed: '5' },
     );
-    expect(bodies()).toContainEqual({
+    expect(wire.bodies()).toContainEqual({
       text_prompts: [
         { text: 'a red dot', weight: 1 },
         { text: 'blue', weight: -1 },
@@ -197,16 +193,16 @@ describe('images', () => {
       seed: 6,
     });
     expect(reply.meters).toMatchObject({ images: 2 });
-    answer = () => jsonAnswer({ result: 'success', artifacts: [{ base64: TINY_PNG, finishReason: 'CONTENT_FILTERED' }] });
+    wire.answer = () => jsonAnswer({ result: 'success', artifacts: [{ base64: TINY_PNG, finishReason: 'CONTENT_FILTERED' }] });
     await expect(draw('stability.stable-diffusion-xl-v1', {})).rejects.toMatchObject({ kind: 'content_filter' });
   });
 
   it('gives newer Stability models a shape, and refuses a size that has none', async () => {
-    answer = () => jsonAnswer({ seeds: [1], finish_reasons: [null], images: [TINY_PNG] });
+    wire.answer = () => jsonAnswer({ seeds: [1], finish_reasons: [null], images: [TINY_PNG] });
     await draw('stability.sd3-5-large-v1:0', { size: '1536x1024' });
-    expect(bodies()[0]).toEqual({ prompt: 'a red dot', mode: 'text-to-image', aspect_ratio: '3:2', output_format: 'png' });
+    expect(wire.bodies()[0]).toEqual({ prompt: 'a red dot', mode: 'text-to-image', aspect_ratio: '3:2', output_format: 'png' });
     await expect(draw('stability.sd3-5-large-v1:0', { size: '1000x700' })).rejects.toMatchObject({ kind: 'unsupported_parameter', param: 'size' });
-    answer = () => jsonAnswer({ seeds: [1], finish_reasons: ['Filter reason: prompt'], images: [''] });
+    wire.answer = () => jsonAnswer({ seeds: [1], finish_reasons: ['Filter reason: prompt'], images: [''] });
     await expect(draw('stability.sd3-5-large-v1:0', {})).rejects.toMatchObject({ kind: 'content_filter' });
   });
 });

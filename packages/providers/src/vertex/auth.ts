@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { AnyAuthClient, GoogleAuth, GoogleAuthOptions } from 'google-auth-library';
+import type { AnyAuthClient, ExternalAccountClientOptions, JWTOptions } from 'google-auth-library';
 import { LRUCache } from 'lru-cache';
 import { ProviderError } from '../spec/provider-error.js';
 import type { Transport } from '../spec/transport.js';
@@ -10,6 +10,9 @@ import type { Transport } from '../spec/transport.js';
  * call that needs it. Only the default chain's metadata server is asked over the library's own connection, since the
  * transport's address guard refuses such addresses.
  */
+type Library = typeof import('google-auth-library');
+type GaxiosOptions = NonNullable<JWTOptions['transporterOptions']>;
+
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 const TOKEN_TIMEOUT_MS = 10_000;
 const TOKEN_BYTES_MAX = 256 * 1024;
@@ -52,13 +55,9 @@ class TokenSource {
   private async load(): Promise<AnyAuthClient> {
     try {
       const library = await import('google-auth-library');
-      const options: GoogleAuthOptions = { scopes: [SCOPE] };
-      if (this.credentials !== undefined) {
-        options.credentials = this.credentials as GoogleAuthOptions['credentials'];
-        options.clientOptions = { transporterOptions: { fetchImplementation: (input, init) => this.forward(input, init) } };
-      }
-      const auth: GoogleAuth = new library.GoogleAuth(options);
-      return await auth.getClient();
+      if (this.credentials === undefined) return await new library.GoogleAuth({ scopes: [SCOPE] }).getClient();
+      const transporterOptions: GaxiosOptions = { fetchImplementation: (input, init) => this.forward(input, init) };
+      return clientOf(library, this.credentials, transporterOptions);
     } catch (error) {
       this.loading = undefined;
       throw error;
@@ -80,6 +79,27 @@ class TokenSource {
     const body = await response.bytes(TOKEN_BYTES_MAX);
     return new Response(new Uint8Array(body), { status: response.status, headers: response.headers });
   }
+}
+
+/** Service accounts, a person's own login, and identities of other clouds (workload identity federation). */
+function clientOf(library: Library, credentials: Record<string, unknown>, transporterOptions: GaxiosOptions): AnyAuthClient {
+  const text = (name: string): string | undefined => (typeof credentials[name] === 'string' ? credentials[name] : undefined);
+  switch (credentials.type) {
+    case 'service_account':
+      return new library.JWT({ email: text('client_email'), key: text('private_key'), keyId: text('private_key_id'), scopes: [SCOPE], transporterOptions });
+    case 'authorized_user':
+      return new library.UserRefreshClient({
+        clientId: text('client_id'),
+        clientSecret: text('client_secret'),
+        refreshToken: text('refresh_token'),
+        transporterOptions,
+      });
+    case 'external_account': {
+      const client = library.ExternalAccountClient.fromJSON({ ...credentials, scopes: [SCOPE], transporterOptions } as unknown as ExternalAccountClientOptions);
+      if (client !== null) return client;
+    }
+  }
+  throw new ProviderError('auth', { internal: 'credentials of a kind that is not known' });
 }
 
 /** The transport's own failures keep their kind; all else is a matter of the credentials. The library's texts may quote them. */
