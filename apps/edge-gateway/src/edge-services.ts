@@ -1,6 +1,7 @@
 import type { AdmissionStore, IdempotencyStore } from '@omg/storage';
 import type { FallbackLimiter } from '@omg/domain';
 import type { Transport } from '@omg/providers';
+import type { Tracing } from '@omg/service-kit';
 import type { EdgeConfig } from './config.js';
 import type { RequestContext } from './data-plane/context.js';
 import type { WindowCache } from './data-plane/entitlement.js';
@@ -37,6 +38,7 @@ export interface EdgeServices {
   retries: RetryBudget;
   transport: Transport;
   metrics: EdgeMetrics;
+  tracing: Tracing;
   log: Log;
   inFlight: Set<RequestContext>;
   /** Random bytes from a pool: a system call per id would be felt. */

@@ -128,6 +128,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
     retries: new RetryBudget(file.edge.retryBudgetRatio, RETRY_RESERVE),
     transport,
     metrics,
+    tracing: service.tracing,
     log: logger,
     inFlight,
     random,

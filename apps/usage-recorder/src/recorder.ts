@@ -59,7 +59,7 @@ export function buildRecorder(context: RecorderContext): ServiceParts {
   const seeds = new SeedResponder({ nats, database, store, rules, metrics, log: logger }, timezone);
   lifecycle.onClose('seeds', () => seeds.close());
   const ingestion = new Ingestion(
-    { nats, queueRedis, store, ledger, evaluations, metrics, log: logger },
+    { nats, queueRedis, store, ledger, evaluations, metrics, tracing: context.tracing, log: logger },
     {
       maxBytes: config.metering.streamMaxMb * MIB,
       replicas: config.nats.replicas,

@@ -7,6 +7,7 @@ import type { KeyEntry } from '../snapshot/key-cache.js';
 import type { ModelEntry, RouteEntry, TenantEntry } from '../snapshot/config-snapshot.js';
 import type { Entitlement } from './entitlement.js';
 import type { Endpoint, ParsedRequest } from './endpoint.js';
+import type { RequestTrace } from './request-trace.js';
 
 /** Who calls: set by authenticate. */
 export interface Caller {
@@ -62,7 +63,10 @@ export interface RequestContext {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly requestId: string;
+  /** What usage events carry on: of our own span when the request is traced, else as the client sent it. */
   readonly traceparent: string | undefined;
+  /** Undefined: not traced. */
+  readonly trace: RequestTrace | undefined;
   /** Monotonic, milliseconds. */
   readonly startedAt: number;
   /** Why the request was given up, if it was. */

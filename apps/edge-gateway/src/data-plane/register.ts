@@ -11,6 +11,7 @@ import { imagesGenerations } from './endpoints/images-generations/images-generat
 import { getModel, listModels } from './endpoints/models/models.js';
 import { runPipeline } from './pipeline.js';
 import { replyError, toGatewayError } from './reply-error.js';
+import { RequestTrace } from './request-trace.js';
 import { authenticate } from './steps/authenticate.js';
 import { readBudgets } from './steps/read-budgets.js';
 import { record } from './steps/record.js';
@@ -85,7 +86,12 @@ function registerModels(v1: FastifyInstance, services: EdgeServices): void {
 }
 
 function refuseOtherMethods(v1: FastifyInstance, services: EdgeServices, url: string, method: string[]): void {
-  v1.route({ method, url, onRequest: (request, reply) => failEarly(services, new GatewayError('method_not_allowed'), request, reply), handler: () => undefined });
+  v1.route({
+    method,
+    url,
+    onRequest: (request, reply) => failEarly(services, new GatewayError('method_not_allowed'), request, reply),
+    handler: () => undefined,
+  });
 }
 
 /** Runs before the body is read: the request's context, its id, and the caller. */
@@ -116,14 +122,17 @@ async function failWith(ctx: RequestContext, error: GatewayError): Promise<void>
 
 function newContext(services: EdgeServices, endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply): RequestContext {
   const given = request.headers['x-request-id'];
-  const traceparent = request.headers.traceparent;
+  const header = request.headers.traceparent;
+  const received = typeof header === 'string' && TRACEPARENT.test(header) ? header : undefined;
+  const trace = RequestTrace.begin(services.tracing, request.method, endpoint.path, received);
   return {
     services,
     endpoint,
     request,
     reply,
     requestId: typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomUUID().replaceAll('-', '')}`,
-    traceparent: typeof traceparent === 'string' && TRACEPARENT.test(traceparent) ? traceparent : undefined,
+    traceparent: trace?.traceparent ?? received,
+    trace,
     startedAt: performance.now(),
     abortReason: undefined,
     attempt: undefined,

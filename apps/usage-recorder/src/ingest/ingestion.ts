@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { QUEUES, usageJobSchema, type BudgetEvaluationJob, type DeadLetter } from '@omg/contracts';
-import type { Logger } from '@omg/service-kit';
+import { QUEUES, usageJobSchema, type BudgetEvaluationJob, type DeadLetter, type UsageEvent } from '@omg/contracts';
+import { TRACING_OFF, type Logger, type Tracing } from '@omg/service-kit';
 import {
   acknowledge,
   ensureUsageStreams,
@@ -19,6 +19,7 @@ import type { UsageLedger } from '../persist/commit-usage.js';
 import { persistently } from '../retry.js';
 import { Bookkeeper } from './bookkeeper.js';
 import { UsageIntake } from './usage-intake.js';
+import { traceCommitted } from './trace-committed.js';
 import { processUsageJob } from './usage-worker.js';
 
 /**
@@ -38,6 +39,7 @@ export interface IngestionParts {
   ledger: UsageLedger;
   evaluations: Pick<JobQueue<BudgetEvaluationJob>, 'addLatest'>;
   metrics: RecorderMetrics;
+  tracing?: Tracing;
   log: Logger;
 }
 
@@ -114,7 +116,8 @@ export class Ingestion {
   private bookkeeper(): Bookkeeper {
     const { ledger, store, evaluations, metrics } = this.parts;
     const observer = {
-      committed: (events: readonly unknown[], inserted: number, seconds: number) => {
+      committed: (events: readonly UsageEvent[], inserted: number, seconds: number) => {
+        traceCommitted(this.parts.tracing ?? TRACING_OFF, events, seconds, Date.now());
         metrics.commitDuration.observe(seconds);
         metrics.inserted.inc(inserted);
         metrics.known.inc(events.length - inserted);
@@ -122,7 +125,10 @@ export class Ingestion {
       waiting: (step: string, error: unknown) => this.waiting(step, error),
     };
     const { groupsMax, usageKeptMs } = this.options;
-    return new Bookkeeper({ ledger, store, evaluations, observer }, { groupEventsMax: GROUP_EVENTS_MAX, groupsMax, usageKeptMs, nowMs: Date.now, signal: this.giveUp.signal });
+    return new Bookkeeper(
+      { ledger, store, evaluations, observer },
+      { groupEventsMax: GROUP_EVENTS_MAX, groupsMax, usageKeptMs, nowMs: Date.now, signal: this.giveUp.signal },
+    );
   }
 
   private async subscribe(): Promise<void> {
@@ -148,7 +154,10 @@ export class Ingestion {
   private async deadLetter(id: string, letter: DeadLetter): Promise<void> {
     const { nats, metrics, log } = this.parts;
     const { signal } = this.giveUp;
-    await persistently(async () => publishDeadLetter(await nats.connected(signal), id, letter), { signal, onWait: (error) => this.waiting('dead_letter', error) });
+    await persistently(async () => publishDeadLetter(await nats.connected(signal), id, letter), {
+      signal,
+      onWait: (error) => this.waiting('dead_letter', error),
+    });
     metrics.deadLetters.child(letter.reason).inc();
     const { reason, detail, batchId, streamSequence } = letter;
     log.error({ reason, detail, batchId, streamSequence }, 'usage could not be booked; it is kept as a dead letter');

@@ -19,12 +19,14 @@ export async function invoke(ctx: RequestContext): Promise<Invoked> {
     if (!routing.mayTry(route.doc.id)) continue;
     const startedAt = performance.now();
     ctx.route = route;
+    ctx.trace?.attemptBegins(ctx, route);
     try {
       const invoked = await tryRoute(ctx, route);
       ctx.attempts.push({ routeId: route.doc.id, provider: route.doc.provider, status: 200, latencyMs: performance.now() - startedAt });
       return invoked;
     } catch (thrown) {
       const error = asProviderError(ctx, thrown);
+      ctx.trace?.attemptFails(error.kind);
       ctx.attempts.push({
         routeId: route.doc.id,
         provider: route.doc.provider,

@@ -21,9 +21,11 @@ export function record(ctx: RequestContext, error: GatewayError | undefined): vo
   }
   const durationMs = performance.now() - ctx.startedAt;
   services.metrics.onRequest(ctx, durationMs);
+  ctx.trace?.end(ctx);
   services.log.info(
     {
       requestId: ctx.requestId,
+      traceId: ctx.trace?.traceId,
       path: ctx.endpoint.path,
       status: ctx.status,
       errorCode: ctx.errorCode,
