@@ -42,15 +42,12 @@ type Service = ServiceContext<(typeof EDGE_SECTIONS)[number]>;
 const ABSENT_KEY_TTL_MS = 5000;
 const KEY_LOOKUPS_MAX = 1000;
 const BUS_TIMEOUT_MS = 2000;
-const SEED_TIMEOUT_MS = 500;
-/** After a recorder did not answer: other calls do not wait for it again for this long. */
-const SEED_QUIET_MS = 1000;
+/** After a recorder did not answer in time, other calls do not wait for it again for `quietMs`. */
+const SEEDS = { timeoutMs: 500, quietMs: 1000, runningMax: KEY_LOOKUPS_MAX };
 /** Failovers that a quiet gateway may make before its retry budget counts. */
 const RETRY_RESERVE = 10;
 /** Settings of the limits while Redis is away: this process's part, as told in docs/guarantees.md. */
-const FALLBACK_LIMIT_SHARE = 0.5;
-const FALLBACK_BUDGET_PERMILLE = 100;
-const FALLBACK_SCOPES_MAX = 20_000;
+const FALLBACK = { limitShare: 0.5, budgetSharePermille: 100, scopesMax: 20_000 };
 
 /** Opens everything that the data plane uses. Waits for nothing outside: readiness tells what is missing. */
 export async function openEdge(service: Service): Promise<EdgeServices> {
@@ -67,13 +64,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
   lifecycle.onClose('nats', () => nats.close());
   // The stores' guard ends each call in time. The connection's own, longer limit only notices a lost peer: its timers would
   // fire in a busy moment although the answers have arrived.
-  const redis = connectRedis(file.redis, { name: 'edge', mode: 'request', autoPipelining: true, observer });
-  lifecycle.onClose('redis', () => closeRedis(redis));
-  const guard = { commandTimeoutMs: file.edge.redisTimeoutMs, onCircuit: (state: string, reason: string) => logger.warn({ state, reason }, 'redis circuit') };
-  const admission = new RedisAdmissionStore(redis, guard);
-  lifecycle.onClose('admission', () => admission.close());
-  const idempotency = new IdempotencyStore(redis, { ...guard, answerTtlMs: file.edge.idempotencyTtlMs });
-  lifecycle.onClose('idempotency', () => idempotency.close());
+  const { redis, admission, idempotency } = openRedis(service, observer);
   const transport = createTransport({ connections: file.edge.upstreamConnections, allowlist: file.security.upstreamAllowlist });
   lifecycle.onClose('upstream', () => transport.close());
   const routing = new RouteStates(
@@ -112,17 +103,8 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
     windows: new WindowCache(),
     admission,
     idempotency,
-    fallback: new FallbackLimiter({
-      limitShare: FALLBACK_LIMIT_SHARE,
-      budgetSharePermille: FALLBACK_BUDGET_PERMILLE,
-      budgetAllowanceMaxNano: config.offlineAllowanceNano,
-      scopesMax: FALLBACK_SCOPES_MAX,
-    }),
-    seeds: new BudgetSeeds((request, timeoutMs) => requestBudgetSeed(nats, request, timeoutMs), {
-      timeoutMs: SEED_TIMEOUT_MS,
-      quietMs: SEED_QUIET_MS,
-      runningMax: KEY_LOOKUPS_MAX,
-    }),
+    fallback: new FallbackLimiter({ ...FALLBACK, budgetAllowanceMaxNano: config.offlineAllowanceNano }),
+    seeds: new BudgetSeeds((request, timeoutMs) => requestBudgetSeed(nats, request, timeoutMs), SEEDS),
     usage,
     routing,
     retries: new RetryBudget(file.edge.retryBudgetRatio, RETRY_RESERVE),
@@ -135,6 +117,17 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
   };
   startBackground({ services, service, nats, spool, edgeId, streamBytesMax: file.metering.streamMaxMb * 1024 * 1024 });
   return services;
+}
+
+function openRedis({ config: file, lifecycle, logger }: Service, observer: ConnectionObserver) {
+  const redis = connectRedis(file.redis, { name: 'edge', mode: 'request', commandTimeoutMs: file.edge.redisTimeoutMs, autoPipelining: true, observer });
+  lifecycle.onClose('redis', () => closeRedis(redis));
+  const guard = { commandTimeoutMs: file.edge.redisTimeoutMs, onCircuit: (state: string, reason: string) => logger.warn({ state, reason }, 'redis circuit') };
+  const admission = new RedisAdmissionStore(redis, guard);
+  lifecycle.onClose('admission', () => admission.close());
+  const idempotency = new IdempotencyStore(redis, { ...guard, answerTtlMs: file.edge.idempotencyTtlMs });
+  lifecycle.onClose('idempotency', () => idempotency.close());
+  return { redis, admission, idempotency };
 }
 
 function openSnapshot(service: Service): ConfigSnapshot {

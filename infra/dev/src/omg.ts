@@ -1,3 +1,4 @@
+import { benchCommand } from './bench-command.ts';
 import { migrateCommand } from './database-commands.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { downCommand } from './down-command.ts';
@@ -20,6 +21,7 @@ const COMMANDS: Record<string, Command> = {
     does: 'run the tests; without a kind: checks, unit, integration, e2e',
     run: testCommand,
   },
+  bench: { usage: 'bench [name ...]', does: 'run the benchmarks and write docs/benchmarks/', run: benchCommand },
   env: { usage: 'env', does: "the running stack's addresses and process ids as KEY=value lines", run: envCommand },
   logs: { usage: 'logs [-f] [name ...]', does: "the services' logs", run: logsCommand },
   migrate: { usage: 'migrate', does: 'apply the migrations to ROUTER_DB_URL, else to the running stack', run: migrateCommand },

@@ -1,5 +1,5 @@
 import { GatewayError, type ErrorCode } from '@omg/contracts';
-import { ProviderError, type JsonReply, type ProviderCall, type ProviderReply, type StreamReply } from '@omg/providers';
+import { ProviderError, type JsonReply, type ProviderCall, type StreamReply } from '@omg/providers';
 import type { RouteEntry } from '../../snapshot/config-snapshot.js';
 import type { RequestContext } from '../context.js';
 

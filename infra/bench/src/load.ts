@@ -1,0 +1,57 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cpuMicros } from './report.ts';
+
+export interface LoadResult {
+  requests: number;
+  perSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+  /** Answers other than 2xx and 3xx, and socket errors. */
+  failures: number;
+}
+
+export interface LoadOptions {
+  url: string;
+  connections: number;
+  seconds: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+const UNIT_MS: Record<string, number> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
+
+function milliseconds(text: string): number {
+  const match = /^([\d.]+)(us|ms|s|m)$/.exec(text)!;
+  return Number(match[1]) * UNIT_MS[match[2]!]!;
+}
+
+/** One run of wrk: closed loop, one thread, POST with a fixed body. */
+export async function load(options: LoadOptions): Promise<LoadResult> {
+  const folder = mkdtempSync(join(tmpdir(), 'omg-bench-'));
+  const script = join(folder, 'post.lua');
+  const headers = Object.entries(options.headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
+  writeFileSync(script, ['wrk.method = "POST"', ...headers, `wrk.body = ${JSON.stringify(options.body)}`].join('\n'));
+  const args = ['-t1', `-c${options.connections}`, `-d${options.seconds}s`, '--latency', '-s', script, options.url];
+  const { stdout } = await promisify(execFile)('wrk', args);
+  const number = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? 0);
+  const socketErrors = [...stdout.matchAll(/(?:connect|read|write|timeout) (\d+)/g)].reduce((sum, match) => sum + Number(match[1]), 0);
+  return {
+    requests: number(/(\d+) requests in/),
+    perSecond: number(/Requests\/sec:\s+([\d.]+)/),
+    p50Ms: milliseconds(/50%\s+(\S+)/.exec(stdout)![1]!),
+    p99Ms: milliseconds(/99%\s+(\S+)/.exec(stdout)![1]!),
+    failures: number(/Non-2xx or 3xx responses: (\d+)/) + socketErrors,
+  };
+}
+
+/** Runs `work` and tells the CPU microseconds per request of each process. */
+export async function withCpu<T extends LoadResult>(pids: Record<string, number>, work: () => Promise<T>): Promise<T & { cpu: Record<string, number> }> {
+  const before = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuMicros(pid)]));
+  const result = await work();
+  const cpu = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, (cpuMicros(pid) - before[name]!) / Math.max(1, result.requests)]));
+  return { ...result, cpu };
+}
