@@ -32,6 +32,7 @@ export class MessageStream {
 
   /** Takes one event; `json` is its data. Throws a ProviderError for an error event. */
   event(json: Buffer | string): void {
+    if (this.ended) return;
     const event = tryParseJson(json);
     if (!isRecord(event)) throw new ProviderError('malformed', { internal: 'an event is not a JSON object' });
     switch (event.type) {

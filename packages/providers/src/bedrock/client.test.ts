@@ -94,6 +94,15 @@ describe('one attempt per call', () => {
     await failing.close();
   });
 
+  it('ends with its caller, even while credentials are still looked for', async () => {
+    const controller = new AbortController();
+    const never = new Promise<never>(() => undefined);
+    const stuck = { send: () => never };
+    const call = create({ ...KEYS, region: 'us-east-1' }).invoke(makeCall(stuck, ASK, { signal: controller.signal }));
+    controller.abort(new Error('the client left'));
+    await expect(call).rejects.toThrow('the client left');
+  });
+
   it('keeps the kind of a failure of the transport', async () => {
     const call = create({ ...KEYS, region: 'us-east-1', endpoint: 'http://127.0.0.1:9' }).invoke(makeCall(wire.sockets, ASK));
     await expect(call).rejects.toMatchObject({ name: 'ProviderError', kind: 'network' });

@@ -1,6 +1,7 @@
 import type { BedrockRuntimeClient, BedrockRuntimeClientConfig } from '@aws-sdk/client-bedrock-runtime';
 import { LRUCache } from 'lru-cache';
 import { ERROR_BODY_BYTES_MAX } from '../kit/http.js';
+import { untilAborted } from '../kit/until-aborted.js';
 import { ProviderError } from '../spec/provider-error.js';
 import type { Transport } from '../spec/transport.js';
 import { toProviderError } from './errors.js';
@@ -148,8 +149,8 @@ export async function run<T>(
   call: (client: BedrockRuntimeClient, options: object, sdk: Sdk) => Promise<T>,
 ): Promise<T> {
   try {
-    const [client, sdk] = await Promise.all([clientFor(settings), loadSdk()]);
-    return await call(client, { wire }, sdk);
+    const work = Promise.all([clientFor(settings), loadSdk()]).then(([client, sdk]) => call(client, { wire }, sdk));
+    return await untilAborted(work, wire.signal);
   } catch (error) {
     throw toProviderError(error, wire.signal);
   }

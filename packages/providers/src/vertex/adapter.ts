@@ -46,7 +46,7 @@ class VertexAdapter implements ProviderAdapter {
     const response = await context.transport.send({
       method: 'GET',
       url: this.target.catalogUrl,
-      headers: await this.headers(context.transport),
+      headers: await this.headers(context),
       signal: context.signal,
       headersTimeoutMs: context.timeoutMs,
       idleTimeoutMs: context.timeoutMs,
@@ -66,7 +66,7 @@ class VertexAdapter implements ProviderAdapter {
   }
 
   private async post(call: ProviderCall, method: string, body: unknown): Promise<TransportResponse> {
-    const headers = await this.headers(call.transport);
+    const headers = await this.headers(call);
     const response = await call.transport.send({
       method: 'POST',
       url: `${this.target.modelUrl}:${method}`,
@@ -80,10 +80,10 @@ class VertexAdapter implements ProviderAdapter {
     throw await (this.target.publisher === 'anthropic' ? anthropicFailure(response) : responseFailure(response));
   }
 
-  private async headers(transport: Transport): Promise<Record<string, string>> {
+  private async headers({ transport, signal }: { transport: Transport; signal: AbortSignal }): Promise<Record<string, string>> {
     const { apiKey, credentials } = this.target;
     if (apiKey !== undefined) return { 'content-type': 'application/json', 'x-goog-api-key': apiKey };
-    return { 'content-type': 'application/json', authorization: `Bearer ${await accessToken(credentials, transport)}` };
+    return { 'content-type': 'application/json', authorization: `Bearer ${await accessToken(credentials, transport, signal)}` };
   }
 }
 

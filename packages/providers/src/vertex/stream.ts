@@ -72,6 +72,7 @@ export class GeminiChunks implements SseTranslation {
 
   private candidate(candidate: Json): void {
     const choice = this.choiceAt(Number(candidate.index ?? 0));
+    if (choice.finished) return;
     let logprobs = logprobsOf(candidate);
     for (const part of partsOf(candidate)) {
       if (isRecord(part.functionCall)) this.functionCall(choice, part, part.functionCall);
@@ -82,7 +83,7 @@ export class GeminiChunks implements SseTranslation {
       }
     }
     const reason = textOf(candidate.finishReason);
-    if (reason === undefined || choice.finished) return;
+    if (reason === undefined) return;
     this.flushPartial(choice);
     const finish = finishReasonOf(reason, choice.writer.toolCallCount > 0);
     choice.finished = true;

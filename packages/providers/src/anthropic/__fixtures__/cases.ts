@@ -54,8 +54,10 @@ export function toolEvents(...calls: (typeof paris)[]): object[] {
 
 const cachedUsage = { input_tokens: 3, cache_creation_input_tokens: 200, cache_read_input_tokens: 1800, output_tokens: 12 };
 const cachedMeters = { inputTokens: 2003, outputTokens: 12, cachedInputTokens: 1800, cacheWriteTokens: 200 };
+// With characters of two and three bytes, which the battery cuts.
 const cachedStream = file('stream.chunks.txt')
   .toString()
+  .replace('"Hello"', '"Grüß dich ✓ Hello"')
   .replace('"input_tokens":12,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":30', JSON.stringify(cachedUsage).slice(1, -1));
 const meters = { inputTokens: 376, outputTokens: 97 };
 const bodyOf = (request: { body: Buffer }): any => JSON.parse(request.body.toString());
@@ -89,7 +91,7 @@ export const fixtures: BatteryFixtures = {
     },
     stream: { answer: stream('stream.chunks.txt'), content: HELLO, finishReason: 'stop', meters: { inputTokens: 12, outputTokens: 30 } },
     'usage-cached': { answer: jsonAnswer({ ...parsed('plain.json'), usage: cachedUsage }), content: 'OK', finishReason: 'stop', meters: cachedMeters },
-    'usage-cached-stream': { answer: sseAnswer(eventStream(cachedStream)), content: HELLO, finishReason: 'stop', meters: cachedMeters },
+    'usage-cached-stream': { answer: sseAnswer(eventStream(cachedStream)), content: `Grüß dich ✓ ${HELLO}`, finishReason: 'stop', meters: cachedMeters },
     tools: {
       answer: jsonAnswer(message([{ type: 'text', text: 'Let me look.' }, paris])),
       content: 'Let me look.',
