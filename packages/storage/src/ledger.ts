@@ -49,3 +49,14 @@ export {
   type AlertLevel,
   type AlertState,
 } from './postgres/budget-alerts.queries.js';
+export { deleteOldRows, dropPartitions, ensurePartitions, type PartitionedTable } from './postgres/retention.queries.js';
+export {
+  nextCostedUsage,
+  readPriceVersions,
+  rollupMismatches,
+  totalMismatches,
+  type CostedUsage,
+  type RollupMismatch,
+  type TotalMismatch,
+} from './postgres/usage-verify.queries.js';
+export { verifyAuditChain, type AuditChainReport } from './postgres/audit-chain.queries.js';

@@ -1,16 +1,13 @@
-import { createHash } from 'node:crypto';
-import { uuidV7 } from '@omg/domain';
+import { uuidV7, canonicalJson, GENESIS_HASH, linkHash } from '@omg/domain';
 import type { Prisma, PrismaTx } from '@omg/storage';
 import { randomBytes } from 'node:crypto';
-import { canonicalJson } from './canonical-json.js';
 import { changedFields, withoutSecrets } from './redact.js';
 
 /**
  * The audit log: one row per change, written in the transaction of the change, so that neither exists without the other.
  *
- * Rows form a hash chain: `hash = SHA-256(prevHash, canonical JSON of the row)`, with gapless numbers given under an
- * advisory lock that lasts until the transaction ends. A changed, removed or inserted row breaks every later link, which
- * `verifyAuditChain` finds. `userId` is left out of the hash because it becomes null when the user goes; the e-mail stays.
+ * Rows form a hash chain (see `linkHash`), with gapless numbers given under an advisory lock that lasts until the
+ * transaction ends. A changed, removed or inserted row breaks every later link, which `./omg verify` finds.
  *
  * Call `audit` last in a transaction: the lock serialises all audited changes, so whatever follows it holds them up, and
  * a row lock taken after it could deadlock with a transaction that took that row first.
@@ -39,7 +36,6 @@ export interface AuditEntry {
 /** First key of the advisory locks of this product; the second names the purpose. */
 const LOCK_SPACE = 0x6f6d67;
 const LOCK_AUDIT = 1;
-export const GENESIS_HASH = Buffer.alloc(32);
 
 export async function audit(tx: PrismaTx, entry: AuditEntry): Promise<void> {
   await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_SPACE}::int, ${LOCK_AUDIT}::int)`;
@@ -62,25 +58,6 @@ export async function audit(tx: PrismaTx, entry: AuditEntry): Promise<void> {
   await tx.auditLog.create({
     data: { ...row, metadata: row.metadata as Prisma.InputJsonObject, userId: entry.actor.userId ?? null, prevHash, hash: Uint8Array.from(linkHash(prevHash, row)) },
   });
-}
-
-export interface HashedRow {
-  seq: bigint;
-  id: string;
-  userEmail: string | null;
-  tenantId: string | null;
-  action: string;
-  resource: string;
-  resourceId: string;
-  metadata: unknown;
-  createdAt: Date;
-}
-
-/** The link of one row. Field order is fixed by the canonical form. */
-export function linkHash(prevHash: Uint8Array, row: HashedRow): Buffer {
-  const { seq, id, userEmail, tenantId, action, resource, resourceId, metadata, createdAt } = row;
-  const body = canonicalJson({ seq: seq.toString(), id, userEmail, tenantId, action, resource, resourceId, metadata, createdAt: createdAt.toISOString() });
-  return createHash('sha256').update(prevHash).update(body).digest();
 }
 
 function auditMetadata(entry: AuditEntry): object {

@@ -1,5 +1,5 @@
+import { canonicalJson } from '@omg/domain';
 import { describe, expect, it } from '@jest/globals';
-import { canonicalJson } from './canonical-json.js';
 import { changedFields, withoutSecrets } from './redact.js';
 
 describe('what the audit log keeps of a change', () => {

@@ -1,5 +1,4 @@
-import { maskUrl } from '@omg/domain';
-import { canonicalJson } from './canonical-json.js';
+import { maskUrl, canonicalJson } from '@omg/domain';
 
 /**
  * Keeps secrets out of the audit log by the names of fields, whatever a caller hands in: a service that forgets to leave

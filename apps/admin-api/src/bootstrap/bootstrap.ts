@@ -1,9 +1,8 @@
 import { createHmac } from 'node:crypto';
-import { hashApiKeySecret, nanoUsdFromUsd, parseBudgetSchedule } from '@omg/domain';
+import { hashApiKeySecret, nanoUsdFromUsd, parseBudgetSchedule, canonicalJson } from '@omg/domain';
 import { parseDurationMs } from '@omg/service-kit';
 import { ADVISORY_LOCKS, Prisma, type PrismaClient, type PrismaTx } from '@omg/storage';
 import { audit } from '../audit/audit.js';
-import { canonicalJson } from '../audit/canonical-json.js';
 import type { AdminConfig, CatalogContext } from '../config.js';
 import { syncConfigCatalog } from '../model-catalog/sync-config.js';
 import { newId } from '../new-id.js';

@@ -41,6 +41,30 @@ export interface BudgetDelta {
   tokens: number;
 }
 
+interface TotalRow extends Record<string, unknown> {
+  tenant_id: string;
+  api_key_id: string;
+  window_id: string;
+  window_start: Date;
+  window_end: Date;
+  spent_nano: bigint;
+  version: bigint;
+}
+
+const TOTAL_COLUMNS = 'b.tenant_id, b.api_key_id, b.window_id, b.window_start, b.window_end, b.spent_nano, b.version';
+
+function fromRow(row: TotalRow): BudgetTotal {
+  return {
+    tenantId: row.tenant_id,
+    apiKeyId: row.api_key_id,
+    windowId: row.window_id,
+    startMs: row.window_start.getTime(),
+    endMs: row.window_end.getTime(),
+    spentNano: row.spent_nano,
+    version: row.version,
+  };
+}
+
 const iso = (ms: number): string => new Date(ms).toISOString();
 
 const refColumns = (refs: readonly WindowRef[]): unknown[] => [
@@ -106,12 +130,16 @@ FROM (
 LEFT JOIN tenant_budget_overrides o ON o.tenant_id = c.tenant_id
 LEFT JOIN api_keys k ON k.id = c.api_key_id
 CROSS JOIN LATERAL (SELECT CASE WHEN c.api_key_id = '${TENANT_SCOPE}' THEN COALESCE(o.budget_nano, $7::bigint) ELSE k.quota_nano END AS limit_nano) l
-WHERE b.tenant_id = c.tenant_id AND b.api_key_id = c.api_key_id AND b.window_id = c.window_id`,
+WHERE b.tenant_id = c.tenant_id AND b.api_key_id = c.api_key_id AND b.window_id = c.window_id
+RETURNING ${TOTAL_COLUMNS}`,
 };
 
-/** Adds a commit's share to every row that covers it. `defaultLimitNano` is noted where the tenant has no budget of its own. */
-export async function addToTotals(tx: Transaction, deltas: readonly BudgetDelta[], defaultLimitNano: NanoUsd): Promise<void> {
-  if (deltas.length === 0) return;
+/**
+ * Adds a commit's share to every row that covers it and returns those rows. `defaultLimitNano` is noted where the tenant
+ * has no budget of its own.
+ */
+export async function addToTotals(tx: Transaction, deltas: readonly BudgetDelta[], defaultLimitNano: NanoUsd): Promise<BudgetTotal[]> {
+  if (deltas.length === 0) return [];
   const values = [
     deltas.map((d) => d.tenantId),
     deltas.map((d) => d.apiKeyId),
@@ -121,7 +149,8 @@ export async function addToTotals(tx: Transaction, deltas: readonly BudgetDelta[
     deltas.map((d) => d.tokens),
   ];
   await tx.query({ ...LOCK_TOTALS, values });
-  await tx.query({ ...ADD_TOTALS, values: [...values, defaultLimitNano] });
+  const { rows } = await tx.query<TotalRow>({ ...ADD_TOTALS, values: [...values, defaultLimitNano] });
+  return rows.map(fromRow);
 }
 
 const CREATE_TOTALS = {
@@ -160,33 +189,15 @@ export async function createTotals(tx: Transaction, refs: readonly WindowRef[], 
 const READ_TOTALS = {
   name: 'budget-read-totals',
   text: `
-SELECT b.tenant_id, b.api_key_id, b.window_id, b.window_start, b.window_end, b.spent_nano, b.version
+SELECT ${TOTAL_COLUMNS}
 FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS w(tenant_id, api_key_id, window_id) JOIN budget_totals b USING (tenant_id, api_key_id, window_id)`,
 };
 
-interface TotalRow {
-  tenant_id: string;
-  api_key_id: string;
-  window_id: string;
-  window_start: Date;
-  window_end: Date;
-  spent_nano: bigint;
-  version: bigint;
-}
-
 export async function readTotals(tx: Transaction, refs: readonly Pick<WindowRef, 'tenantId' | 'apiKeyId' | 'windowId'>[]): Promise<BudgetTotal[]> {
   if (refs.length === 0) return [];
-  const { rows } = await tx.query<TotalRow & { [column: string]: unknown }>({
+  const { rows } = await tx.query<TotalRow>({
     ...READ_TOTALS,
     values: [refs.map((ref) => ref.tenantId), refs.map((ref) => ref.apiKeyId), refs.map((ref) => ref.windowId)],
   });
-  return rows.map((row) => ({
-    tenantId: row.tenant_id,
-    apiKeyId: row.api_key_id,
-    windowId: row.window_id,
-    startMs: row.window_start.getTime(),
-    endMs: row.window_end.getTime(),
-    spentNano: row.spent_nano,
-    version: row.version,
-  }));
+  return rows.map(fromRow);
 }
