@@ -13,6 +13,8 @@ const EVERY_MS = 5_000;
 export class Backlog {
   private readonly timer: NodeJS.Timeout;
   private reading = false;
+  /** Age of the oldest message that is not booked, as last read. */
+  lagMs = 0;
 
   constructor(private readonly parts: BacklogParts) {
     this.timer = setInterval(() => void this.read(), EVERY_MS);
@@ -38,7 +40,8 @@ export class Backlog {
     metrics.streamMessages.child('waiting').set(backlog.waiting);
     metrics.streamMessages.child('unacknowledged').set(backlog.unacknowledged);
     metrics.deadLettersStored.set(backlog.deadLetters);
-    metrics.lag.set(backlog.oldestAtMs === undefined ? 0 : Math.max(0, Date.now() - backlog.oldestAtMs) / 1_000);
+    this.lagMs = backlog.oldestAtMs === undefined ? 0 : Math.max(0, Date.now() - backlog.oldestAtMs);
+    metrics.lag.set(this.lagMs / 1_000);
   }
 
   private async readQueue(queue: string, depth: () => Promise<{ waiting: number; active: number; delayed: number }>): Promise<void> {

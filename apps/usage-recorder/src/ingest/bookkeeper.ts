@@ -116,7 +116,11 @@ function hadHold(event: UsageEvent): boolean {
   return event.holdNano !== undefined || event.windows !== undefined || event.usageSource !== 'none';
 }
 
+/** A key's total reaches Redis only while the key has a budget: after this time without news an edge asks again. */
+const KEY_TOTAL_FRESH_MS = 5 * 60_000;
+
 export function toSeed(total: BudgetTotal): BudgetTotalSeed {
+  const freshUntilMs = isRollingId(total.windowId) ? total.endMs : total.apiKeyId === TENANT_SCOPE ? undefined : Date.now() + KEY_TOTAL_FRESH_MS;
   return {
     scope: total.apiKeyId === TENANT_SCOPE ? 'tenant' : 'key',
     ...(total.apiKeyId === TENANT_SCOPE ? {} : { keyId: total.apiKeyId }),
@@ -124,7 +128,7 @@ export function toSeed(total: BudgetTotal): BudgetTotalSeed {
     windowEndMs: total.endMs,
     spentNano: total.spentNano,
     version: total.version,
-    ...(isRollingId(total.windowId) ? { freshUntilMs: total.endMs } : {}),
+    ...(freshUntilMs === undefined ? {} : { freshUntilMs }),
   };
 }
 

@@ -45,7 +45,8 @@ export function decodeBatch(payload: string): DecodedBatch {
   return decoded;
 }
 
-function decodeEvent(candidate: unknown): UsageEvent | Pick<Poison, 'reason' | 'detail'> {
+/** One event, or what is wrong with it. */
+export function decodeEvent(candidate: unknown): UsageEvent | Pick<Poison, 'reason' | 'detail'> {
   const version = (candidate as { v?: unknown } | null)?.v;
   if (typeof version === 'number' && version !== 1) return { reason: 'unknown_version', detail: `v: ${version}` };
   const parsed = usageEventSchema.safeParse(candidate);

@@ -60,6 +60,8 @@ const DRAIN_MS = 5_000;
 export class Ingestion {
   private readonly stopping = new AbortController();
   private readonly giveUp = new AbortController();
+  /** Also books what the reaper finds. */
+  readonly bookkeeper: Bookkeeper;
   private readonly intake: UsageIntake;
   private readonly subscribing: Promise<void>;
   private readonly queue;
@@ -82,7 +84,7 @@ export class Ingestion {
       nowMs: Date.now,
       signal: this.giveUp.signal,
     });
-    const bookkeeper = this.bookkeeper();
+    const bookkeeper = (this.bookkeeper = this.createBookkeeper());
     this.worker = work(queueRedis, {
       name: QUEUES.usage,
       schema: usageJobSchema,
@@ -113,7 +115,7 @@ export class Ingestion {
     await this.queue.close();
   }
 
-  private bookkeeper(): Bookkeeper {
+  private createBookkeeper(): Bookkeeper {
     const { ledger, store, evaluations, metrics } = this.parts;
     const observer = {
       committed: (events: readonly UsageEvent[], inserted: number, seconds: number) => {
@@ -151,7 +153,8 @@ export class Ingestion {
     }
   }
 
-  private async deadLetter(id: string, letter: DeadLetter): Promise<void> {
+  /** Resolves once the letter is stored. */
+  async deadLetter(id: string, letter: DeadLetter): Promise<void> {
     const { nats, metrics, log } = this.parts;
     const { signal } = this.giveUp;
     await persistently(async () => publishDeadLetter(await nats.connected(signal), id, letter), {

@@ -28,7 +28,10 @@ export interface CommitRules {
 export interface CommitResult {
   /** Usage rows that this commit inserted; the others were there before. */
   inserted: number;
-  /** Totals of all windows that the events count in, as of this commit: absolute, also for events booked before. */
+  /**
+   * Totals of all windows that the events count in, as of this commit: absolute, also for events booked before. Those of
+   * other schedules are among them when they exist, since Redis may still hold them.
+   */
   totals: BudgetTotal[];
 }
 
@@ -83,13 +86,19 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
   }
   const insertedIds = await insertUsage(tx, bookings, rules.keepRequests);
   const inserted = bookings.filter((booking) => insertedIds.has(booking.event.id));
+  let changed: BudgetTotal[] = [];
   if (inserted.length > 0) {
     await addRollups(tx, rollupDeltas(inserted));
-    await addToTotals(tx, budgetDeltas(inserted), defaults.limitNano);
+    changed = await addToTotals(tx, budgetDeltas(inserted), defaults.limitNano);
   }
   const creating = refs.filter((ref) => locks.get(ref.tenantId));
   if (creating.length > 0) await createTotals(tx, creating, defaults.limitNano);
-  const totals = await readTotals(tx, refs);
+  const own = await readTotals(tx, refs);
+  const ownNames = new Set(own.map(nameOf));
   await touchKeys(tx, keyUse);
-  return { inserted: inserted.length, totals };
+  return { inserted: inserted.length, totals: [...own, ...changed.filter((total) => !ownNames.has(nameOf(total)))] };
+}
+
+function nameOf({ tenantId, apiKeyId, windowId }: BudgetTotal): string {
+  return `${tenantId} ${apiKeyId} ${windowId}`;
 }

@@ -1,4 +1,4 @@
-import { GatewayError } from '@omg/contracts';
+import { GatewayError, type AttemptRecord } from '@omg/contracts';
 import { uuidV7, type FallbackResult } from '@omg/domain';
 import { RedisUnavailableError, type AdmitRequest, type AdmitResult } from '@omg/storage';
 import type { Grant, RequestContext } from '../context.js';
@@ -52,12 +52,13 @@ function admitRequest(ctx: RequestContext, entitlement: Entitlement, estimate: H
       modelAlias: ctx.alias,
       stream: ctx.parsed!.stream,
       inputTokensEstimate: ctx.parsed!.inputTokensEstimate,
+      estimatedTokens: estimate.tokens,
       priceVersionId: ctx.model!.routes[0]?.price?.id,
       provider: ctx.model!.routes[0]?.doc.provider,
       schedule: entitlement.window.schedule,
       windowId: entitlement.window.id,
       hasKeyBudget: entitlement.budgets.key !== undefined,
-    }),
+    } satisfies AttemptRecord),
   };
 }
 

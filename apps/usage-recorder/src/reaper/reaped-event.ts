@@ -1,0 +1,49 @@
+import { attemptRecordSchema, type UsageEvent } from '@omg/contracts';
+import { uuidV7UnixMs } from '@omg/domain';
+import type { StoredAttempt } from '@omg/storage';
+
+/** What the client of a vanished edge got: nothing more. */
+const CLIENT_GONE = 499;
+export const ATTEMPT_LOST = 'attempt_lost';
+
+/**
+ * The usage event of an attempt whose edge vanished: nobody knows what was consumed, so it is booked with what was held,
+ * marked as an estimate. Undefined when the attempt cannot be read.
+ */
+export function reapedEvent(attempt: StoredAttempt): UsageEvent | undefined {
+  const record = readRecord(attempt.payload);
+  if (!record) return undefined;
+  const costNano = String(attempt.heldNano);
+  const startMs = uuidV7UnixMs(attempt.attemptId);
+  return {
+    v: 1,
+    id: attempt.attemptId,
+    requestId: record.requestId,
+    tenantId: attempt.tenantId,
+    apiKeyId: attempt.keyId,
+    operation: record.operation,
+    modelAlias: record.modelAlias,
+    provider: record.provider ?? 'none',
+    stream: record.stream,
+    status: CLIENT_GONE,
+    errorCode: ATTEMPT_LOST,
+    latencyMs: Math.max(0, attempt.atMs - startMs),
+    meters: { inputTokens: record.inputTokensEstimate, outputTokens: Math.max(0, (record.estimatedTokens ?? 0) - record.inputTokensEstimate) },
+    usageSource: 'estimate',
+    ...(record.priceVersionId ? { priceVersionId: record.priceVersionId } : {}),
+    // Without a price the hold was zero, and the cost is unknown.
+    costNano: record.priceVersionId ? costNano : null,
+    ...(record.priceVersionId ? { costComponents: { held: costNano } } : {}),
+    holdNano: costNano,
+    windows: { schedule: record.schedule, tenant: record.windowId, ...(record.hasKeyBudget ? { key: record.windowId } : {}) },
+    endedAtMs: Math.trunc(attempt.atMs),
+  };
+}
+
+function readRecord(payload: string) {
+  try {
+    return attemptRecordSchema.safeParse(JSON.parse(payload)).data;
+  } catch {
+    return undefined;
+  }
+}
