@@ -41,6 +41,9 @@ export function pagingShape(limitDefault: number) {
   };
 }
 
+/** A list without filters. */
+export const pagingSchema = z.object(pagingShape(50));
+
 export const pageShape = { limit: z.int(), offset: z.int(), total: z.int() };
 
 export const adminErrorSchema = z.object({ error: z.string(), code: z.string() });

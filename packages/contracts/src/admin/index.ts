@@ -3,3 +3,7 @@ export * from './auth.js';
 export * from './common.js';
 export * from './errors.js';
 export * from './usage.js';
+export * from './api-keys.js';
+export * from './budgets.js';
+export * from './settings.js';
+export * from './tenants.js';

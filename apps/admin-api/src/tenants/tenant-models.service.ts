@@ -1,0 +1,73 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { AdminError } from '@omg/contracts';
+import type { PrismaClient, PrismaTx } from '@omg/storage';
+import { audit } from '../audit/audit.js';
+import { actorOf } from '../http/actor.js';
+import type { Principal } from '../http/principal.js';
+import { PRISMA } from '../http/tokens.js';
+import { requireModelsAllowed } from './owner-limits.js';
+import { lockTenant, requireGovernor } from './tenant-lock.js';
+
+/**
+ * Which models a tenant may use. An organization without a list may use all; a list, also an empty one, restricts it to
+ * exactly that. A personal tenant without a list has the default models.
+ */
+@Injectable()
+export class TenantModelsService {
+  constructor(@Inject(PRISMA) private readonly prisma: PrismaClient) {}
+
+  async read(tenantId: string): Promise<{ models: string[] }> {
+    const tenant = await this.prisma.tenant.findUnique({ where: { id: tenantId }, select: { kind: true, modelsRestricted: true } });
+    if (!tenant) throw new AdminError('not_found', { message: 'The tenant does not exist.' });
+    if (tenant.modelsRestricted) return { models: await listed(this.prisma, tenantId) };
+    const every = tenant.kind === 'organization';
+    const rows = await this.prisma.modelAlias.findMany({
+      where: every ? { routes: { some: { tombstone: false, enabled: true } } } : { defaultModels: { isNot: null } },
+      select: { alias: true },
+      take: 10_000,
+    });
+    return { models: sorted(rows.map((row) => row.alias)) };
+  }
+
+  async set(caller: Principal, tenantId: string, models: readonly string[], ifMatch?: string): Promise<{ models: string[] }> {
+    return this.prisma.$transaction(async (tx) => {
+      const tenant = await lockTenant(tx, tenantId, ifMatch);
+      requireGovernor(caller, tenant);
+      const keys = [...new Set(models.map((model) => model.toLowerCase()))];
+      const known = await tx.modelAlias.findMany({ where: { key: { in: keys } }, select: { key: true, alias: true } });
+      const missing = keys.filter((key) => !known.some((row) => row.key === key));
+      if (missing.length > 0) throw new AdminError('invalid_request', { message: `models: unknown: ${missing.slice(0, 10).join(', ').slice(0, 500)}` });
+      const before = tenant.modelsRestricted ? await listed(tx, tenantId) : null;
+      requireModelsAllowed(caller, keys, before && new Set(before.map((alias) => alias.toLowerCase())));
+      await tx.tenantModel.deleteMany({ where: { tenantId, aliasKey: { notIn: keys } } });
+      await tx.tenantModel.createMany({ data: keys.map((aliasKey) => ({ tenantId, aliasKey })), skipDuplicates: true });
+      await tx.tenant.update({ where: { id: tenantId }, data: { modelsRestricted: true, version: { increment: 1 } } });
+      const after = sorted(known.map((row) => row.alias));
+      await audit(tx, { actor: actorOf(caller), action: 'tenant.models.set', resource: 'tenant', resourceId: tenantId, tenantId, before: { models: before }, after: { models: after } });
+      return { models: after };
+    });
+  }
+
+  /** Lifts the list. */
+  async clear(caller: Principal, tenantId: string, ifMatch?: string): Promise<void> {
+    await this.prisma.$transaction(async (tx) => {
+      const tenant = await lockTenant(tx, tenantId, ifMatch);
+      requireGovernor(caller, tenant);
+      if (!tenant.modelsRestricted) return;
+      const before = await listed(tx, tenantId);
+      requireModelsAllowed(caller, null, new Set(before));
+      await tx.tenantModel.deleteMany({ where: { tenantId } });
+      await tx.tenant.update({ where: { id: tenantId }, data: { modelsRestricted: false, version: { increment: 1 } } });
+      await audit(tx, { actor: actorOf(caller), action: 'tenant.models.clear', resource: 'tenant', resourceId: tenantId, tenantId, before: { models: before }, after: { models: null } });
+    });
+  }
+}
+
+async function listed(tx: PrismaTx, tenantId: string): Promise<string[]> {
+  const rows = await tx.tenantModel.findMany({ where: { tenantId }, include: { alias: { select: { alias: true } } } });
+  return sorted(rows.map((row) => row.alias.alias));
+}
+
+function sorted(aliases: string[]): string[] {
+  return aliases.sort((a, b) => (a < b ? -1 : 1));
+}
