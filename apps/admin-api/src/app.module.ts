@@ -2,6 +2,12 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { KeyRing } from '@omg/domain';
 import type { Logger } from '@omg/service-kit';
 import type { NatsClient, PrismaClient, RedisClient } from '@omg/storage';
+import { AlertsModule } from './alerts/alerts.module.js';
+import { ApiKeysModule } from './api-keys/api-keys.module.js';
+import { BudgetsModule } from './budgets/budgets.module.js';
+import { SettingsModule } from './settings/settings.module.js';
+import { TenantsModule } from './tenants/tenants.module.js';
+import { UsageModule } from './usage/usage.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { sharedCredentials, type AdminConfig } from './config.js';
@@ -20,7 +26,19 @@ export interface AdminResources {
 }
 
 /** Every resource of the admin API; a new one is a line here. */
-export const FEATURES = [HttpModule, AuthModule, UsersModule, MembershipsModule, AuditModule];
+export const FEATURES = [
+  HttpModule,
+  AuthModule,
+  UsersModule,
+  MembershipsModule,
+  AuditModule,
+  AlertsModule,
+  ApiKeysModule,
+  BudgetsModule,
+  SettingsModule,
+  TenantsModule,
+  UsageModule,
+];
 
 @Module({})
 class ResourcesModule {}
