@@ -18,19 +18,21 @@ const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 
-/** Short strings are cheaper to walk than to hand to the native search. */
-const NATIVE_SEARCH_FROM = 32;
+/** Short strings, and those full of escaped quotes, are cheaper to walk than to hand to the native search. */
+const WALKED = 64;
 
 /** Position after the closing quote of the string that opens at `pos`. */
 export function skipString(buf: Buffer, pos: number, end: number): number {
   let i = pos + 1;
-  const near = Math.min(end, i + NATIVE_SEARCH_FROM);
-  while (i < near) {
-    const byte = buf[i];
-    if (byte === QUOTE) return i + 1;
-    i += byte === BACKSLASH ? 2 : 1;
-  }
-  while (i < end) {
+  for (;;) {
+    const near = i + WALKED < end ? i + WALKED : end;
+    while (i < near) {
+      const byte = buf[i]!;
+      if (byte === QUOTE) return i + 1;
+      i += byte === BACKSLASH ? 2 : 1;
+    }
+    if (i >= end) return -1;
+    // A long string: the native search is faster, unless escaped quotes stand close together.
     const quote = buf.indexOf(QUOTE, i);
     if (quote < 0 || quote >= end) return -1;
     let before = quote - 1;
@@ -38,7 +40,6 @@ export function skipString(buf: Buffer, pos: number, end: number): number {
     if (((quote - 1 - before) & 1) === 0) return quote + 1;
     i = quote + 1;
   }
-  return -1;
 }
 
 /** Characters of the string passed last by `skipCounting`. */
@@ -68,6 +69,11 @@ export function skipSpace(buf: Buffer, pos: number, end: number): number {
     i++;
   }
   return i;
+}
+
+/** `skipSpace` for places where there is hardly ever any. */
+function spaced(buf: Buffer, pos: number, end: number): number {
+  return buf[pos]! > 0x20 ? pos : skipSpace(buf, pos, end);
 }
 
 /** One stack for all calls: a walk never yields, so it cannot be entered twice. */
@@ -127,19 +133,21 @@ export class KeyTable {
 
   /** Place of the name between its quotes at `start` and `end`, or -1. A name written with escapes is understood. */
   match(buf: Buffer, start: number, end: number): number {
-    const candidates = this.byLength[end - start];
-    if (candidates !== undefined) {
-      for (const { id, bytes } of candidates) {
-        let i = 0;
-        while (i < bytes.length && bytes[i] === buf[start + i]) i++;
-        if (i === bytes.length) return id;
-      }
+    const length = end - start;
+    if (length >= this.byLength.length) return -1;
+    const candidates = this.byLength[length];
+    if (candidates === undefined) return -1;
+    for (let c = 0; c < candidates.length; c++) {
+      const { id, bytes } = candidates[c]!;
+      let i = 0;
+      while (i < length && bytes[i] === buf[start + i]) i++;
+      if (i === length) return id;
     }
-    const escape = buf.indexOf(BACKSLASH, start);
-    return escape >= 0 && escape < end ? this.matchEscaped(buf, start, end) : -1;
+    return -1;
   }
 
-  private matchEscaped(buf: Buffer, start: number, end: number): number {
+  /** The same for a name with escapes in it. */
+  matchEscaped(buf: Buffer, start: number, end: number): number {
     try {
       return this.names.indexOf(JSON.parse(buf.toString('utf8', start - 1, end + 1)) as string);
     } catch {
@@ -163,22 +171,30 @@ export function walkObject(buf: Buffer, pos: number, end: number, table: KeyTabl
   if (buf[i] === CLOSE_BRACE && i < end) return i + 1;
   for (;;) {
     if (buf[i] !== QUOTE) return -1;
-    const keyStart = i;
-    const keyEnd = skipString(buf, i, end);
-    if (keyEnd < 0) return -1;
-    i = buf[keyEnd] === COLON ? keyEnd : skipSpace(buf, keyEnd, end);
-    if (buf[i] !== COLON) return -1;
-    i = skipSpace(buf, i + 1, end);
+    const keyStart = i++;
+    let escaped = false;
+    while (i < end && buf[i] !== QUOTE) {
+      if (buf[i] === BACKSLASH) {
+        escaped = true;
+        i++;
+      }
+      i++;
+    }
     if (i >= end) return -1;
-    const key = table.match(buf, keyStart + 1, keyEnd - 1);
+    const keyEnd = i;
+    i = spaced(buf, keyEnd + 1, end);
+    if (buf[i] !== COLON) return -1;
+    i = spaced(buf, i + 1, end);
+    if (i >= end) return -1;
+    const key = escaped ? table.matchEscaped(buf, keyStart + 1, keyEnd) : table.match(buf, keyStart + 1, keyEnd);
     i = key >= 0 ? visitor.member(key, keyStart, i) : skipValue(buf, i, end);
     if (i < 0) return -1;
-    i = skipSpace(buf, i, end);
+    i = spaced(buf, i, end);
     if (i >= end) return -1;
     const byte = buf[i]!;
     if (byte === CLOSE_BRACE) return i + 1;
     if (byte !== COMMA) return -1;
-    i = skipSpace(buf, i + 1, end);
+    i = spaced(buf, i + 1, end);
   }
 }
 

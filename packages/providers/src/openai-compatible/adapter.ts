@@ -13,6 +13,7 @@ import { ProviderError } from '../spec/provider-error.js';
 import type { Transport } from '../spec/transport.js';
 import { post, responseError } from '../kit/http.js';
 import { requireCapabilities } from '../kit/requirements.js';
+import { ChatRewriter, type RewriterOptions } from './chat-rewriter.js';
 import { RequestWriter, type RequestRules } from './request.js';
 import { chatReply, embeddingsReply, imagesReply } from './response.js';
 import { baseUrl, headerText, setting, settingsSchema, withoutTrailingSlash } from './settings.js';
@@ -74,7 +75,7 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
   private readonly connection: Connection;
   readonly probe?: (context: ProbeContext) => Promise<void>;
   private alias = '';
-  private aliasJson = Buffer.alloc(0);
+  private answers: ChatRewriter | undefined;
 
   constructor(
     private readonly options: OpenAiCompatibleOptions,
@@ -99,14 +100,8 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
     const response = await post(call, { url: this.connection.url(call.operation), headers, body }).catch((error: unknown) => this.failed(error));
     if (call.operation === 'embeddings') return embeddingsReply(await response.bytes(call.responseBytesMax), call);
     if (call.operation === 'images') return imagesReply(await response.bytes(call.responseBytesMax), call);
-    const rewriting = {
-      aliasJson: this.jsonOf(call.alias),
-      streamed: call.stream,
-      includeUsage: call.includeUsage,
-      stopMeansToolCalls: this.options.stopMeansToolCalls ?? true,
-    };
-    if (call.stream) return chatStreamReply(response, rewriting);
-    return chatReply(await response.bytes(call.responseBytesMax), rewriting);
+    if (!call.stream) return chatReply(await response.bytes(call.responseBytesMax), this.answerRewriter(call.alias));
+    return chatStreamReply(response, this.rewriting(call.alias, true, call.includeUsage));
   }
 
   private failed(error: unknown): never {
@@ -114,13 +109,17 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
     throw error;
   }
 
-  /** A route has one alias, but for the case it is written in: its JSON text is kept. */
-  private jsonOf(alias: string): Buffer {
-    if (alias !== this.alias) {
+  /** A route has one alias, but for the case it is written in: what is made of it is kept. */
+  private answerRewriter(alias: string): ChatRewriter {
+    if (this.answers === undefined || alias !== this.alias) {
+      this.answers = new ChatRewriter(this.rewriting(alias, false, false));
       this.alias = alias;
-      this.aliasJson = Buffer.from(JSON.stringify(alias));
     }
-    return this.aliasJson;
+    return this.answers;
+  }
+
+  private rewriting(alias: string, streamed: boolean, includeUsage: boolean): RewriterOptions {
+    return { aliasJson: Buffer.from(JSON.stringify(alias)), streamed, includeUsage, stopMeansToolCalls: this.options.stopMeansToolCalls ?? true };
   }
 
   private async get(url: string, context: ProbeContext): Promise<void> {

@@ -97,6 +97,13 @@ export class ChatRewriter {
     this.objectText = Buffer.from(options.streamed ? '"chat.completion.chunk"' : '"chat.completion"');
   }
 
+  /** Forgets the answer, so that the rewriter serves for another one. */
+  reset(): void {
+    this.choices.length = 0;
+    this.idText = this.createdText = undefined;
+    this.outputChars = 0;
+  }
+
   /** JSON texts of the id and the time that the answer bears; made up where the server sent none. */
   get id(): Buffer {
     return (this.idText ??= Buffer.from(JSON.stringify(newChatId())));

@@ -9,16 +9,19 @@ import { imageSizeOf } from '../kit/images.js';
 import { KeyTable, scanTopLevel, skipString, skipValue, walkArray, walkObject } from '../kit/json-scan.js';
 import { isRecord, parseJsonObject, tryParseJson } from '../kit/safe-json.js';
 import { metersFromUsage, usageFromMeters } from '../kit/usage.js';
-import { ChatRewriter, type RewriterOptions } from './chat-rewriter.js';
+import type { ChatRewriter } from './chat-rewriter.js';
 
 const QUOTE = 0x22;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const LETTER_N = 0x6e;
 
-/** A chat completion that was not streamed: the server's bytes with what must change. */
-export function chatReply(body: Buffer, options: RewriterOptions): JsonReply {
-  const rewriter = new ChatRewriter(options);
+/**
+ * A chat completion that was not streamed: the server's bytes with what must change. The rewriter may be used again, since
+ * nothing of it is left in the reply.
+ */
+export function chatReply(body: Buffer, rewriter: ChatRewriter): JsonReply {
+  rewriter.reset();
   rewriter.scan(body, 0, body.length);
   if (rewriter.choiceCount === 0) throw malformed('an answer without choices');
   const { usage } = rewriter;
