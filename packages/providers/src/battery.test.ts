@@ -289,6 +289,7 @@ describe.each(loaded)('$slug', ({ provider, fixtures }) => {
         if (expected === undefined) throw new Error(`the error case ${name} is missing`);
         play(expected.answer);
         for (const stream of [false, true]) {
+          server.requests.length = 0;
           const error = await adapter.invoke(makeCall(transport, { ...CHAT_REQUESTS.plain, ...(stream ? { stream } : {}) })).then(
             (reply) => (reply.kind === 'stream' ? collect(reply).then((got) => got.error) : undefined),
             (caught: unknown) => caught,
@@ -299,6 +300,8 @@ describe.each(loaded)('$slug', ({ provider, fixtures }) => {
             ...(expected.param === undefined ? {} : { param: expected.param }),
             ...(expected.retryAfterMs === undefined ? {} : { retryAfterMs: expected.retryAfterMs }),
           });
+          // The gateway alone decides about another try: neither adapter nor SDK makes one.
+          expect(server.requests.filter((request) => fixtures.aside?.(request) === undefined)).toHaveLength(1);
           for (const secret of provider.secretSettings) {
             const value = fixtures.settings(server.url)[secret];
             if (value !== undefined) expect((error as { internal?: string }).internal ?? '').not.toContain(value);

@@ -35,6 +35,7 @@ const chat = defineOpenAiCompatible({
   capabilities,
   settings,
   secretSettings: [],
+  request: { developerRole: false },
   connect: (route) => {
     const endpoint = setting(route.settings, 'endpoint');
     const base = endpoint === undefined ? (setting(route.settings, 'hf_chat_base_url') ?? CHAT_ROUTER) : `${withoutTrailingSlash(endpoint)}/v1`;

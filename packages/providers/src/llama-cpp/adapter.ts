@@ -13,5 +13,5 @@ export const llamaCpp = defineOpenAiCompatible({
   secretSettings: ['api_key'],
   catalog: { spellings: BASE_URL_SPELLINGS },
   connect: (route) => connectByBaseUrl(route),
-  request: { outputLimit: 'max_tokens' },
+  request: { outputLimit: 'max_tokens', developerRole: false },
 });

@@ -14,7 +14,7 @@ export const mistral = defineOpenAiCompatible({
   secretSettings: ['api_key'],
   catalog: { spellings: BASE_URL_SPELLINGS },
   connect: (route) => connectByBaseUrl(route, 'https://api.mistral.ai/v1'),
-  request: { outputLimit: 'max_tokens', streamOptions: false, renames: { seed: 'random_seed' } },
+  request: { outputLimit: 'max_tokens', streamOptions: false, developerRole: false, renames: { seed: 'random_seed' } },
   refuse: (call) => {
     if (call.operation === 'chat') refuseFields(call.json, ['logit_bias']);
   },

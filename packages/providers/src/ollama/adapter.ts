@@ -14,7 +14,7 @@ export const ollama = defineOpenAiCompatible({
   secretSettings: ['api_key'],
   catalog: { spellings: BASE_URL_SPELLINGS },
   connect: (route) => connectByBaseUrl(route, 'http://127.0.0.1:11434/v1'),
-  request: { outputLimit: 'max_tokens' },
+  request: { outputLimit: 'max_tokens', developerRole: false },
   refuse: (call) => {
     if (call.operation !== 'chat') return;
     refuseFields(call.json, ['logit_bias']);

@@ -82,7 +82,7 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
     route: ProviderRoute,
   ) {
     this.connection = options.connect(route);
-    this.writer = new RequestWriter(this.connection.model, { outputLimit: 'as_sent', streamOptions: true, ...options.request, ...this.connection.request });
+    this.writer = new RequestWriter(this.connection.model, { outputLimit: 'as_sent', streamOptions: true, developerRole: true, ...options.request, ...this.connection.request });
     const { probeUrl } = this.connection;
     if (probeUrl !== undefined) this.probe = (context) => this.get(probeUrl, context);
   }

@@ -1,6 +1,6 @@
 import type { ProviderCall } from '../spec/provider.js';
 import { Edits } from '../kit/edits.js';
-import { KeyTable, scanTopLevel, type Span } from '../kit/json-scan.js';
+import { KeyTable, scanTopLevel, skipValue, walkArray, walkObject, type Span } from '../kit/json-scan.js';
 import { isRecord } from '../kit/safe-json.js';
 
 /** What a server wants spelled differently from OpenAI's wire. */
@@ -11,13 +11,19 @@ export interface RequestRules {
   streamOptions: boolean;
   /** Members of the body to rename, such as `seed`. */
   renames?: Readonly<Record<string, string>>;
+  /** False for a server that does not know the role `developer`: it is what such a server calls `system`. */
+  developerRole: boolean;
 }
 
 const MODEL = 0;
 const STREAM_OPTIONS = 1;
 const MAX_TOKENS = 2;
 const MAX_COMPLETION_TOKENS = 3;
-const NAMES = ['model', 'stream_options', 'max_tokens', 'max_completion_tokens'];
+const MESSAGES = 4;
+const NAMES = ['model', 'stream_options', 'max_tokens', 'max_completion_tokens', 'messages'];
+const MESSAGE = new KeyTable(['role']);
+
+const SYSTEM = Buffer.from('"system"');
 
 const ASK_FOR_USAGE = Buffer.from(',"stream_options":{"include_usage":true}');
 
@@ -66,10 +72,23 @@ export class RequestWriter {
       }
     }
     this.editLimit(call, spans, model);
+    const messages = spans[MESSAGES];
+    if (!rules.developerRole && messages !== undefined && call.json['messages'] instanceof Array && call.json['messages'].some(isDeveloper)) {
+      this.editRoles(call.raw, messages);
+    }
     this.renames.forEach(([, to], i) => {
       const span = spans[NAMES.length + i];
       if (span !== undefined) edits.replace(span.keyStart, endOfKey(call.raw, span), Buffer.from(JSON.stringify(to)));
     });
+  }
+
+  private editRoles(raw: Buffer, messages: Span): void {
+    const member = (_key: number, _keyStart: number, start: number): number => {
+      const after = skipValue(raw, start, messages.end);
+      if (JSON.parse(raw.toString('utf8', start, after)) === 'developer') this.edits.replace(start, after, SYSTEM);
+      return after;
+    };
+    walkArray(raw, messages.start, messages.end, { element: (_index, start) => walkObject(raw, start, messages.end, MESSAGE, { member }) });
   }
 
   private editLimit(call: ProviderCall, spans: (Span | undefined)[], model: Span): void {
@@ -96,6 +115,9 @@ export class RequestWriter {
   private rewrite(call: ProviderCall): Buffer {
     const body: Record<string, unknown> = { ...call.json, model: this.model };
     if (call.operation !== 'chat') return Buffer.from(JSON.stringify(body));
+    if (!this.rules.developerRole && Array.isArray(body['messages'])) {
+      body['messages'] = body['messages'].map((message: unknown) => (isDeveloper(message) ? { ...(message as object), role: 'system' } : message));
+    }
     if (call.stream && this.rules.streamOptions) body['stream_options'] = { ...(isRecord(body['stream_options']) ? body['stream_options'] : {}), include_usage: true };
     else if (call.stream) delete body['stream_options'];
     const limits = ['max_tokens', 'max_completion_tokens'].filter((name) => typeof body[name] === 'number');
@@ -110,6 +132,10 @@ export class RequestWriter {
     }
     return Buffer.from(JSON.stringify(body));
   }
+}
+
+function isDeveloper(message: unknown): boolean {
+  return isRecord(message) && message['role'] === 'developer';
 }
 
 /** End of a member's name: the closing quote before the colon, which has only spaces around it. */

@@ -13,4 +13,6 @@ export const vllm = defineOpenAiCompatible({
   secretSettings: ['api_key'],
   catalog: { spellings: BASE_URL_SPELLINGS },
   connect: (route) => connectByBaseUrl(route),
+  // Most chat templates drop a role that they do not know in silence.
+  request: { developerRole: false },
 });
