@@ -61,6 +61,19 @@ describe('the Messages body', () => {
     });
   });
 
+  it('makes the ids of calls that another provider made plain, on both sides', () => {
+    const id = 'functions.f:0';
+    const { messages } = translate({
+      messages: [
+        ...ASK,
+        { role: 'assistant', tool_calls: [{ id, type: 'function', function: { name: 'f' } }] },
+        { role: 'tool', tool_call_id: id, content: '1' },
+      ],
+    });
+    expect(messages[1]!.content).toMatchObject([{ id: 'functions_f_0' }]);
+    expect(messages[2]!.content).toMatchObject([{ tool_use_id: 'functions_f_0' }]);
+  });
+
   it('keeps every keyword of a tool schema and gives a tool without one an empty object', () => {
     expect(translate({ tools: [TOOL] }).tools).toEqual([{ name: 'f', description: 'does f', input_schema: TOOL.function.parameters, strict: true }]);
     expect(translate({ tools: [{ type: 'function', function: { name: 'g' } }] }).tools).toEqual([

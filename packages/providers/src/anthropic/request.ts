@@ -7,7 +7,7 @@ import type {
   ToolUnion,
 } from '@anthropic-ai/sdk/resources/messages';
 import type { AssistantTurn, ChatPart, MediaPart, TextPart, ToolResult, UserTurn } from '../kit/chat-messages.js';
-import { invalid } from '../kit/chat-messages.js';
+import { invalid, plainToolId } from '../kit/chat-messages.js';
 import type { ChatRequest, ChatSupport, ChatTool, OptionalChatField, ToolChoice } from '../kit/chat-request.js';
 import { readChatRequest } from '../kit/chat-request.js';
 import { unsupportedParameter } from '../kit/errors.js';
@@ -93,7 +93,7 @@ function toMessage(turn: UserTurn | AssistantTurn, options: MessagesOptions): Me
 function assistantBlocks(turn: AssistantTurn): ContentBlockParam[] {
   const content = turn.thinking.map(thinkingBlock);
   for (const part of turn.parts) content.push(textBlock(part));
-  for (const call of turn.toolCalls) content.push({ type: 'tool_use', id: call.id, name: call.name, input: call.input });
+  for (const call of turn.toolCalls) content.push({ type: 'tool_use', id: plainToolId(call.id), name: call.name, input: call.input });
   return content;
 }
 
@@ -109,7 +109,7 @@ function resultBlock(result: ToolResult, options: MessagesOptions): ToolResultBl
   const content = result.parts.map((part) => block(part, options)) as TextBlockParam[];
   return {
     type: 'tool_result',
-    tool_use_id: result.toolCallId,
+    tool_use_id: plainToolId(result.toolCallId),
     ...(content.length === 0 ? {} : { content }),
     ...cacheOf(result),
   };

@@ -100,6 +100,18 @@ describe('Converse, requests', () => {
     await expect(ask({ tools: [TOOL], tool_choice: 'none', messages: history })).rejects.toMatchObject({ kind: 'unsupported_parameter', param: 'tool_choice' });
   });
 
+  it('asks for the tools that the history uses, and makes foreign call ids plain', async () => {
+    const id = 'functions.f:0';
+    const messages = [
+      ...ASK.messages,
+      { role: 'assistant', tool_calls: [{ id, type: 'function', function: { name: 'f' } }] },
+      { role: 'tool', tool_call_id: id, content: '1' },
+    ];
+    await expect(ask({ messages })).rejects.toMatchObject({ kind: 'invalid_request', param: 'tools' });
+    const { sent } = await ask({ messages, tools: [TOOL] });
+    expect([sent.messages[1].content[0].toolUse.toolUseId, sent.messages[2].content[0].toolResult.toolUseId]).toEqual(['functions_f_0', 'functions_f_0']);
+  });
+
   it.each([
     [{ parallel_tool_calls: false, tools: [TOOL] }, 'parallel_tool_calls'],
     [{ top_k: 4 }, 'top_k'],

@@ -10,7 +10,7 @@ import type {
   ToolResultContentBlock,
 } from '@aws-sdk/client-bedrock-runtime';
 import type { AssistantTurn, ChatPart, MediaPart, UserTurn } from '../kit/chat-messages.js';
-import { invalid } from '../kit/chat-messages.js';
+import { invalid, plainToolId } from '../kit/chat-messages.js';
 import { readChatRequest, type ChatRequest, type ChatSupport } from '../kit/chat-request.js';
 import { unsupportedParameter } from '../kit/errors.js';
 import { isRecord } from '../kit/safe-json.js';
@@ -95,10 +95,14 @@ function reasoningOf(request: ChatRequest, model: string): { output?: { effort: 
 }
 
 function toolConfigOf(request: ChatRequest): { toolConfig?: ToolConfiguration } {
-  if (request.tools.length === 0) return {};
+  const isInHistory = request.turns.some(usesTools);
+  if (request.tools.length === 0) {
+    if (isInHistory) throw invalid('tools', 'Converse wants the tools declared that the history uses');
+    return {};
+  }
   if (request.toolChoice === 'none') {
     // Converse has no "none". Without tools in the history leaving them out says the same; with them it would be refused.
-    if (request.turns.some(usesTools)) throw unsupportedParameter('tool_choice');
+    if (isInHistory) throw unsupportedParameter('tool_choice');
     return {};
   }
   const tools = request.tools.flatMap((tool) => {
@@ -120,7 +124,8 @@ function toMessage(turn: UserTurn | AssistantTurn): Message {
   if (turn.role === 'assistant') {
     const content: ContentBlock[] = turn.thinking.map(reasoningBlock);
     for (const part of turn.parts) content.push(...withCachePoint<ContentBlock>({ text: part.text }, part.cacheControl));
-    for (const call of turn.toolCalls) content.push({ toolUse: { toolUseId: call.id, name: call.name, input: call.input as Record<string, never> } });
+    for (const call of turn.toolCalls)
+      content.push({ toolUse: { toolUseId: plainToolId(call.id), name: call.name, input: call.input as Record<string, never> } });
     return { role: 'assistant', content };
   }
   const content = turn.results.flatMap((result) => withCachePoint<ContentBlock>({ toolResult: toolResult(result) }, result.cacheControl));
@@ -129,7 +134,7 @@ function toMessage(turn: UserTurn | AssistantTurn): Message {
 }
 
 function toolResult(result: UserTurn['results'][number]): ToolResultBlock {
-  return { toolUseId: result.toolCallId, content: result.parts.map((part) => block(part) as ToolResultContentBlock) };
+  return { toolUseId: plainToolId(result.toolCallId), content: result.parts.map((part) => block(part) as ToolResultContentBlock) };
 }
 
 function reasoningBlock(value: Record<string, unknown>): ContentBlock {

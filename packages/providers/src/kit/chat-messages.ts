@@ -265,3 +265,10 @@ function textOnly(parts: ChatPart[], path: string): TextPart[] {
   for (const part of parts) if (part.type !== 'text') throw unsupportedParameter(`${path}.content`);
   return parts as TextPart[];
 }
+
+const FOREIGN_ID = /[^a-zA-Z0-9_-]/g;
+
+/** A call's id for providers that take letters, digits, `_` and `-` alone: ids of another provider's turn may hold more. */
+export function plainToolId(id: string): string {
+  return id.replace(FOREIGN_ID, '_');
+}

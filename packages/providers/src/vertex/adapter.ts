@@ -32,7 +32,7 @@ class VertexAdapter implements ProviderAdapter {
 
   async invoke(call: ProviderCall): Promise<ProviderReply> {
     requireCapabilities(call, capabilities);
-    if (call.operation === 'embeddings') return embed(call, this.route.providerModel, this.poster(call));
+    if (call.operation === 'embeddings') return embed(call, this.route.providerModel, this.target.isGeminiApi, this.poster(call));
     if (call.operation === 'images') return generate(call, this.route, this.poster(call));
     if (this.target.publisher === 'anthropic') return this.claude(call);
     const body = toGenerateContent(readGeminiRequest(call), this.route.providerModel);

@@ -22,7 +22,7 @@ interface Embedded {
 }
 
 /** Older models take several texts at once; gemini-embedding-001 takes one, and its successors have a method of their own. */
-export async function embed(call: ProviderCall, model: string, post: Post): Promise<JsonReply> {
+export async function embed(call: ProviderCall, model: string, isGeminiApi: boolean, post: Post): Promise<JsonReply> {
   const inputs = textInputsOf(call.json);
   if (inputs.length === 0 || inputs.some((text) => text === '')) throw invalid('input');
   refuseFields(call.json, ['user']);
@@ -31,10 +31,11 @@ export async function embed(call: ProviderCall, model: string, post: Post): Prom
     throw invalid('dimensions');
   const outputDimensionality = typeof dimensions === 'number' ? dimensions : undefined;
   const hasOwnMethod = /gemini-embedding-(?!001)/.test(model);
-  const batches = model.includes('gemini-embedding') ? inputs.map((text) => [text]) : batchesOf(inputs);
-  const results = await mapLimit(batches, PARALLEL_CALLS, (texts) =>
-    hasOwnMethod ? embedContent(texts[0]!, outputDimensionality, post) : predict(texts, outputDimensionality, post),
-  );
+  const oneByOne = model.includes('gemini-embedding') && !isGeminiApi;
+  const results = await mapLimit(oneByOne ? inputs.map((text) => [text]) : batchesOf(inputs), PARALLEL_CALLS, (texts) => {
+    if (isGeminiApi) return batchEmbedContents(texts, model, outputDimensionality, post);
+    return hasOwnMethod ? embedContent(texts[0]!, outputDimensionality, post) : predict(texts, outputDimensionality, post);
+  });
   const vectors = results.flatMap((result) => result.vectors);
   const tokens = results.reduce<number | undefined>((sum, result) => (sum === undefined || result.tokens === undefined ? undefined : sum + result.tokens), 0);
   const meters: Meters | undefined = tokens === undefined ? undefined : { inputTokens: tokens, outputTokens: 0 };
@@ -79,4 +80,14 @@ async function embedContent(text: string, outputDimensionality: number | undefin
   const values = isRecord(answer.embedding) ? answer.embedding.values : undefined;
   const count = isRecord(answer.usageMetadata) ? answer.usageMetadata.promptTokenCount : undefined;
   return { vectors: [asVector(values)], tokens: typeof count === 'number' ? count : undefined };
+}
+
+/** The Gemini API's method takes up to a hundred texts and tells no tokens. */
+async function batchEmbedContents(texts: readonly string[], model: string, outputDimensionality: number | undefined, post: Post): Promise<Embedded> {
+  const size = outputDimensionality === undefined ? {} : { outputDimensionality };
+  const requests = texts.map((text) => ({ model: `models/${model}`, content: { parts: [{ text }] }, ...size }));
+  const answer = parseJsonObject(await post('batchEmbedContents', { requests }), 'the answer');
+  const embeddings: unknown[] = Array.isArray(answer.embeddings) ? answer.embeddings : [];
+  if (embeddings.length !== texts.length) throw new ProviderError('malformed', { internal: 'as many vectors as texts were expected' });
+  return { vectors: embeddings.map((embedding) => asVector(isRecord(embedding) ? embedding.values : undefined)), tokens: undefined };
 }

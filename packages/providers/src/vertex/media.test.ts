@@ -57,6 +57,22 @@ describe('embeddings', () => {
     expect(reply.meters).toEqual({ inputTokens: 4, outputTokens: 0 });
   });
 
+  it('sends the Gemini API a hundred texts per call, and leaves the tokens to be counted', async () => {
+    wire.answer = (request) => {
+      const { requests } = JSON.parse(request.body.toString()) as { requests: { content: { parts: { text: string }[] } }[] };
+      return jsonAnswer({ embeddings: requests.map(({ content }) => ({ values: [content.parts[0]!.text.length] })) });
+    };
+    const reply = await invoke({ input, dimensions: 8 }, 'gemini-embedding-001', { vertex_endpoint: 'https://generativelanguage.googleapis.com/v1beta' });
+    expect(wire.sent.every(({ url }) => url === 'https://generativelanguage.googleapis.com/v1beta/models/gemini-embedding-001:batchEmbedContents')).toBe(true);
+    expect(wire.bodies().find((body) => body.requests.length === 100).requests[0]).toEqual({
+      model: 'models/gemini-embedding-001',
+      content: { parts: [{ text: 'x' }] },
+      outputDimensionality: 8,
+    });
+    expect(parsed(reply).data.map((item: any) => item.embedding[0])).toEqual(input.map((text) => text.length));
+    expect(reply.meters).toBeUndefined();
+  });
+
   it('refuses an answer with fewer vectors than texts', async () => {
     wire.answer = () => jsonAnswer({ predictions: [] });
     await expect(invoke({ input: 'a' }, 'text-embedding-005')).rejects.toMatchObject({ kind: 'malformed' });

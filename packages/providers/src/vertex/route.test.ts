@@ -31,14 +31,14 @@ describe('addresses', () => {
   const path = '/locations/LOC/publishers/google/models/gemini-2.5-flash:generateContent';
 
   it.each([
-    [{ gcp_project_id: 'p' }, `https://us-central1-aiplatform.googleapis.com/v1/projects/p${path.replace('LOC', 'us-central1')}`],
+    [{ gcp_project_id: 'p' }, `https://us-central1-aiplatform.googleapis.com/v1beta1/projects/p${path.replace('LOC', 'us-central1')}`],
     [
       { gcp_project_id: 'p', vertex_location: 'europe-west4' },
-      `https://europe-west4-aiplatform.googleapis.com/v1/projects/p${path.replace('LOC', 'europe-west4')}`,
+      `https://europe-west4-aiplatform.googleapis.com/v1beta1/projects/p${path.replace('LOC', 'europe-west4')}`,
     ],
-    [{ gcp_project_id: 'p', vertex_location: 'global' }, `https://aiplatform.googleapis.com/v1/projects/p${path.replace('LOC', 'global')}`],
-    [{ gcp_project_id: 'p', vertex_location: 'eu' }, `https://aiplatform.eu.rep.googleapis.com/v1/projects/p${path.replace('LOC', 'eu')}`],
-    [{}, 'https://aiplatform.googleapis.com/v1/publishers/google/models/gemini-2.5-flash:generateContent'],
+    [{ gcp_project_id: 'p', vertex_location: 'global' }, `https://aiplatform.googleapis.com/v1beta1/projects/p${path.replace('LOC', 'global')}`],
+    [{ gcp_project_id: 'p', vertex_location: 'eu' }, `https://aiplatform.eu.rep.googleapis.com/v1beta1/projects/p${path.replace('LOC', 'eu')}`],
+    [{}, 'https://aiplatform.googleapis.com/v1beta1/publishers/google/models/gemini-2.5-flash:generateContent'],
     [
       { vertex_endpoint: 'https://generativelanguage.googleapis.com/v1beta' },
       'https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:generateContent',
@@ -48,9 +48,11 @@ describe('addresses', () => {
   });
 
   it('of tuned models', async () => {
-    expect(await url({ ...KEY, gcp_project_id: 'p' }, 'endpoints/123')).toMatch(/\/v1\/projects\/p\/locations\/us-central1\/endpoints\/123:generateContent$/);
+    expect(await url({ ...KEY, gcp_project_id: 'p' }, 'endpoints/123')).toMatch(
+      /\/v1beta1\/projects\/p\/locations\/us-central1\/endpoints\/123:generateContent$/,
+    );
     expect(await url({ ...KEY, gcp_project_id: 'p' }, 'projects/9/locations/eu/endpoints/7')).toMatch(
-      /\/v1\/projects\/9\/locations\/eu\/endpoints\/7:generateContent$/,
+      /\/v1beta1\/projects\/9\/locations\/eu\/endpoints\/7:generateContent$/,
     );
   });
 });

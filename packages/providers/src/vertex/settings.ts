@@ -54,10 +54,16 @@ export interface VertexTarget {
   /** The publisher's entry for the model, for the health check. */
   catalogUrl: string;
   publisher: string;
+  /** An endpoint with a path of its own, such as the Gemini API's: the same chat, other embeddings. */
+  isGeminiApi: boolean;
   apiKey?: string;
   /** Service account or other Google credentials; absent with an API key, or for the default chain. */
   credentials?: Record<string, unknown>;
 }
+
+/** Google's own SDKs call the beta version: newer fields, such as JSON schemas as they are, come there first. */
+const GOOGLE_API_VERSION = 'v1beta1';
+const PARTNER_API_VERSION = 'v1';
 
 export function targetOf(route: ProviderRoute): VertexTarget {
   const { settings: own, providerModel } = route;
@@ -71,13 +77,14 @@ export function targetOf(route: ProviderRoute): VertexTarget {
   const endpoint = (own.vertex_endpoint || `https://${hostOf(place)}`).replace(/\/+$/, '');
   // An endpoint with a path of its own is another front of the same API, such as the Gemini API's `/v1beta`.
   const hasPath = new URL(endpoint).pathname !== '/';
-  const base = { publisher, apiKey, credentials: apiKey === undefined ? credentials : undefined };
+  const base = { publisher, isGeminiApi: hasPath, apiKey, credentials: apiKey === undefined ? credentials : undefined };
   if (hasPath) return { ...base, modelUrl: `${endpoint}/models/${providerModel}`, catalogUrl: `${endpoint}/models/${providerModel}` };
-  const catalogUrl = `${endpoint}/v1/publishers/${publisher}/models/${providerModel}`;
+  const api = `${endpoint}/${publisher === 'google' ? GOOGLE_API_VERSION : PARTNER_API_VERSION}`;
+  const catalogUrl = `${api}/publishers/${publisher}/models/${providerModel}`;
   if (isExpress) return { ...base, modelUrl: catalogUrl, catalogUrl };
-  if (providerModel.startsWith('projects/')) return { ...base, modelUrl: `${endpoint}/v1/${providerModel}`, catalogUrl };
+  if (providerModel.startsWith('projects/')) return { ...base, modelUrl: `${api}/${providerModel}`, catalogUrl };
   if (project === undefined) throw new ProviderError('not_found', { internal: 'the route has no gcp_project_id' });
-  const parent = `${endpoint}/v1/projects/${encodeURIComponent(project)}/locations/${encodeURIComponent(place)}`;
+  const parent = `${api}/projects/${encodeURIComponent(project)}/locations/${encodeURIComponent(place)}`;
   if (providerModel.startsWith('endpoints/')) return { ...base, modelUrl: `${parent}/${providerModel}`, catalogUrl };
   return { ...base, modelUrl: `${parent}/publishers/${publisher}/models/${providerModel}`, catalogUrl };
 }

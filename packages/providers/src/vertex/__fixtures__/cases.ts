@@ -70,7 +70,7 @@ export const fixtures: BatteryFixtures = {
       finishReason: 'stop',
       meters,
       sent(request) {
-        expect(request.url).toBe('/v1/projects/my-project/locations/europe-west4/publishers/google/models/gemini-2.5-flash:generateContent');
+        expect(request.url).toBe('/v1beta1/projects/my-project/locations/europe-west4/publishers/google/models/gemini-2.5-flash:generateContent');
         expect(request.headers).toMatchObject({ 'x-goog-api-key': 'AIzaSyD-0123456789abcdefghij' });
         expect(bodyOf(request)).toEqual({ contents: [{ role: 'user', parts: [{ text: 'Hello' }] }] });
       },
