@@ -23,20 +23,39 @@ const SILENT_CHUNK = {
 };
 
 function catalog(demoUrl: string, silentUrl: string): object[] {
-  const chat = { provider: 'openai-compatible', supports_tools: true, modalities: ['text', 'image'], max_output_tokens: 4096, price_input: 0.0005, price_output: 0.0015 };
+  const chat = {
+    provider: 'openai-compatible',
+    supports_tools: true,
+    modalities: ['text', 'image'],
+    max_output_tokens: 4096,
+    price_input: 0.0005,
+    price_output: 0.0015,
+  };
   return [
     { ...chat, alias: 'test-chat', provider_model: 'demo-chat', endpoint: demoUrl },
     { ...chat, alias: 'silent-chat', provider_model: 'gpt-4.1', endpoint: silentUrl },
-    { provider: 'openai-compatible', alias: 'test-embed', provider_model: 'demo-embed', model_type: 'embedding', modalities: ['embeddings'], price_input: 0.00002, endpoint: demoUrl },
+    {
+      provider: 'openai-compatible',
+      alias: 'test-embed',
+      provider_model: 'demo-embed',
+      model_type: 'embedding',
+      modalities: ['embeddings'],
+      price_input: 0.00002,
+      endpoint: demoUrl,
+    },
   ];
 }
 
 beforeAll(async () => {
   silent = await startFakeUpstream(async (exchange) => {
     await exchange.startEventStream();
-    await exchange.chunk(`data: ${JSON.stringify({ ...SILENT_CHUNK, choices: [{ index: 0, delta: { role: 'assistant', content: '', refusal: null }, logprobs: null, finish_reason: null }] })}\n\n`);
+    await exchange.chunk(
+      `data: ${JSON.stringify({ ...SILENT_CHUNK, choices: [{ index: 0, delta: { role: 'assistant', content: '', refusal: null }, logprobs: null, finish_reason: null }] })}\n\n`,
+    );
     for (const content of ['Once', ' upon', ' a', ' time', ' there']) {
-      await exchange.chunk(`data: ${JSON.stringify({ ...SILENT_CHUNK, choices: [{ index: 0, delta: { content }, logprobs: null, finish_reason: null }] })}\n\n`);
+      await exchange.chunk(
+        `data: ${JSON.stringify({ ...SILENT_CHUNK, choices: [{ index: 0, delta: { content }, logprobs: null, finish_reason: null }] })}\n\n`,
+      );
     }
   });
   const demo = await startService('demo-provider', { DEMO_STATIC: '1' });
@@ -51,7 +70,11 @@ afterAll(async () => {
 
 const WEATHER = {
   type: 'function' as const,
-  function: { name: 'get_weather', description: 'Weather of a city', parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } },
+  function: {
+    name: 'get_weather',
+    description: 'Weather of a city',
+    parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+  },
 };
 const TIME = {
   type: 'function' as const,
@@ -68,7 +91,9 @@ describe.each([
   });
 
   it('gets a whole answer under the alias, recorded with its exact cost', async () => {
-    const { data, request_id } = await client.chat.completions.create({ model: 'test-chat', messages: [{ role: 'user', content: 'Hello there' }] }).withResponse();
+    const { data, request_id } = await client.chat.completions
+      .create({ model: 'test-chat', messages: [{ role: 'user', content: 'Hello there' }] })
+      .withResponse();
     expect(data.model).toBe('test-chat');
     expect(data.choices[0]!.message.content!.length).toBeGreaterThan(0);
     expect(data.choices[0]!.finish_reason).toBe('stop');
@@ -80,7 +105,9 @@ describe.each([
   });
 
   it('gets a stream without a usage chunk when it did not ask for one, and the usage is recorded all the same', async () => {
-    const { data: stream, request_id } = await client.chat.completions.create({ model: 'test-chat', stream: true, messages: [{ role: 'user', content: 'Stream please' }] }).withResponse();
+    const { data: stream, request_id } = await client.chat.completions
+      .create({ model: 'test-chat', stream: true, messages: [{ role: 'user', content: 'Stream please' }] })
+      .withResponse();
     let text = '';
     const ids = new Set<string>();
     let finish: string | null = null;
@@ -142,7 +169,10 @@ describe.each([
       ],
       response_format: {
         type: 'json_schema',
-        json_schema: { name: 'answer', schema: { type: 'object', properties: { colour: { type: 'string' }, count: { type: 'integer' } }, required: ['colour', 'count'] } },
+        json_schema: {
+          name: 'answer',
+          schema: { type: 'object', properties: { colour: { type: 'string' }, count: { type: 'integer' } }, required: ['colour', 'count'] },
+        },
       },
     });
     expect(Object.keys(JSON.parse(answer.choices[0]!.message.content!)).sort()).toEqual(['colour', 'count']);
@@ -175,7 +205,12 @@ describe.each([
   it('raises its own error classes', async () => {
     const chat = (body: object, options?: object) => client.chat.completions.create(body as OpenAI.Chat.ChatCompletionCreateParamsNonStreaming, options);
     const user = [{ role: 'user', content: 'x' }];
-    await expect(chat({ model: 'test-chat', messages: [] })).rejects.toMatchObject({ status: 400, code: 'invalid_value', param: 'messages', type: 'invalid_request_error' });
+    await expect(chat({ model: 'test-chat', messages: [] })).rejects.toMatchObject({
+      status: 400,
+      code: 'invalid_value',
+      param: 'messages',
+      type: 'invalid_request_error',
+    });
     await expect(chat({ model: 'test-chat', messages: user, temperature: 7 })).rejects.toBeInstanceOf(Client.BadRequestError);
     await expect(chat({ model: 'no-such-model', messages: user })).rejects.toMatchObject({ status: 404, code: 'model_not_found' });
     const stranger = new Client({ baseURL: `${stack.edge.url}/v1`, apiKey: 'sk-test.wrong', maxRetries: 0 });

@@ -12,14 +12,22 @@ beforeAll(async () => {
 afterAll(cleanUp, 60_000);
 
 describe('kill -9 of the recorder in mid-load', () => {
-  it('leaves exactly one row per answered request, with the provider\'s numbers and the exact cost', async () => {
+  it("leaves exactly one row per answered request, with the provider's numbers and the exact cost", async () => {
     const kill = async () => {
       await story.stack.recorder.kill();
       story.formerApps.push(story.stack.recorder);
       story.stack.recorder = await story.stack.recorder.again();
     };
     // Twice, so that the second death meets the first one's unfinished work.
-    const outcomes = await play(story, { name: 'kill recorder twice', perSecond: 80, beforeMs: 1_500, fault: kill, lastsMs: 1_000, heal: kill, afterMs: 1_500 });
+    const outcomes = await play(story, {
+      name: 'kill recorder twice',
+      perSecond: 80,
+      beforeMs: 1_500,
+      fault: kill,
+      lastsMs: 1_000,
+      heal: kill,
+      afterMs: 1_500,
+    });
     expect(outcomes.length).toBeGreaterThan(200);
     expect(outcomes.filter((outcome) => outcome.status !== 200 || !outcome.whole)).toEqual([]);
   }, 180_000);

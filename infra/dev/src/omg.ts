@@ -2,6 +2,7 @@ import { benchCommand } from './bench-command.ts';
 import { migrateCommand } from './database-commands.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { downCommand } from './down-command.ts';
+import { seedCommand } from './seed-command.ts';
 import { envCommand, logsCommand } from './stack-commands.ts';
 import { CommandError, say } from './terminal.ts';
 import { testCommand } from './test-command.ts';
@@ -25,6 +26,7 @@ const COMMANDS: Record<string, Command> = {
   env: { usage: 'env', does: "the running stack's addresses and process ids as KEY=value lines", run: envCommand },
   logs: { usage: 'logs [-f] [name ...]', does: "the services' logs", run: logsCommand },
   migrate: { usage: 'migrate', does: 'apply the migrations to ROUTER_DB_URL, else to the running stack', run: migrateCommand },
+  seed: { usage: 'seed [n]', does: 'send n demo requests (100) through the running edge, so that reports have something to show', run: seedCommand },
   doctor: { usage: 'doctor', does: 'what is missing on this machine and how to get it', run: doctorCommand },
 };
 

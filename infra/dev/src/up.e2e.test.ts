@@ -13,7 +13,11 @@ const folder = mkdtempSync(join(tmpdir(), 'omg up '));
 const env = Object.fromEntries(Object.entries({ ...process.env, OMG_FOLDER: folder }).filter(([name]) => !name.startsWith('ROUTER_')));
 
 async function omg(...args: string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'infra', 'dev', 'src', 'omg.ts'), ...args], { env });
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', join(ROOT, 'infra', 'dev', 'src', 'omg.ts'), ...args],
+    { env },
+  );
   return stdout;
 }
 
@@ -46,7 +50,20 @@ describe('./omg up --detach', () => {
 
   it('serves the demo key as soon as it returns, and names every process', async () => {
     const values = await readEnv();
-    expect(Object.keys(values)).toEqual(expect.arrayContaining([...PROCESSES, 'ROUTER_DB_URL', 'ROUTER_REDIS_URL', 'ROUTER_NATS_URL', 'ADMIN_URL', 'RECORDER_URL', 'MONITOR_URL', 'DEMO_API_KEY', 'DEMO_ADMIN_EMAIL', 'DEMO_ADMIN_PASSWORD']));
+    expect(Object.keys(values)).toEqual(
+      expect.arrayContaining([
+        ...PROCESSES,
+        'ROUTER_DB_URL',
+        'ROUTER_REDIS_URL',
+        'ROUTER_NATS_URL',
+        'ADMIN_URL',
+        'RECORDER_URL',
+        'MONITOR_URL',
+        'DEMO_API_KEY',
+        'DEMO_ADMIN_EMAIL',
+        'DEMO_ADMIN_PASSWORD',
+      ]),
+    );
     expect(await ask(values['EDGE_URL']!)).toBe(200);
   });
 
