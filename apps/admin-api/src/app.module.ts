@@ -14,6 +14,7 @@ import { sharedCredentials, type AdminConfig } from './config.js';
 import { HttpModule } from './http/http.module.js';
 import { ADMIN_CONFIG, CATALOG_CONTEXT, LOGGER, NATS, PRISMA, REDIS } from './http/tokens.js';
 import { MembershipsModule } from './memberships/memberships.module.js';
+import { OpenapiModule } from './openapi/openapi.module.js';
 import { UsersModule } from './users/users.module.js';
 
 /** What the service opened before Nest wires the app; the service closes it again. */
@@ -38,6 +39,7 @@ export const FEATURES = [
   SettingsModule,
   TenantsModule,
   UsageModule,
+  OpenapiModule,
 ];
 
 @Module({})

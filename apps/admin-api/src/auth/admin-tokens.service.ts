@@ -8,7 +8,7 @@ import { actorOf } from '../http/actor.js';
 import { page, slice, type Parsed } from '../http/paging.js';
 import { roleIn, type Principal } from '../http/principal.js';
 import { PRISMA } from '../http/tokens.js';
-import { newId } from './session.service.js';
+import { newId } from '../new-id.js';
 import { ADMIN_TOKEN_PREFIX } from './strategies.js';
 import { tokenHash } from './token.service.js';
 

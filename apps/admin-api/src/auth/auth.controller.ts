@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Inject, Ip, Post, Query, Req, Res } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Ip, Post, Query, Req, Res } from '@nestjs/common';
 import { AdminError, authMethodsSchema, loginRequestSchema, meSchema, oidcStartQuerySchema, oidcStartResponseSchema, refreshRequestSchema, tokenResponseSchema, type TokenResponse } from '@omg/contracts';
 import type { PrismaClient } from '@omg/storage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -90,7 +90,7 @@ export class AuthController {
 
   @Get('oidc/callback')
   @Permission('public')
-  @HttpCode(303)
+  @Returns(undefined, { status: 303, summary: 'Where the OpenID provider sends the browser back to; leads on to `return_to`' })
   async oidcCallback(@Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
     if (!this.settings.oidc) throw new AdminError('method_disabled');
     const query = new URL(request.url, 'https://gateway.invalid').searchParams;

@@ -5,12 +5,13 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { audit } from '../audit/audit.js';
 import { PRISMA } from '../http/tokens.js';
+import { newId } from '../new-id.js';
 import { createAccount, ensurePersonalTenant } from '../users/accounts.js';
 import type { UserRow } from '../users/user-body.js';
 import { OidcClient, type VerifiedIdentity } from './oidc.client.js';
 import { readProfile, type OidcProfile } from './oidc-claims.js';
 import { safeReturnTo } from './return-to.js';
-import { newId, SessionService, type IssuedSession } from './session.service.js';
+import { SessionService, type IssuedSession } from './session.service.js';
 
 /** How long a sign-in may take at the provider. */
 export const OIDC_LOGIN_TTL_MS = 10 * 60_000;

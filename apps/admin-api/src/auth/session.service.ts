@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type TokenResponse } from '@omg/contracts';
-import { uuidV7 } from '@omg/domain';
 import type { PrismaClient, PrismaTx } from '@omg/storage';
-import { randomBytes } from 'node:crypto';
 import { audit } from '../audit/audit.js';
 import { PRISMA } from '../http/tokens.js';
+import { newId } from '../new-id.js';
 import { userBody, type UserRow } from '../users/user-body.js';
 import { AUTH_SETTINGS, type AuthSettings } from './auth.settings.js';
 import { tokenHash, TokenService } from './token.service.js';
@@ -45,12 +44,12 @@ export class SessionService {
   async open(tx: PrismaTx, userId: string, method: 'local' | 'oidc'): Promise<TokenRow> {
     await this.dropExpired(tx, userId);
     const nowMs = await databaseNowMs(tx);
-    const family = await tx.refreshTokenFamily.create({ data: { id: newId(nowMs), userId, method } });
+    const family = await tx.refreshTokenFamily.create({ data: { id: newId(), userId, method } });
     return this.addToken(tx, userId, family.id, nowMs);
   }
 
   issue(user: UserRow, token: TokenRow, method: 'local' | 'refresh'): IssuedSession {
-    const access = this.tokens.access(user, token.familyId, newId(Date.now()), Date.now());
+    const access = this.tokens.access(user, token.familyId, newId(), Date.now());
     const refresh = this.tokens.refresh(user.id, token);
     const response: TokenResponse = {
       access_token: access.token,
@@ -110,7 +109,7 @@ export class SessionService {
     // Whole seconds, as in the token's claims: the stored row must give the same text every time.
     const createdAt = new Date(Math.floor(nowMs / 1000) * 1000);
     const expiresAt = new Date(createdAt.getTime() + Math.ceil(this.settings.refreshTokenTtlMs / 1000) * 1000);
-    const row = { id: newId(nowMs), familyId, createdAt, expiresAt };
+    const row = { id: newId(), familyId, createdAt, expiresAt };
     await tx.refreshToken.create({ data: { ...row, tokenHash: tokenHash(this.tokens.refresh(userId, row).token) } });
     return row;
   }
@@ -132,8 +131,4 @@ export async function revokeFamilies(tx: PrismaTx, where: { userId: string } | {
 async function databaseNowMs(tx: PrismaTx): Promise<number> {
   const [row] = await tx.$queryRaw<{ now: Date }[]>`SELECT clock_timestamp() AS now`;
   return row!.now.getTime();
-}
-
-export function newId(nowMs: number = Date.now()): string {
-  return uuidV7(nowMs, randomBytes(10));
 }

@@ -12,7 +12,7 @@ beforeAll(async () => {
   fixture = await startAdminApp();
 });
 afterAll(async () => {
-  await fixture.close();
+  await fixture?.close();
   await cleanUp();
 });
 

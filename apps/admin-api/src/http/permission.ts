@@ -1,4 +1,5 @@
-import { createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, SetMetadata, type ExecutionContext } from '@nestjs/common';
+import { ApiExtension } from '@nestjs/swagger';
 import type { Role } from '@omg/domain';
 import type { FastifyRequest } from 'fastify';
 import type { Principal } from './principal.js';
@@ -32,7 +33,7 @@ export interface Permission extends PermissionOptions {
 export const PERMISSION_KEY = 'omg:permission';
 
 export const Permission = (rule: PermissionRule, options: PermissionOptions = {}) =>
-  SetMetadata(PERMISSION_KEY, { rule, ...options } satisfies Permission);
+  applyDecorators(SetMetadata(PERMISSION_KEY, { rule, ...options } satisfies Permission), ApiExtension('x-permission', rule));
 
 /** A Fastify request past the guard. */
 export interface AuthenticatedRequest extends FastifyRequest {

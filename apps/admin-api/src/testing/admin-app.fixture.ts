@@ -1,26 +1,19 @@
-import { Module, type DynamicModule, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { loadConfig } from '@omg/service-kit';
-import { connectRedis, createPrisma, type PrismaClient, type PrismaTx, type RedisClient } from '@omg/storage';
-import { createTestDatabase, createTestRedis } from '@omg/testkit';
+import { createLogger, loadConfig } from '@omg/service-kit';
+import { connectNats, connectRedis, createPrisma, type PrismaClient, type PrismaTx, type RedisClient } from '@omg/storage';
+import { attachServices, createTestDatabase, createTestRedis } from '@omg/testkit';
 import type { Role } from '@omg/domain';
 import { randomUUID } from 'node:crypto';
-import { AlertsModule } from '../alerts/alerts.module.js';
-import { AuditModule } from '../audit/audit.module.js';
-import { AuthModule } from '../auth/auth.module.js';
+import { AppModule } from '../app.module.js';
 import { PasswordHasher } from '../auth/password-hasher.js';
-import { HttpModule } from '../http/http.module.js';
-import { ADMIN_CONFIG, PRISMA, REDIS } from '../http/tokens.js';
-import { MembershipsModule } from '../memberships/memberships.module.js';
-import { UsageModule } from '../usage/usage.module.js';
+import { ADMIN_SECTIONS } from '../config.js';
 import { createAccount } from '../users/accounts.js';
 import type { UserRow } from '../users/user-body.js';
-import { UsersModule } from '../users/users.module.js';
 
 export const PASSWORD = 'correct horse battery';
 
-/** The identity half of the admin API over a real, own database, without its process. */
+/** The admin API over a real, own database, without its process. */
 export interface AdminAppFixture {
   app: NestFastifyApplication;
   prisma: PrismaClient;
@@ -49,35 +42,22 @@ export interface Answer {
 
 export interface AdminAppOptions {
   environment?: Record<string, string>;
-  modules?: (Type<unknown> | DynamicModule)[];
 }
 
 export async function startAdminApp(options: AdminAppOptions = {}): Promise<AdminAppFixture> {
   const database = await createTestDatabase();
   const testRedis = await createTestRedis();
   const { config } = loadConfig({
-    sections: ['admin', 'server', 'reporting', 'budgets'],
-    env: { ROUTER_PROFILE: 'development', ROUTER_ADMIN_SESSION_JWT_SECRET: 'a test secret of more than 32 bytes', ...options.environment },
+    sections: ADMIN_SECTIONS,
+    env: { ROUTER_PROFILE: 'development', ROUTER_DB_URL: database.url, ROUTER_REDIS_URL: testRedis.url, ROUTER_NATS_URL: attachServices().natsUrl, ROUTER_ADMIN_SESSION_JWT_SECRET: 'a test secret of more than 32 bytes', ...options.environment },
     cwd: '/nonexistent',
   });
   const prisma = createPrisma({ url: database.url, poolMax: 8 });
   const redis = connectRedis({ url: testRedis.url }, { name: 'test', mode: 'request' });
 
-  @Module({
-    providers: [
-      { provide: PRISMA, useValue: prisma },
-      { provide: REDIS, useValue: redis },
-      { provide: ADMIN_CONFIG, useValue: config },
-    ],
-    exports: [PRISMA, REDIS, ADMIN_CONFIG],
-  })
-  class ResourcesModule {}
-
-  @Module({ imports: [HttpModule, AuthModule, UsersModule, MembershipsModule, AuditModule, UsageModule, AlertsModule, ...(options.modules ?? [])] })
-  class AppModule {}
-
-  const resources: DynamicModule = { module: ResourcesModule, global: true };
-  const app = await NestFactory.create<NestFastifyApplication>({ module: AppModule, imports: [resources] }, new FastifyAdapter(), { logger: ['error'], abortOnError: false });
+  const logger = createLogger({ service: 'admin-api-test', level: 'fatal' });
+  const nats = connectNats(config.nats, { name: 'test' });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with({ config, logger, prisma, redis, nats }), new FastifyAdapter(), { logger: ['fatal'], abortOnError: false });
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
 
@@ -118,6 +98,7 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
       await app.close();
       await prisma.$disconnect();
       redis.disconnect();
+      await nats.close();
     },
   };
 }

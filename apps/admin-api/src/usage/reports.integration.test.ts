@@ -39,7 +39,7 @@ beforeAll(async () => {
   viewer = await fixture.signIn('viewer@example.com');
 }, 60_000);
 afterAll(async () => {
-  await fixture.close();
+  await fixture?.close();
   await cleanUp();
 });
 

@@ -1,6 +1,5 @@
-import { uuidV7 } from '@omg/domain';
 import type { PrismaTx } from '@omg/storage';
-import { randomBytes } from 'node:crypto';
+import { newId } from '../new-id.js';
 import type { UserRow } from './user-body.js';
 
 /** Making accounts, for the admin routes, the first OIDC login and the bootstrap alike. All run in the caller's transaction. */
@@ -13,8 +12,6 @@ export interface NewAccount {
   /** Argon2id; absent: an account without local login. */
   passwordHash?: string;
 }
-
-const newId = (): string => uuidV7(Date.now(), randomBytes(10));
 
 /** Makes a user with his personal tenant. The caller has made sure that the mail is free; the constraint has the last word. */
 export async function createAccount(tx: PrismaTx, account: NewAccount): Promise<UserRow> {

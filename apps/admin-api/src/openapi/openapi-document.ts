@@ -1,0 +1,73 @@
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { adminErrorSchema } from '@omg/contracts';
+import { z } from 'zod';
+import type { DynamicModule, Type } from '@nestjs/common';
+
+/**
+ * The OpenAPI 3.1 document of the admin API, made from the same zod schemas that check its requests. Nest's preview mode
+ * reads the routes without building what stands behind them, so that it needs no database.
+ */
+export async function buildOpenapiDocument(module: Type<unknown> | DynamicModule): Promise<OpenAPIObject> {
+  const app = await NestFactory.create(module as Type<unknown>, new FastifyAdapter(), { preview: true, logger: false, abortOnError: false });
+  await app.init();
+  const base = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Open Model Gateway admin API')
+    .setDescription(
+      'Tenants, keys, models, budgets, people and reports. Answers to errors are `{"error": text, "code": slug}`. ' +
+        '`x-permission` names who may call an operation: `any:<role>` a role in some organization, `tenant:<role>` a role in the tenant of the path; super admins may call everything.',
+    )
+    .setVersion('1')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An access token from `POST /admin/auth/login`, or an admin API token (`oat_...`).' })
+    .build();
+  const document = SwaggerModule.createDocument(app, base, { standardSchemaConverter: toJsonSchema as never, operationIdFactory: (controller, method) => `${lowerFirst(controller.replace(/Controller$/, ''))}_${method}` });
+  await app.close();
+  for (const item of Object.values(document.paths)) for (const operation of Object.values(item as Record<string, Operation>)) finish(operation);
+  return sorted(document);
+}
+
+interface Operation {
+  operationId?: string;
+  responses?: Record<string, { description: string; content?: Record<string, unknown> }>;
+  security?: unknown[];
+  parameters?: { in: string; name: string }[];
+  'x-csv'?: boolean;
+  'x-permission'?: string;
+}
+
+/** JSON Schema as OpenAPI 3.1 has it. zod's patterns for formats say nothing that the format does not, and fill pages. */
+function toJsonSchema(schema: z.ZodType, { schemaType }: { schemaType: 'input' | 'output' }): { schema: object } {
+  const { $schema: _, ...converted } = z.toJSONSchema(schema, {
+    io: schemaType,
+    unrepresentable: 'any',
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+      // Readers must expect new fields.
+      if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+    },
+  });
+  return { schema: converted };
+}
+
+function finish(operation: Operation): void {
+  const responses = (operation.responses ??= {});
+  if (operation['x-csv']) {
+    for (const response of Object.values(responses)) if (response.content) response.content['text/csv'] = { schema: { type: 'string' } };
+  }
+  delete operation['x-csv'];
+  responses['default'] = { description: 'An error.', content: { 'application/json': { schema: toJsonSchema(adminErrorSchema, { schemaType: 'output' }).schema } } };
+  operation.security = operation['x-permission'] === 'public' ? [] : [{ bearer: [] }];
+}
+
+/** Paths in order, so that the committed document changes only where the API does. */
+function sorted(document: OpenAPIObject): OpenAPIObject {
+  const paths = Object.fromEntries(Object.entries(document.paths).sort(([a], [b]) => (a < b ? -1 : 1)));
+  // Plain JSON: what is committed and served is exactly this.
+  return JSON.parse(JSON.stringify({ ...document, paths })) as OpenAPIObject;
+}
+
+const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
