@@ -1,5 +1,6 @@
 import { runService } from '@omg/service-kit';
-import { SECTIONS, buildRecorder } from './recorder.js';
+import { SECTIONS } from './config.js';
+import { buildRecorder } from './recorder.js';
 
 await runService({
   name: 'usage-recorder',

@@ -1,20 +1,19 @@
 import { QUEUES, budgetEvaluationJobSchema } from '@omg/contracts';
 import { KeyRing } from '@omg/domain';
-import type { ServiceContext, ServiceParts } from '@omg/service-kit';
+import type { ServiceParts } from '@omg/service-kit';
 import { RedisLedgerStore, closeRedis, connectNats, connectQueues, connectRedis, createPool, ledgerDatabase, openQueue, pingPostgres, pingRedis } from '@omg/storage';
 import { Alerting } from './alerts/alerting.js';
 import { AppModule } from './app.module.js';
 import { Backlog } from './backlog.js';
 import { BudgetRules } from './budgets/budget-rules.js';
 import { SeedResponder } from './budgets/seed-responder.js';
+import type { RecorderContext } from './config.js';
 import { Ingestion } from './ingest/ingestion.js';
+import { recurringJobs } from './jobs/recurring-jobs.js';
+import { RecurringJobs } from './jobs/recurring.js';
 import { recorderMetrics } from './metrics.js';
 import { UsageLedger } from './persist/commit-usage.js';
 import { usageKeptMs } from './retention.js';
-
-export const SECTIONS = ['database', 'redis', 'nats', 'secrets', 'security', 'budgets', 'reporting', 'retention', 'metering', 'recorder'] as const;
-
-export type RecorderContext = ServiceContext<(typeof SECTIONS)[number]>;
 
 const MIB = 1_048_576;
 
@@ -70,5 +69,7 @@ export function buildRecorder(context: RecorderContext): ServiceParts {
   lifecycle.onClose('ingestion', () => ingestion.close());
   const backlog = new Backlog({ nats, metrics, depths: { [QUEUES.usage]: () => ingestion.depth(), [QUEUES.budgetEvaluation]: () => evaluations.depth(), [QUEUES.alertDelivery]: () => alerting.depth() } });
   lifecycle.onClose('backlog', () => backlog.close());
+  const jobs = new RecurringJobs({ database, metrics, log: logger }, recurringJobs(context, { database, store, nats, metrics, alerting, ingestion, backlog }));
+  lifecycle.onClose('recurring jobs', () => jobs.close());
   return { module: AppModule };
 }
