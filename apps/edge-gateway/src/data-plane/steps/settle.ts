@@ -1,12 +1,14 @@
 import type { UsageEvent } from '@omg/contracts';
 import { NO_USAGE, costOf, estimateTokens, totalTokens, type Meters, type UsageSource } from '@omg/domain';
+import type { StreamProgress } from '@omg/providers';
 import type { Consumption, Grant, RequestContext } from '../context.js';
 
 /**
  * Meters of an answer: the provider's where it told them; else an estimate from the text that was produced, marked as
- * such. An answer that broke off before anything was produced has still been charged its input by the provider.
+ * such. An answer that broke off before anything was produced has still been charged its input by the provider; where the
+ * provider told that input, cached parts included, before the end, it is exact.
  */
-export function consumptionOf(ctx: RequestContext, seen: { meters?: Meters; outputChars: number }): Consumption {
+export function consumptionOf(ctx: RequestContext, seen: StreamProgress): Consumption {
   const operation = ctx.endpoint.operation;
   let meters: Meters;
   let source: UsageSource;
@@ -15,7 +17,7 @@ export function consumptionOf(ctx: RequestContext, seen: { meters?: Meters; outp
     source = 'provider';
   } else {
     const outputTokens = operation === 'chat' ? estimateTokens(seen.outputChars) : 0;
-    meters = { inputTokens: ctx.parsed!.inputTokensEstimate, outputTokens };
+    meters = { ...(seen.inputMeters ?? { inputTokens: ctx.parsed!.inputTokensEstimate }), outputTokens };
     source = 'estimate';
   }
   return { meters, source, cost: costOf(ctx.route?.price, meters, operation) };

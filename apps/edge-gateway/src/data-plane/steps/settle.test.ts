@@ -1,0 +1,25 @@
+import { describe, expect, it } from '@jest/globals';
+import type { RequestContext } from '../context.js';
+import { consumptionOf } from './settle.js';
+
+const price = { id: 'p', input: '0.001', output: '0.002', cachedInput: '0.0001' };
+const ctx = { endpoint: { operation: 'chat' }, parsed: { inputTokensEstimate: 99 }, route: { price } } as unknown as RequestContext;
+
+describe('what an answer consumed', () => {
+  it('is what the provider counted, where it did', () => {
+    const meters = { inputTokens: 10, outputTokens: 20 };
+    expect(consumptionOf(ctx, { meters, outputChars: 4 })).toMatchObject({ meters, source: 'provider', cost: { totalNano: 50_000n } });
+  });
+
+  it('is exact on the input side, cached parts included, where the provider told it before a stream broke off', () => {
+    const broken = consumptionOf(ctx, { inputMeters: { inputTokens: 1000, cachedInputTokens: 900 }, outputChars: 0 });
+    expect(broken).toMatchObject({ meters: { inputTokens: 1000, cachedInputTokens: 900, outputTokens: 0 }, source: 'estimate', cost: { totalNano: 190_000n } });
+  });
+
+  it('is estimated on both sides where the provider told nothing', () => {
+    const { meters, source } = consumptionOf(ctx, { outputChars: 400 });
+    expect(meters.inputTokens).toBe(99);
+    expect(meters.outputTokens).toBeGreaterThan(50);
+    expect(source).toBe('estimate');
+  });
+});
