@@ -9,14 +9,7 @@ import { divideHalfUp, parseDecimal, NANO_PER_USD, type NanoUsd } from './money.
 /** Exact decimal text; USD per 1 000 tokens unless a tier's unit says otherwise. */
 export type DecimalText = string;
 
-export type TierUnit =
-  | 'per_image'
-  | 'per_megapixel'
-  | 'per_second'
-  | 'per_minute'
-  | 'tokens_per_thousand'
-  | 'tokens_per_million'
-  | 'per_million_characters';
+export type TierUnit = 'per_image' | 'per_megapixel' | 'per_second' | 'per_minute' | 'tokens_per_thousand' | 'tokens_per_million' | 'per_million_characters';
 
 export interface PriceTier {
   unit: TierUnit;

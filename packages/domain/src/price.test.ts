@@ -79,7 +79,9 @@ describe('the price of tokens', () => {
   it('has buckets of its own for output, cache and reasoning', () => {
     const flat = (price_per_unit: string): PriceTier[] => [{ unit: 'tokens_per_million', price_per_unit }];
     const tiers = { output: flat('10'), cache: flat('0.5'), cache_write: flat('3'), reasoning: flat('20') };
-    expect(costOf({ ...PRICE, tiers }, tokens(3000, 2000, { cachedInputTokens: 1000, cacheWriteTokens: 1000, reasoningTokens: 1000 }), 'chat').components).toEqual({
+    expect(
+      costOf({ ...PRICE, tiers }, tokens(3000, 2000, { cachedInputTokens: 1000, cacheWriteTokens: 1000, reasoningTokens: 1000 }), 'chat').components,
+    ).toEqual({
       input: 2_500_000n,
       cached_input: 500_000n,
       cache_write: 3_000_000n,
@@ -97,7 +99,10 @@ describe('the price of images', () => {
 
   it('goes by tier, then price_image_cents, then the tokens reported', () => {
     expect(image([PLAIN], { images: 3 }, { imageCents: '7' })).toEqual({ totalNano: (15n * USD) / 100n, components: { image: (15n * USD) / 100n } });
-    expect(costOf({ id: 'v', imageCents: '4.5' }, { ...tokens(0), images: 2 }, 'images')).toEqual({ totalNano: 90_000_000n, components: { image: 90_000_000n } });
+    expect(costOf({ id: 'v', imageCents: '4.5' }, { ...tokens(0), images: 2 }, 'images')).toEqual({
+      totalNano: 90_000_000n,
+      components: { image: 90_000_000n },
+    });
     expect(costOf(PRICE, { ...tokens(12, 272), images: 1 }, 'images').totalNano).toBe(2_750_000n);
   });
 
@@ -117,11 +122,19 @@ describe('the price of images', () => {
   });
 
   it('is that of the dearest tier, and says so, where none fits', () => {
-    expect(image([STANDARD, WIDE_HD, HD], { imageQuality: 'low' })).toEqual({ totalNano: 120_000_000n, components: { image: 120_000_000n }, standInTier: true });
+    expect(image([STANDARD, WIDE_HD, HD], { imageQuality: 'low' })).toEqual({
+      totalNano: 120_000_000n,
+      components: { image: 120_000_000n },
+      standInTier: true,
+    });
   });
 
   it('prefers the bucket of the operation', () => {
-    const tiers = { image: [PLAIN], image_generation: [{ ...PLAIN, price_per_unit: '0.06', metadata: { operation: 'IMAGE_GENERATION' } }], image_edit: [{ ...PLAIN, price_per_unit: '9' }] };
+    const tiers = {
+      image: [PLAIN],
+      image_generation: [{ ...PLAIN, price_per_unit: '0.06', metadata: { operation: 'IMAGE_GENERATION' } }],
+      image_edit: [{ ...PLAIN, price_per_unit: '9' }],
+    };
     expect(costOf({ id: 'v', tiers }, { ...tokens(0), images: 1 }, 'images').totalNano).toBe(60_000_000n);
   });
 
@@ -160,7 +173,12 @@ describe('the tiers of a catalog entry', () => {
   const ok = { unit: 'per_image', price_per_unit: '0.04' };
 
   it('are checked for unit, price, ceiling and one kind of unit per bucket', () => {
-    expect(tierProblems({ image: [ok, { ...ok, unit: 'PER_MEGAPIXEL', price_per_unit: 0, max_units: 2 }], input: [{ unit: 'tokens_per_million', price_per_unit: 2.5 }] })).toEqual([]);
+    expect(
+      tierProblems({
+        image: [ok, { ...ok, unit: 'PER_MEGAPIXEL', price_per_unit: 0, max_units: 2 }],
+        input: [{ unit: 'tokens_per_million', price_per_unit: 2.5 }],
+      }),
+    ).toEqual([]);
     expect(tierProblems({ image: [{ ...ok, unit: '' }] })[0]).toContain('pricing_tiers.image[0].unit');
     expect(tierProblems({ image: [{ ...ok, price_per_unit: '-1' }] })[0]).toContain('price_per_unit');
     expect(tierProblems({ image: [{ ...ok, price_per_unit: 'x' }] })[0]).toContain('price_per_unit');

@@ -32,7 +32,10 @@ function route(id: string, over: Partial<PlannedRoute> = {}, abilities: Partial<
   return { id, weight: 100, enabled: true, ...over, abilities: { ...ALL, ...abilities } };
 }
 
-function input(routes: PlannedRoute[], over: Partial<{ needs: Partial<RouteNeeds>; health: Record<string, RouteHealthState>; breakers: Record<string, BreakerState>; nowMs: number }> = {}): RoutingInput {
+function input(
+  routes: PlannedRoute[],
+  over: Partial<{ needs: Partial<RouteNeeds>; health: Record<string, RouteHealthState>; breakers: Record<string, BreakerState>; nowMs: number }> = {},
+): RoutingInput {
   return {
     routes,
     needs: { ...NEEDS, ...over.needs },
@@ -92,7 +95,14 @@ describe('the order of routes', () => {
     let second = 0;
     let count = 0;
     for (let i = 0; i < 20_000; i++) {
-      const order = weightedOrder([{ id: 'a', weight: 1 }, { id: 'b', weight: 1 }, { id: 'c', weight: 3 }], random);
+      const order = weightedOrder(
+        [
+          { id: 'a', weight: 1 },
+          { id: 'b', weight: 1 },
+          { id: 'c', weight: 3 },
+        ],
+        random,
+      );
       if (order[0]!.id !== 'a') continue;
       count++;
       if (order[1]!.id === 'c') second++;
@@ -187,7 +197,12 @@ describe('an explanation', () => {
   });
 
   it('agrees with the plan about who is eligible', () => {
-    const arbitrary = fc.record({ enabled: fc.boolean(), tools: fc.boolean(), health: fc.constantFrom('healthy', 'degraded', 'down', 'unknown'), open: fc.boolean() });
+    const arbitrary = fc.record({
+      enabled: fc.boolean(),
+      tools: fc.boolean(),
+      health: fc.constantFrom('healthy', 'degraded', 'down', 'unknown'),
+      open: fc.boolean(),
+    });
     fc.assert(
       fc.property(fc.array(arbitrary, { maxLength: 8 }), fc.nat(), (specs, seed) => {
         const routes = specs.map(({ enabled, tools }, i) => route(String(i), { enabled }, { tools }));

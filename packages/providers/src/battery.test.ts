@@ -190,7 +190,10 @@ describe.each(loaded)('$slug', ({ provider, fixtures }) => {
 
   for (const name of refused) {
     it(`chat: ${name} is refused before any call, by the name of a field`, async () => {
-      await expect(adapter.invoke(makeCall(transport, CHAT_REQUESTS[name]))).rejects.toMatchObject({ kind: 'unsupported_parameter', param: expect.any(String) });
+      await expect(adapter.invoke(makeCall(transport, CHAT_REQUESTS[name]))).rejects.toMatchObject({
+        kind: 'unsupported_parameter',
+        param: expect.any(String),
+      });
       expect(server.requests).toEqual([]);
     });
   }
@@ -343,7 +346,10 @@ describe.each(loaded)('$slug', ({ provider, fixtures }) => {
       const encoded = JSON.parse((await ask({ ...request, encoding_format: 'base64' })).body.toString());
       encoded.data.forEach((item: any, i: number) => {
         const bytes = Buffer.from(item.embedding as string, 'base64');
-        near(Array.from({ length: bytes.length / 4 }, (_, k) => bytes.readFloatLE(4 * k)), expected.vectors[i]!);
+        near(
+          Array.from({ length: bytes.length / 4 }, (_, k) => bytes.readFloatLE(4 * k)),
+          expected.vectors[i]!,
+        );
       });
     });
 

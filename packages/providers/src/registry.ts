@@ -12,19 +12,7 @@ import { vertex } from './vertex/adapter.js';
 import { vllm } from './vllm/adapter.js';
 
 /** Every provider of the gateway, one line each; docs, admin forms and the battery follow from it. */
-const PROVIDERS: readonly ProviderDefinition[] = [
-  openAi,
-  azure,
-  anthropic,
-  bedrock,
-  vertex,
-  huggingFace,
-  mistral,
-  ollama,
-  vllm,
-  llamaCpp,
-  openAiCompatible,
-];
+const PROVIDERS: readonly ProviderDefinition[] = [openAi, azure, anthropic, bedrock, vertex, huggingFace, mistral, ollama, vllm, llamaCpp, openAiCompatible];
 
 /** Other spellings of a slug that catalogs use. */
 const OTHER_SLUGS: Readonly<Record<string, string>> = { openai_compatible: 'openai-compatible' };

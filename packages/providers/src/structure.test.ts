@@ -1,10 +1,11 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { PROVIDER_REFERENCE_FILE, providerReference } from './reference/provider-reference.js';
 import { getProvider, listProviders } from './registry.js';
 
 /** Folders that are no providers. */
-const SHARED = ['catalog', 'kit', 'spec', 'testing'];
+const SHARED = ['catalog', 'kit', 'reference', 'spec', 'testing'];
 
 const folders = readdirSync(import.meta.dirname, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !SHARED.includes(entry.name))
@@ -28,6 +29,10 @@ describe('the providers', () => {
     for (const name of getProvider(folder)!.secretSettings) expect(page).toContain(name);
   });
 
+  it('are listed in the reference as they are in the registry', () => {
+    expect(readFileSync(join(import.meta.dirname, '../../..', PROVIDER_REFERENCE_FILE), 'utf8')).toBe(providerReference());
+  });
+
   it('are found by slug in any case, and by the other spellings that catalogs use', () => {
     expect(getProvider(' OpenAI ')?.slug).toBe('openai');
     expect(getProvider('openai_compatible')?.slug).toBe('openai-compatible');
@@ -39,7 +44,10 @@ describe('the providers', () => {
       for (const file of readdirSync(join(import.meta.dirname, folder)).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))) {
         const text = readFileSync(join(import.meta.dirname, folder, file), 'utf8');
         expect({ file, lines: text.split('\n').length <= 500 }).toEqual({ file, lines: true });
-        expect({ file, bad: /process\.env|\bfetch\(|from 'undici'|from 'node:(http|https|net|tls)'|console\./.exec(text)?.[0] }).toEqual({ file, bad: undefined });
+        expect({ file, bad: /process\.env|\bfetch\(|from 'undici'|from 'node:(http|https|net|tls)'|console\./.exec(text)?.[0] }).toEqual({
+          file,
+          bad: undefined,
+        });
       }
     }
   });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import '@azure/openai/types';
 import OpenAI, { AzureOpenAI } from 'openai';
 import { resolveSettings } from '../catalog/resolve-settings.js';
 import * as wire from '../openai/__fixtures__/wire.js';
@@ -6,6 +7,7 @@ import type { ProviderAdapter } from '../spec/provider.js';
 import { collect, makeCall, makeRoute } from '../testing/call.js';
 import { UndiciTransport } from '../testing/undici-transport.js';
 import { WireServer, type WireAnswer, type WireRequest } from '../testing/wire-server.js';
+import { fixtures } from './__fixtures__/cases.js';
 import { azure } from './adapter.js';
 
 let server: WireServer;
@@ -30,12 +32,20 @@ function adapter(settings: Record<string, string>): ProviderAdapter {
   return azure.create(makeRoute({ endpoint: server.url, api_key: 'key-1', ...settings }, { deployment: 'dep' }));
 }
 
-const request = (): { url: string; key: unknown; auth: unknown } => ({ url: server.last.url, key: server.last.headers['api-key'], auth: server.last.headers.authorization });
+const request = (): { url: string; key: unknown; auth: unknown } => ({
+  url: server.last.url,
+  key: server.last.headers['api-key'],
+  auth: server.last.headers.authorization,
+});
 
 describe('Azure URLs and headers', () => {
   it.each([
     ['chat', CHAT, (client: AzureOpenAI) => client.chat.completions.create({ ...CHAT, model: 'dep' })],
-    ['embeddings', { model: 'my-alias', input: 'x' }, (client: AzureOpenAI) => client.embeddings.create({ model: 'dep', input: 'x', encoding_format: 'float' })],
+    [
+      'embeddings',
+      { model: 'my-alias', input: 'x' },
+      (client: AzureOpenAI) => client.embeddings.create({ model: 'dep', input: 'x', encoding_format: 'float' }),
+    ],
     ['images', { model: 'my-alias', prompt: 'x' }, (client: AzureOpenAI) => client.images.generate({ model: 'dep', prompt: 'x' })],
   ])('of a dated version are those of the official client: %s', async (operation, body, official) => {
     answer = () => (operation === 'chat' ? wire.chat.plain.answer : operation === 'images' ? wire.images.one.answer : wire.embeddings.one.answer(server.last));
@@ -48,7 +58,11 @@ describe('Azure URLs and headers', () => {
   it('of /openai/v1 are what the plain client asks for, with the deployment as the model', async () => {
     await new OpenAI({ baseURL: `${server.url}/openai/v1/`, apiKey: 'key-1' }).chat.completions.create({ ...CHAT, model: 'dep' });
     const theirs = request().url;
-    for (const settings of [{ api_version: 'v1' }, { endpoint: `${server.url}/openai/v1/` }, { endpoint: `${server.url}/openai/v1`, api_version: '2024-10-21' }] as Record<string, string>[]) {
+    for (const settings of [
+      { api_version: 'v1' },
+      { endpoint: `${server.url}/openai/v1/` },
+      { endpoint: `${server.url}/openai/v1`, api_version: '2024-10-21' },
+    ] as Record<string, string>[]) {
       await adapter(settings).invoke(makeCall(transport, CHAT));
       expect(request().url).toBe(theirs);
       expect(JSON.parse(server.last.body.toString()).model).toBe('dep');
@@ -64,7 +78,9 @@ describe('Azure URLs and headers', () => {
     ['v1', { max_completion_tokens: 5 }, true],
   ])('of %s carry only what that version knows', async (api_version, limit, options) => {
     answer = () => wire.chat.stream.answer;
-    await collect(await adapter({ api_version }).invoke(makeCall(transport, { ...CHAT, max_tokens: 5, stream: true, stream_options: { include_usage: true } })));
+    await collect(
+      await adapter({ api_version }).invoke(makeCall(transport, { ...CHAT, max_tokens: 5, stream: true, stream_options: { include_usage: true } })),
+    );
     const sent = JSON.parse(server.last.body.toString());
     expect(sent).toMatchObject(limit);
     expect('stream_options' in sent).toBe(options);
@@ -82,6 +98,21 @@ describe('Azure URLs and headers', () => {
   });
 });
 
+describe('Azure content filters', () => {
+  it('are told to the client as its types know them, streamed or not', async () => {
+    answer = () => fixtures.chat!['content-filter'].answer;
+    const reply = await adapter({}).invoke(makeCall(transport, CHAT));
+    if (reply.kind !== 'json') throw new Error('a stream came back');
+    const body = JSON.parse(reply.body.toString()) as OpenAI.ChatCompletion;
+    expect(body.choices[0]!.content_filter_results?.violence).toEqual({ filtered: true, severity: 'medium' });
+    expect(body.prompt_filter_results?.[0]?.content_filter_results.hate).toEqual({ filtered: false, severity: 'safe' });
+    answer = () => fixtures.chat!.stream.answer;
+    const { chunks } = await collect(await adapter({}).invoke(makeCall(transport, { ...CHAT, stream: true })));
+    const results = (chunks as unknown as OpenAI.ChatCompletionChunk[]).map((chunk) => chunk.choices[0]!.content_filter_results?.violence?.severity);
+    expect(results.filter((severity) => severity !== undefined)).toEqual(['safe', 'safe', 'safe']);
+  });
+});
+
 describe('Azure by Entra ID', () => {
   const ENTRA = { api_key: '', azure_tenant_id: 'tenant', azure_client_id: 'client', azure_client_secret: 'hush' };
   let tokens: number;
@@ -93,7 +124,10 @@ describe('Azure by Entra ID', () => {
     answer = ({ url }) => {
       if (!url.startsWith('/tenant/')) return wire.chat.plain.answer;
       tokens++;
-      return { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ token_type: 'Bearer', expires_in: lifeSeconds, access_token: `token-${tokens}` }) };
+      return {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ token_type: 'Bearer', expires_in: lifeSeconds, access_token: `token-${tokens}` }),
+      };
     };
   });
 
@@ -137,7 +171,11 @@ describe('Azure by Entra ID', () => {
 
   it('tells wrong credentials as the gateway own fault, and does not remember the failure', async () => {
     const usual = answer;
-    answer = () => ({ status: 400, headers: { 'content-type': 'application/json' }, body: '{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}' });
+    answer = () => ({
+      status: 400,
+      headers: { 'content-type': 'application/json' },
+      body: '{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided."}',
+    });
     const route = entra();
     await expect(ask(route)).rejects.toMatchObject({ name: 'ProviderError', kind: 'auth', isFinal: false });
     answer = () => ({ status: 200, body: '{"token":"x"}' });

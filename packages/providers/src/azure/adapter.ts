@@ -20,7 +20,10 @@ const V1_SCOPE = 'https://ai.azure.com/.default';
 const STREAM_OPTIONS_SINCE = '2024-09-01';
 const NEW_LIMIT_SINCE = '2024-12-01';
 
-const apiVersion = z.string().trim().regex(/^(?:v1|latest|preview|\d{4}-\d{2}-\d{2}(?:-preview)?)$/, 'must be a date such as 2024-10-21, with or without -preview, or v1');
+const apiVersion = z
+  .string()
+  .trim()
+  .regex(/^(?:v1|latest|preview|\d{4}-\d{2}-\d{2}(?:-preview)?)$/, 'must be a date such as 2024-10-21, with or without -preview, or v1');
 
 function rulesOf(version: string, isV1: boolean): Partial<RequestRules> {
   if (isV1) return { outputLimit: 'max_completion_tokens' };
@@ -39,7 +42,11 @@ function connect(route: ProviderRoute): Connection {
   const deployment = setting(settings, 'deployment') ?? (route.deployment || route.providerModel);
   const query = isV1 ? (version === 'preview' ? '?api-version=preview' : '') : `?api-version=${version}`;
   const base = isV1 ? `${root}/openai/v1` : `${root}/openai/deployments/${encodeURIComponent(deployment)}`;
-  const urls = { chat: base + OPERATION_PATHS.chat + query, embeddings: base + OPERATION_PATHS.embeddings + query, images: base + OPERATION_PATHS.images + query };
+  const urls = {
+    chat: base + OPERATION_PATHS.chat + query,
+    embeddings: base + OPERATION_PATHS.embeddings + query,
+    images: base + OPERATION_PATHS.images + query,
+  };
   return {
     url: (operation) => urls[operation],
     model: deployment,
@@ -56,7 +63,8 @@ function authorization(settings: ProviderRoute['settings'], isV1: boolean): Pick
     return { authorize: () => headers };
   }
   const [tenantId, clientId, clientSecret] = ['azure_tenant_id', 'azure_client_id', 'azure_client_secret'].map((name) => setting(settings, name));
-  if (tenantId === undefined || clientId === undefined || clientSecret === undefined) throw new ProviderError('auth', { internal: 'the route has neither a key nor an Entra ID client' });
+  if (tenantId === undefined || clientId === undefined || clientSecret === undefined)
+    throw new ProviderError('auth', { internal: 'the route has neither a key nor an Entra ID client' });
   const tokens = new EntraTokenSource({
     authorityHost: withoutTrailingSlash(setting(settings, 'azure_authority_host') ?? LOGIN_HOST),
     tenantId,

@@ -37,7 +37,8 @@ export class HuggingFaceEmbeddings {
     const endpoint = setting(settings, 'endpoint');
     this.isDedicated = endpoint !== undefined;
     const router = withoutTrailingSlash(setting(settings, 'hf_base_url') ?? DEFAULT_ROUTER);
-    this.url = endpoint === undefined ? `${router}/models/${modelPath(route.providerModel)}/pipeline/feature-extraction` : `${withoutTrailingSlash(endpoint)}/embed`;
+    this.url =
+      endpoint === undefined ? `${router}/models/${modelPath(route.providerModel)}/pipeline/feature-extraction` : `${withoutTrailingSlash(endpoint)}/embed`;
     for (const name of ['normalize', 'truncate']) {
       const value = setting(settings, `hf_${name}`);
       if (value !== undefined) this.options[name] = value === 'true';

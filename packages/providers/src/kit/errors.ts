@@ -93,7 +93,10 @@ function kindInStream(fault: UpstreamFault): ProviderErrorKind {
 /** Text for the log: bounded, with anything that looks like a credential taken out. */
 export function internalText(fault: UpstreamFault): string {
   const text = [fault.type, fault.code, fault.message].filter((part) => part !== undefined).join(': ');
-  return text.slice(0, 2 * INTERNAL_CHARS_MAX).replace(SECRETS, '[redacted]').slice(0, INTERNAL_CHARS_MAX);
+  return text
+    .slice(0, 2 * INTERNAL_CHARS_MAX)
+    .replace(SECRETS, '[redacted]')
+    .slice(0, INTERNAL_CHARS_MAX);
 }
 
 export function providerError(

@@ -13,14 +13,18 @@ function values(text: string): (string | undefined)[] | undefined {
 describe('the top-level scanner', () => {
   it('finds the same values as a parser does, whatever else the object holds', () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.oneof(fc.constantFrom('model', 'usage', 'id'), fc.string()), fc.jsonValue()), fc.constantFrom(undefined, 1, '\t'), (object, indent) => {
-        const found = values(JSON.stringify(object, null, indent));
-        for (const [i, name] of TABLE.names.entries()) {
-          const text = found?.[i];
-          const wanted = Object.hasOwn(object, name) ? (object as Record<string, unknown>)[name] : undefined;
-          expect(text === undefined ? undefined : JSON.parse(text)).toEqual(JSON.parse(JSON.stringify({ v: wanted })).v);
-        }
-      }),
+      fc.property(
+        fc.dictionary(fc.oneof(fc.constantFrom('model', 'usage', 'id'), fc.string()), fc.jsonValue()),
+        fc.constantFrom(undefined, 1, '\t'),
+        (object, indent) => {
+          const found = values(JSON.stringify(object, null, indent));
+          for (const [i, name] of TABLE.names.entries()) {
+            const text = found?.[i];
+            const wanted = Object.hasOwn(object, name) ? (object as Record<string, unknown>)[name] : undefined;
+            expect(text === undefined ? undefined : JSON.parse(text)).toEqual(JSON.parse(JSON.stringify({ v: wanted })).v);
+          }
+        },
+      ),
     );
   });
 

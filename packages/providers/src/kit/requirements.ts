@@ -61,7 +61,9 @@ function hasTokens(input: unknown): boolean {
 export function hasPart(json: Body, type: string): boolean {
   const messages = json['messages'];
   if (!Array.isArray(messages)) return false;
-  return messages.some((message) => isRecord(message) && Array.isArray(message['content']) && message['content'].some((part) => isRecord(part) && part['type'] === type));
+  return messages.some(
+    (message) => isRecord(message) && Array.isArray(message['content']) && message['content'].some((part) => isRecord(part) && part['type'] === type),
+  );
 }
 
 /** Refuses a `tool_choice` that the server would ignore: all but the ones named. */

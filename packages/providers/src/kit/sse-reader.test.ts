@@ -72,7 +72,12 @@ describe('the SSE reader', () => {
     const line = Buffer.from(`data: ${'x'.repeat(90)}\n`);
     expect(() => read([Buffer.from('data: '), Buffer.alloc(200, 'x')], 100)).toThrow(ProviderError);
     expect(() => read([line, line], 100)).toThrow(ProviderError);
-    expect(() => read(Array.from({ length: 100 }, () => Buffer.from(': c\n')), 100)).not.toThrow();
+    expect(() =>
+      read(
+        Array.from({ length: 100 }, () => Buffer.from(': c\n')),
+        100,
+      ),
+    ).not.toThrow();
     expect(() => read([line, Buffer.from('\n'), line, Buffer.from('\n')], 100)).not.toThrow();
   });
 });

@@ -31,7 +31,12 @@ describe('usage', () => {
   it('never counts more cached or reasoning tokens than there are', () => {
     const meters = { inputTokens: 5, outputTokens: 1, cachedInputTokens: 5, reasoningTokens: 1 };
     expect(
-      metersFromUsage({ prompt_tokens: 5, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 9, cache_write_tokens: 0 }, completion_tokens_details: { reasoning_tokens: 7 } }),
+      metersFromUsage({
+        prompt_tokens: 5,
+        completion_tokens: 1,
+        prompt_tokens_details: { cached_tokens: 9, cache_write_tokens: 0 },
+        completion_tokens_details: { reasoning_tokens: 7 },
+      }),
     ).toEqual(meters);
     expect(metersFromUsage(usageFromMeters(meters))).toEqual(meters);
   });

@@ -27,7 +27,10 @@ describe('what Ollama would ignore in silence', () => {
     expect(await outcome(body)).toMatchObject({ kind: 'unsupported_parameter', param });
   });
 
-  it.each([[{ tool_choice: 'auto' }], [{ tool_choice: null }], [{ n: 1 }], [{ logit_bias: null }], [image({ url: 'data:image/png;base64,AA==' })]])('%j is sent', async (body) => {
-    expect(await outcome(body)).toBe(SENT);
-  });
+  it.each([[{ tool_choice: 'auto' }], [{ tool_choice: null }], [{ n: 1 }], [{ logit_bias: null }], [image({ url: 'data:image/png;base64,AA==' })]])(
+    '%j is sent',
+    async (body) => {
+      expect(await outcome(body)).toBe(SENT);
+    },
+  );
 });

@@ -18,7 +18,14 @@ afterAll(async () => {
   await server.close();
 });
 beforeEach(() => {
-  answer = json({ id: 'chatcmpl-1', object: 'chat.completion', created: 1700000000, model: 'm', choices: [{ index: 0, message: { role: 'assistant', content: 'hi' }, finish_reason: 'stop' }], usage: USAGE });
+  answer = json({
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    created: 1700000000,
+    model: 'm',
+    choices: [{ index: 0, message: { role: 'assistant', content: 'hi' }, finish_reason: 'stop' }],
+    usage: USAGE,
+  });
 });
 
 const USAGE = { prompt_tokens: 9, completion_tokens: 3, total_tokens: 12 };
@@ -87,14 +94,19 @@ describe('the upstream request', () => {
   it('does not reach a server whose route has no base_url', () => {
     expect(() => openAiCompatible.create(makeRoute({}))).toThrow(ProviderError);
     expect(openAiCompatible.settings.safeParse({}).success).toBe(false);
-    for (const base_url of ['ftp://x/v1', 'http://user:pw@x/v1', 'http://x/v1?a=1', 'x']) expect(openAiCompatible.settings.safeParse({ base_url }).success).toBe(false);
-    expect(openAiCompatible.settings.safeParse({ base_url: 'http://10.0.0.1:8000/v1', note: 'kept' }).data).toEqual({ base_url: 'http://10.0.0.1:8000/v1', note: 'kept' });
+    for (const base_url of ['ftp://x/v1', 'http://user:pw@x/v1', 'http://x/v1?a=1', 'x'])
+      expect(openAiCompatible.settings.safeParse({ base_url }).success).toBe(false);
+    expect(openAiCompatible.settings.safeParse({ base_url: 'http://10.0.0.1:8000/v1', note: 'kept' }).data).toEqual({
+      base_url: 'http://10.0.0.1:8000/v1',
+      note: 'kept',
+    });
   });
 });
 
 describe('a chat answer', () => {
   it('passes byte for byte but for the model, with its usage read', async () => {
-    const text = '{ "id":"chatcmpl-1","object":"chat.completion", "created":17,"model":"gpt-2026","choices":[{"index":0,"message":{"role":"assistant","content":"a\\u00e9","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,"completion_tokens_details":{"reasoning_tokens":6}},"system_fingerprint":null}';
+    const text =
+      '{ "id":"chatcmpl-1","object":"chat.completion", "created":17,"model":"gpt-2026","choices":[{"index":0,"message":{"role":"assistant","content":"a\\u00e9","refusal":null,"annotations":[]},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,"completion_tokens_details":{"reasoning_tokens":6}},"system_fingerprint":null}';
     answer = json(text);
     const { reply } = await invoke(CHAT);
     expect(reply.body.toString()).toBe(text.replace('"gpt-2026"', '"my-alias"'));
@@ -104,7 +116,9 @@ describe('a chat answer', () => {
   it('is made whole where the server leaves things out', async () => {
     answer = json({
       id: '',
-      choices: [{ message: { reasoning: 'why', tool_calls: [{ function: { name: 'f', arguments: '' } }, { id: 'b', function: { name: 'g', arguments: { x: 1 } } }] } }],
+      choices: [
+        { message: { reasoning: 'why', tool_calls: [{ function: { name: 'f', arguments: '' } }, { id: 'b', function: { name: 'g', arguments: { x: 1 } } }] } },
+      ],
       usage: { prompt_tokens: 4, completion_tokens: 2 },
     });
     const { body } = await invoke(CHAT);
@@ -185,7 +199,13 @@ describe('embeddings', () => {
 
   it('are put in the order of the inputs', async () => {
     const mixed = reply([]) as any;
-    answer = json({ ...mixed, data: [{ index: 1, embedding: FLOATS[1] }, { index: 0, embedding: FLOATS[0] }] });
+    answer = json({
+      ...mixed,
+      data: [
+        { index: 1, embedding: FLOATS[1] },
+        { index: 0, embedding: FLOATS[0] },
+      ],
+    });
     expect((await invoke(REQUEST)).body).toEqual(reply(FLOATS, { model: 'my-alias' }));
   });
 
@@ -201,7 +221,15 @@ describe('embeddings', () => {
     [reply([FLOATS[0], []])],
     [reply([FLOATS[0], [[1, 2]]])],
     [reply([FLOATS[0], [1, null]])],
-    [{ ...(reply([]) as object), data: [{ index: 0, embedding: [1] }, { index: 0, embedding: [1] }] }],
+    [
+      {
+        ...(reply([]) as object),
+        data: [
+          { index: 0, embedding: [1] },
+          { index: 0, embedding: [1] },
+        ],
+      },
+    ],
     [{ object: 'list', model: 'm' }],
     [[]],
   ])('are malformed as %j', async (body) => {
@@ -221,7 +249,13 @@ describe('images', () => {
     expect(reply.body.toString()).toBe(text);
     expect(reply.meters).toEqual({ inputTokens: 0, outputTokens: 0, images: 2, imageSize: '1792x1024', imageQuality: 'hd' });
     expect(server.last.url).toBe('/v1/images/generations');
-    answer = json({ created: 17, data: [{ b64_json: PNG }], size: '1024x1536', quality: 'high', usage: { input_tokens: 10, output_tokens: 4160, total_tokens: 4170 } });
+    answer = json({
+      created: 17,
+      data: [{ b64_json: PNG }],
+      size: '1024x1536',
+      quality: 'high',
+      usage: { input_tokens: 10, output_tokens: 4160, total_tokens: 4170 },
+    });
     expect((await invoke(REQUEST)).reply.meters).toEqual({ inputTokens: 10, outputTokens: 4160, images: 1, imageSize: '1024x1536', imageQuality: 'high' });
   });
 

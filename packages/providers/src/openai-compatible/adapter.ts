@@ -82,7 +82,13 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
     route: ProviderRoute,
   ) {
     this.connection = options.connect(route);
-    this.writer = new RequestWriter(this.connection.model, { outputLimit: 'as_sent', streamOptions: true, developerRole: true, ...options.request, ...this.connection.request });
+    this.writer = new RequestWriter(this.connection.model, {
+      outputLimit: 'as_sent',
+      streamOptions: true,
+      developerRole: true,
+      ...options.request,
+      ...this.connection.request,
+    });
     const { probeUrl } = this.connection;
     if (probeUrl !== undefined) this.probe = (context) => this.get(probeUrl, context);
   }
@@ -181,10 +187,7 @@ export const openAiCompatible = defineOpenAiCompatible({
   catalog: {
     spellings: BASE_URL_SPELLINGS,
     // The shared key belongs to the shared server: an entry with a server of its own never gets it.
-    shared: [
-      { values: { api_key: 'openai_compatible.api_key' }, unless: ['base_url', 'api_key'] },
-      { values: { base_url: 'openai_compatible.base_url' } },
-    ],
+    shared: [{ values: { api_key: 'openai_compatible.api_key' }, unless: ['base_url', 'api_key'] }, { values: { base_url: 'openai_compatible.base_url' } }],
   },
   connect: (route) => connectByBaseUrl(route),
 });

@@ -2,7 +2,17 @@ import { ProviderError } from '../spec/provider-error.js';
 import { newChatId, unixNow, type FinishReason } from '../kit/chat-writer.js';
 import { Edits } from '../kit/edits.js';
 import { faultOf, providerError } from '../kit/errors.js';
-import { KeyTable, countedChars, skipCounting, skipSpace, skipValue, walkArray, walkObject, type ElementVisitor, type MemberVisitor } from '../kit/json-scan.js';
+import {
+  KeyTable,
+  countedChars,
+  skipCounting,
+  skipSpace,
+  skipValue,
+  walkArray,
+  walkObject,
+  type ElementVisitor,
+  type MemberVisitor,
+} from '../kit/json-scan.js';
 import { isRecord, tryParseJson } from '../kit/safe-json.js';
 import { ToolCallScan, type ToolCallState } from './tool-calls.js';
 

@@ -118,7 +118,8 @@ export class RequestWriter {
     if (!this.rules.developerRole && Array.isArray(body['messages'])) {
       body['messages'] = body['messages'].map((message: unknown) => (isDeveloper(message) ? { ...(message as object), role: 'system' } : message));
     }
-    if (call.stream && this.rules.streamOptions) body['stream_options'] = { ...(isRecord(body['stream_options']) ? body['stream_options'] : {}), include_usage: true };
+    if (call.stream && this.rules.streamOptions)
+      body['stream_options'] = { ...(isRecord(body['stream_options']) ? body['stream_options'] : {}), include_usage: true };
     else if (call.stream) delete body['stream_options'];
     const limits = ['max_tokens', 'max_completion_tokens'].filter((name) => typeof body[name] === 'number');
     const wanted = this.rules.outputLimit === 'as_sent' ? (limits[0] ?? 'max_tokens') : this.rules.outputLimit;

@@ -26,7 +26,8 @@ export function chatReply(body: Buffer, rewriter: ChatRewriter): JsonReply {
   if (rewriter.choiceCount === 0) throw malformed('an answer without choices');
   const { usage } = rewriter;
   const meters = usage === undefined ? undefined : metersFromUsage(usage);
-  if (usage !== undefined && meters !== undefined && !hasTotals(usage)) rewriter.replaceUsage(Buffer.from(JSON.stringify({ ...usage, ...usageFromMeters(meters) })));
+  if (usage !== undefined && meters !== undefined && !hasTotals(usage))
+    rewriter.replaceUsage(Buffer.from(JSON.stringify({ ...usage, ...usageFromMeters(meters) })));
   const out = rewriter.edits.apply(body);
   return meters === undefined ? { kind: 'json', body: out, outputChars: charsOf(body) } : { kind: 'json', body: out, meters, outputChars: 0 };
 }
@@ -62,7 +63,10 @@ export function embeddingsReply(body: Buffer, call: ProviderCall): JsonReply {
   const meters = usage === undefined ? undefined : metersFromUsage(tryParseJson(body.subarray(usage.start, usage.end)));
   const wanted = encodingFormatOf(call.json);
   const passes =
-    object !== undefined && model !== undefined && !top.duplicate && isAsAsked(body, data.start, data.end, wanted === 'base64' ? QUOTE : OPEN_BRACKET, inputCountOf(call.json));
+    object !== undefined &&
+    model !== undefined &&
+    !top.duplicate &&
+    isAsAsked(body, data.start, data.end, wanted === 'base64' ? QUOTE : OPEN_BRACKET, inputCountOf(call.json));
   const known = meters === undefined ? {} : { meters };
   if (!passes) return { kind: 'json', body: rewriteEmbeddings(body, call, meters), ...known, outputChars: 0 };
   const edits = new Edits();
@@ -102,7 +106,8 @@ function rewriteEmbeddings(body: Buffer, call: ProviderCall, meters: Meters | un
   data.forEach((item: unknown, position) => {
     if (!isRecord(item)) throw malformed('an embedding is not an object');
     const index = typeof item['index'] === 'number' ? item['index'] : position;
-    if (!Number.isInteger(index) || index < 0 || index >= data.length || vectors[index] !== undefined) throw malformed('the embeddings are not numbered one by one');
+    if (!Number.isInteger(index) || index < 0 || index >= data.length || vectors[index] !== undefined)
+      throw malformed('the embeddings are not numbered one by one');
     vectors[index] = typeof item['embedding'] === 'string' ? vectorFromBase64(item['embedding']) : asVector(item['embedding']);
   });
   return embeddingsBody({ alias: call.alias, vectors, encoding: encodingFormatOf(call.json), ...(meters === undefined ? {} : { meters }) });

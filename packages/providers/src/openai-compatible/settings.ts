@@ -9,7 +9,14 @@ export const baseUrl = text.refine(isBaseUrl, { message: 'must be an http or htt
 
 function isBaseUrl(value: string): boolean {
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  return url !== undefined && (url.protocol === 'http:' || url.protocol === 'https:') && url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  return (
+    url !== undefined &&
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    url.username === '' &&
+    url.password === '' &&
+    url.search === '' &&
+    url.hash === ''
+  );
 }
 
 /** A value that travels in a header: printable ASCII, so that it can never break out of it. */

@@ -86,7 +86,11 @@ describe('a chat stream on its way through', () => {
   });
 
   it('moves usage that came with the finish chunk, or on every chunk, into a last chunk of its own', () => {
-    const growing = sse(chunk({ content: 'a' }, null, { usage: { ...USAGE, completion_tokens: 1 } }), chunk({ content: 'b' }, 'stop', { usage: USAGE }), '[DONE]');
+    const growing = sse(
+      chunk({ content: 'a' }, null, { usage: { ...USAGE, completion_tokens: 1 } }),
+      chunk({ content: 'b' }, 'stop', { usage: USAGE }),
+      '[DONE]',
+    );
     const { chunks, rewriter } = run(growing, { includeUsage: true });
     expect(chunks.map((c) => [c.choices.length, c.usage])).toEqual([
       [1, null],
@@ -108,9 +112,13 @@ describe('a chat stream on its way through', () => {
       ),
     );
     expect(chunks).toHaveLength(4);
-    expect(new Set(chunks.map((c) => `${c.id} ${c.created} ${c.object} ${c.model}`))).toEqual(new Set(['chatcmpl-1 1700000000 chat.completion.chunk my-alias']));
+    expect(new Set(chunks.map((c) => `${c.id} ${c.created} ${c.object} ${c.model}`))).toEqual(
+      new Set(['chatcmpl-1 1700000000 chat.completion.chunk my-alias']),
+    );
     expect(chunks[2].choices[0].delta).toEqual({});
-    const bare = run(sse({ id: '', created: 0, choices: [{ delta: { content: 'a' } }] }, { choices: [{ delta: {}, finish_reason: 'stop' }] }), { includeUsage: true }).chunks;
+    const bare = run(sse({ id: '', created: 0, choices: [{ delta: { content: 'a' } }] }, { choices: [{ delta: {}, finish_reason: 'stop' }] }), {
+      includeUsage: true,
+    }).chunks;
     expect(bare[0]).toMatchObject({ object: 'chat.completion.chunk', model: 'my-alias', usage: null });
     expect(bare[0].choices).toEqual([{ index: 0, delta: { role: 'assistant', content: 'a' }, finish_reason: null }]);
     expect(bare[0].id).toMatch(/^chatcmpl-[0-9a-f]{24}$/);
@@ -226,7 +234,10 @@ describe('tool calls in a stream', () => {
       ],
     ],
     ['all numbered 0', [[call({ function: { name: 'f', arguments: '{"x":1}' } })], [call({ id: 'call_b', function: { name: 'g', arguments: '{"y":2}' } })]]],
-    ['numbered 0 in one chunk', [[call({ function: { name: 'f', arguments: '{"x":1}' } }), call({ id: 'call_b', function: { name: 'g', arguments: '{"y":2}' } })]]],
+    [
+      'numbered 0 in one chunk',
+      [[call({ function: { name: 'f', arguments: '{"x":1}' } }), call({ id: 'call_b', function: { name: 'g', arguments: '{"y":2}' } })]],
+    ],
     [
       'without index and type, whole',
       [
@@ -272,7 +283,10 @@ describe('tool calls in a stream', () => {
         [call({ index: 3, id: 'call_b', function: { name: 'g', arguments: '{"y":2}' } })],
       ],
     ],
-    ['with arguments as objects', [[call({ function: { name: 'f', arguments: { x: 1 } } }), call({ id: 'call_b', function: { name: 'g', arguments: { y: 2 } } })]]],
+    [
+      'with arguments as objects',
+      [[call({ function: { name: 'f', arguments: { x: 1 } } }), call({ id: 'call_b', function: { name: 'g', arguments: { y: 2 } } })]],
+    ],
   ])('are numbered one by one and whole: %s', (_name, deltas) => {
     const result = run(sse(...deltas.map((tool_calls) => chunk({ tool_calls })), chunk({}, 'tool_calls')));
     expect(result.error).toBeUndefined();
@@ -280,7 +294,12 @@ describe('tool calls in a stream', () => {
   });
 
   it('gives a call without an id one, and no fragment a second', () => {
-    const result = run(sse(chunk({ tool_calls: [{ index: 0, function: { name: 'f', arguments: '{' } }] }), chunk({ tool_calls: [{ index: 0, id: '', function: { arguments: '}' } }] }, 'tool_calls')));
+    const result = run(
+      sse(
+        chunk({ tool_calls: [{ index: 0, function: { name: 'f', arguments: '{' } }] }),
+        chunk({ tool_calls: [{ index: 0, id: '', function: { arguments: '}' } }] }, 'tool_calls'),
+      ),
+    );
     expect(calls(result)).toEqual([{ id: expect.stringMatching(/^call_[0-9a-f]{24}$/), type: 'function', name: 'f', args: '{}' }]);
   });
 
@@ -310,7 +329,10 @@ describe('tool calls in a stream', () => {
   });
 
   it('works with the index after the delta, and with spaces everywhere', () => {
-    const text = JSON.stringify({ id: 'x', choices: [{ delta: { tool_calls: [call({ index: 5 })], content: null }, index: 0 }] }, null, 1).replaceAll('\n', ' ');
+    const text = JSON.stringify({ id: 'x', choices: [{ delta: { tool_calls: [call({ index: 5 })], content: null }, index: 0 }] }, null, 1).replaceAll(
+      '\n',
+      ' ',
+    );
     const result = run(sse(text, chunk({}, 'tool_calls')));
     expect(result.error).toBeUndefined();
     expect(calls(result)).toEqual([{ id: 'call_a', type: 'function', name: 'f', args: '{}' }]);

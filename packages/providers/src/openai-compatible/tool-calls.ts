@@ -1,7 +1,17 @@
 import { ProviderError } from '../spec/provider-error.js';
 import { newToolCallId } from '../kit/chat-writer.js';
 import type { Edits } from '../kit/edits.js';
-import { KeyTable, countedChars, skipCounting, skipSpace, skipValue, walkArray, walkObject, type ElementVisitor, type MemberVisitor } from '../kit/json-scan.js';
+import {
+  KeyTable,
+  countedChars,
+  skipCounting,
+  skipSpace,
+  skipValue,
+  walkArray,
+  walkObject,
+  type ElementVisitor,
+  type MemberVisitor,
+} from '../kit/json-scan.js';
 
 /**
  * Repairs `tool_calls`: every call gets one index, counted from 0 in the order the calls begin, an id, a type and
@@ -128,7 +138,8 @@ export class ToolCallScan {
 
   private settle(position: number, start: number, after: number): void {
     const { calls } = this;
-    const id = this.idStart >= 0 && this.buf[this.idStart] === QUOTE && this.idEnd - this.idStart > 2 ? this.buf.toString('utf8', this.idStart, this.idEnd) : '';
+    const id =
+      this.idStart >= 0 && this.buf[this.idStart] === QUOTE && this.idEnd - this.idStart > 2 ? this.buf.toString('utf8', this.idStart, this.idEnd) : '';
     const known = this.find(position, after, id);
     const at = known >= 0 ? known : calls.length;
     if (known < 0) {

@@ -56,7 +56,15 @@ export const CHAT_CASES = [
 ] as const;
 export type ChatCaseName = (typeof CHAT_CASES)[number];
 
-export const ERROR_CASES = ['invalid_request', 'context_length', 'rate_limited', 'auth', 'not_found', 'overloaded', 'server_error'] as const satisfies readonly ProviderErrorKind[];
+export const ERROR_CASES = [
+  'invalid_request',
+  'context_length',
+  'rate_limited',
+  'auth',
+  'not_found',
+  'overloaded',
+  'server_error',
+] as const satisfies readonly ProviderErrorKind[];
 export type ErrorCaseName = (typeof ERROR_CASES)[number];
 
 export interface EmbeddingsCases {
@@ -111,7 +119,10 @@ export function sseOf(lines: Buffer | string, done = true): string {
   return [...objects, ...(done ? ['[DONE]'] : [])].map((line) => `data: ${line}\n\n`).join('');
 }
 
-const WEATHER = { type: 'function', function: { name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } } };
+const WEATHER = {
+  type: 'function',
+  function: { name: 'get_weather', parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] } },
+};
 const CLOCK = { type: 'function', function: { name: 'get_time', parameters: { type: 'object', properties: {} } } };
 /** A red dot. */
 export const TINY_PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg==';
@@ -146,7 +157,11 @@ export const CHAT_REQUESTS: Readonly<Record<ChatCaseName, Record<string, unknown
     ...ASK,
     response_format: {
       type: 'json_schema',
-      json_schema: { name: 'answer', strict: true, schema: { type: 'object', properties: { answer: { type: 'integer' } }, required: ['answer'], additionalProperties: false } },
+      json_schema: {
+        name: 'answer',
+        strict: true,
+        schema: { type: 'object', properties: { answer: { type: 'integer' } }, required: ['answer'], additionalProperties: false },
+      },
     },
   },
   length: { ...ASK, max_tokens: 16 },

@@ -22,7 +22,12 @@ export class UndiciTransport implements Transport {
         throw transportError(error);
       });
     const names = Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]);
-    return { status: statusCode, headers: Object.fromEntries(names) as Record<string, string>, bytes: (max) => readAll(body, max), chunks: () => chunksOf(body) };
+    return {
+      status: statusCode,
+      headers: Object.fromEntries(names) as Record<string, string>,
+      bytes: (max) => readAll(body, max),
+      chunks: () => chunksOf(body),
+    };
   }
 
   close(): Promise<void> {
