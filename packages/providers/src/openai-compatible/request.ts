@@ -73,7 +73,7 @@ export class RequestWriter {
     }
     this.editLimit(call, spans, model);
     const messages = spans[MESSAGES];
-    if (!rules.developerRole && messages !== undefined && call.json['messages'] instanceof Array && call.json['messages'].some(isDeveloper)) {
+    if (!rules.developerRole && messages !== undefined && Array.isArray(call.json['messages']) && call.json['messages'].some(isDeveloper)) {
       this.editRoles(call.raw, messages);
     }
     this.renames.forEach(([, to], i) => {
