@@ -12,3 +12,4 @@ export {
   type ResolvedSettings,
   type SharedCredentials,
 } from './catalog/resolve-settings.js';
+export { routeAbilities, type CatalogModel } from './catalog/route-abilities.js';

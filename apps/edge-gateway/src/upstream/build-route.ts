@@ -1,6 +1,6 @@
 import type { RouteDocument } from '@omg/contracts';
-import type { Operation, RouteAbilities } from '@omg/domain';
-import type { ProviderDefinition } from '@omg/providers';
+import type { RouteAbilities } from '@omg/domain';
+import { routeAbilities, type ProviderDefinition } from '@omg/providers';
 import type { RouteEntry } from '../snapshot/config-snapshot.js';
 
 export interface RouteBuilding {
@@ -38,43 +38,11 @@ export function buildRoute(doc: RouteDocument, building: RouteBuilding): RouteEn
       maxOutputTokens: doc.maxOutputTokens,
       settings,
     });
-    return { doc, price, adapter, abilities: abilitiesOf(doc, definition), brokenReason: undefined };
+    return { doc, price, adapter, abilities: routeAbilities(doc, definition), brokenReason: undefined };
   } catch (error) {
     // Abilities of a broken route still count: the client must hear 503, not that its request is wrong.
     const definition = building.provider(doc.provider);
-    const abilities = definition ? abilitiesOf(doc, definition) : NOTHING;
+    const abilities = definition ? routeAbilities(doc, definition) : NOTHING;
     return { doc, price, adapter: undefined, abilities, brokenReason: error instanceof Error ? error.message : String(error) };
   }
-}
-
-const MODALITIES: Readonly<Record<Operation, readonly string[]>> = {
-  chat: ['text', 'chat', 'llm'],
-  embeddings: ['embedding', 'embeddings'],
-  images: ['image', 'images'],
-};
-
-/** The provider's capabilities, narrowed by what the catalog says about this model. */
-function abilitiesOf(doc: RouteDocument, definition: ProviderDefinition): RouteAbilities {
-  const { chat, embeddings, images } = definition.capabilities;
-  const can: Record<Operation, boolean> = { chat: chat !== undefined, embeddings: embeddings !== undefined, images: images !== undefined };
-  const operations = new Set((Object.keys(can) as Operation[]).filter((operation) => can[operation] && serves(doc, operation)));
-  return {
-    operations,
-    stream: chat?.stream ?? false,
-    tools: (chat?.tools ?? false) && doc.supportsTools,
-    imageInput: chat?.imageInput ?? false,
-    jsonSchema: chat?.jsonSchema ?? false,
-    logprobs: chat?.logprobs ?? false,
-    multipleChoices: chat?.n ?? false,
-    tokenArrays: embeddings?.tokenArrays ?? false,
-    contextWindow: doc.contextWindow,
-  };
-}
-
-/** The model's type decides; a plain `llm` with other modalities serves those too. */
-function serves(doc: RouteDocument, operation: Operation): boolean {
-  if (doc.modelType === 'embedding') return operation === 'embeddings';
-  if (doc.modelType === 'image') return operation === 'images';
-  if (operation === 'chat') return doc.modelType === 'llm' || doc.modalities.some((m) => MODALITIES.chat.includes(m));
-  return doc.modalities.some((m) => MODALITIES[operation].includes(m));
 }
