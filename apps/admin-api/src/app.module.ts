@@ -4,17 +4,18 @@ import type { Logger } from '@omg/service-kit';
 import type { NatsClient, PrismaClient, RedisClient } from '@omg/storage';
 import { AlertsModule } from './alerts/alerts.module.js';
 import { ApiKeysModule } from './api-keys/api-keys.module.js';
-import { BudgetsModule } from './budgets/budgets.module.js';
-import { SettingsModule } from './settings/settings.module.js';
-import { TenantsModule } from './tenants/tenants.module.js';
-import { UsageModule } from './usage/usage.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
+import { BudgetsModule } from './budgets/budgets.module.js';
 import { sharedCredentials, type AdminConfig } from './config.js';
 import { HttpModule } from './http/http.module.js';
 import { ADMIN_CONFIG, CATALOG_CONTEXT, LOGGER, NATS, PRISMA, REDIS } from './http/tokens.js';
 import { MembershipsModule } from './memberships/memberships.module.js';
+import { ModelCatalogModule } from './model-catalog/model-catalog.module.js';
 import { OpenapiModule } from './openapi/openapi.module.js';
+import { SettingsModule } from './settings/settings.module.js';
+import { TenantsModule } from './tenants/tenants.module.js';
+import { UsageModule } from './usage/usage.module.js';
 import { UsersModule } from './users/users.module.js';
 
 /** What the service opened before Nest wires the app; the service closes it again. */
@@ -32,6 +33,7 @@ export const FEATURES = [
   AuthModule,
   UsersModule,
   MembershipsModule,
+  ModelCatalogModule,
   AuditModule,
   AlertsModule,
   ApiKeysModule,

@@ -5,5 +5,6 @@ export * from './errors.js';
 export * from './usage.js';
 export * from './api-keys.js';
 export * from './budgets.js';
+export * from './model-catalog.js';
 export * from './settings.js';
 export * from './tenants.js';
