@@ -25,7 +25,7 @@ const books = () => checkBooks(story.stack, { outcomes: story.outcomes, provider
 describe('1,000 clients leave at once in mid-stream', () => {
   it('every upstream call is cancelled, what was produced is billed, nothing stays open', async () => {
     const { stack } = story;
-    stack.provider.pace.chunkMs = 1_000;
+    stack.provider.pace.held = true;
     const leaving = new AbortController();
     const running = streams(1_000, stack.edge.url, { signal: leaving.signal, timeoutMs: 60_000 });
     await waitFor(() => stack.provider.openStreams === 1_000, { timeoutMs: 60_000, what: '1,000 open streams' });
@@ -34,7 +34,7 @@ describe('1,000 clients leave at once in mid-stream', () => {
     story.outcomes.push(...(await Promise.all(running)));
     await waitFor(() => stack.provider.openStreams === 0, { timeoutMs: 20_000, what: 'all upstream streams to be cancelled' });
     const cancelledAfterMs = Math.round(performance.now() - leftAt);
-    stack.provider.pace.chunkMs = 2;
+    stack.provider.pace.held = false;
     const figures = await books();
     printFigures('1,000 clients leave', { ...figures, cancelledAfterMs });
     expect(stack.provider.calls.filter((one) => one.kind === 'stream' && one.aborted)).toHaveLength(1_000);
@@ -46,15 +46,15 @@ describe('1,000 clients leave at once in mid-stream', () => {
 describe('200 open streams at SIGTERM', () => {
   it('finish whole within the drain deadline, and the process ends by itself', async () => {
     const { stack } = story;
-    stack.provider.pace.chunkMs = 150;
+    stack.provider.pace.held = true;
     const edge = stack.edges[1]!;
     const running = streams(200, edge.url);
     await waitFor(() => stack.provider.openStreams === 200, { timeoutMs: 30_000, what: '200 open streams' });
     edge.signal('SIGTERM');
+    stack.provider.pace.held = false;
     const how = await edge.exited;
     const outcomes = await Promise.all(running);
     story.outcomes.push(...outcomes);
-    stack.provider.pace.chunkMs = 2;
     printFigures('200 streams at SIGTERM', { ...(await books()), whole: outcomes.filter((outcome) => outcome.whole).length, exit: how });
     expect(outcomes.filter((outcome) => outcome.status === 200 && outcome.whole)).toHaveLength(200);
     expect(how).toMatch(/0/);
@@ -64,7 +64,7 @@ describe('200 open streams at SIGTERM', () => {
     const { stack } = story;
     story.formerApps.push(stack.edges[1]!);
     stack.edges[1] = await stack.edges[1]!.again();
-    stack.provider.pace.chunkMs = 60_000;
+    stack.provider.pace.held = true;
     const edge = stack.edges[1];
     const running = streams(50, edge.url, { timeoutMs: 60_000 });
     await waitFor(() => stack.provider.openStreams === 50, { timeoutMs: 30_000, what: '50 open streams' });
@@ -72,7 +72,7 @@ describe('200 open streams at SIGTERM', () => {
     await edge.exited;
     const outcomes = await Promise.all(running);
     story.outcomes.push(...outcomes);
-    stack.provider.pace.chunkMs = 2;
+    stack.provider.pace.held = false;
     const figures = await books();
     printFigures('50 endless streams at SIGTERM', { ...figures, whole: outcomes.filter((outcome) => outcome.whole).length });
     expect(outcomes.filter((outcome) => outcome.whole)).toHaveLength(0);

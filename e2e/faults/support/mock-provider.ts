@@ -21,8 +21,8 @@ export interface MockProvider {
   url: string;
   calls: ProviderCall[];
   callsOf(callId: string): ProviderCall[];
-  /** Milliseconds before a sync answer, and between the chunks of a stream. */
-  pace: { answerMs: number; chunkMs: number };
+  /** Milliseconds before a sync answer and between the chunks of a stream; while `held`, streams stop after their first chunk. */
+  pace: { answerMs: number; chunkMs: number; held: boolean };
   /** Streams that run now. */
   readonly openStreams: number;
 }
@@ -32,6 +32,7 @@ export const PROMPT_CANARY = 'CANARY-PROMPT-TEXT';
 const CALL_ID = /call-[0-9a-z]+-\d+/;
 const CALLS_MAX = 500_000;
 const CHUNKS_MAX = 2_000;
+const HELD_CHECK_MS = 100;
 
 export const tokensOf = (callId: string): { prompt: number; completion: number } => {
   const n = Number(callId.slice(callId.lastIndexOf('-') + 1));
@@ -42,7 +43,7 @@ export const tokensOf = (callId: string): { prompt: number; completion: number }
 export async function startMockProvider(): Promise<MockProvider> {
   const calls: ProviderCall[] = [];
   const byId = new Map<string, ProviderCall[]>();
-  const pace = { answerMs: 5, chunkMs: 2 };
+  const pace = { answerMs: 5, chunkMs: 2, held: false };
   let openStreams = 0;
 
   const log = (call: ProviderCall): ProviderCall => {
@@ -83,7 +84,8 @@ export async function startMockProvider(): Promise<MockProvider> {
       if (call.aborted || response.destroyed) return;
       chunk([{ index: 0, delta: i === 0 ? { role: 'assistant', content: 'word ' } : { content: 'word ' }, finish_reason: null }]);
       call.completionTokens++;
-      await later(pace.chunkMs);
+      do await later(pace.held ? HELD_CHECK_MS : pace.chunkMs);
+      while (pace.held && !call.aborted);
     }
     if (call.aborted || response.destroyed) return;
     chunk([{ index: 0, delta: {}, finish_reason: 'stop' }]);

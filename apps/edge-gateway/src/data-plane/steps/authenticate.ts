@@ -10,6 +10,8 @@ import type { RequestContext } from '../context.js';
  */
 export async function authenticate(ctx: RequestContext): Promise<void> {
   const { services } = ctx;
+  // Without its tenants an edge that has just started would call every key unknown, and clients do not try again on 401.
+  if (!services.snapshot.isComplete) throw new GatewayError('configuration_unavailable', { retryAfterMs: 1000 });
   const token = parseBearerApiKey(ctx.request.headers.authorization);
   if (!token) throw new GatewayError('invalid_api_key');
   let key = services.keys.peek(token.prefix);
