@@ -158,7 +158,7 @@ function toTool(tool: ChatTool): ToolUnion {
     name: tool.name,
     ...(tool.description === undefined ? {} : { description: tool.description }),
     input_schema: (schema.type === undefined ? { type: 'object', ...schema } : schema) as { type: 'object' },
-    ...(tool.strict === undefined ? {} : { strict: tool.strict }),
+    ...(tool.strict === true ? { strict: true } : {}),
     ...cacheOf(tool),
   };
 }

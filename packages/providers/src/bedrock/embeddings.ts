@@ -55,7 +55,7 @@ function titanBody(call: ProviderCall, route: ProviderRoute): Record<string, unk
   const dimensions = typeof asked === 'number' ? asked : dims ? Number(dims) : undefined;
   return {
     ...(dimensions === undefined ? {} : { dimensions }),
-    ...(normalize === undefined || normalize === '' ? {} : { normalize: normalize === 'true' }),
+    normalize: normalize === 'true',
   };
 }
 

@@ -73,7 +73,7 @@ describe('Titan embeddings', () => {
     expect(wire.bodies()).toEqual([
       { inputText: 'a', dimensions: 256, normalize: true },
       { inputText: 'a', dimensions: 512, normalize: true },
-      { inputText: 'a' },
+      { inputText: 'a', normalize: false },
     ]);
   });
 

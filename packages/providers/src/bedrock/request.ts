@@ -108,7 +108,7 @@ function toolConfigOf(request: ChatRequest): { toolConfig?: ToolConfiguration } 
   const tools = request.tools.flatMap((tool) => {
     const json = (tool.parameters ?? { type: 'object', properties: {} }) as Record<string, never>;
     const spec = { name: tool.name, ...(tool.description ? { description: tool.description } : {}), inputSchema: { json } };
-    return withCachePoint<Tool>({ toolSpec: tool.strict === undefined ? spec : { ...spec, strict: tool.strict } }, tool.cacheControl);
+    return withCachePoint<Tool>({ toolSpec: tool.strict === true ? { ...spec, strict: true } : spec }, tool.cacheControl);
   });
   const { toolChoice } = request;
   if (toolChoice === undefined) return { toolConfig: { tools } };

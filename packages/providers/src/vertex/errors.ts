@@ -30,7 +30,7 @@ const FIELDS: readonly [RegExp, string][] = [
   [/\btop_?k\b/i, 'top_k'],
   [/max_?output_?tokens/i, 'max_tokens'],
   [/thinking/i, 'reasoning_effort'],
-  [/response_?(?:json_?)?schema|response_?mime_?type/i, 'response_format'],
+  [/response[_ ]?(?:json[_ ]?)?schema|response[_ ]?mime[_ ]?type/i, 'response_format'],
   [/function_?call(?:ing)?_?config|allowed_?function_?names/i, 'tool_choice'],
   [/function_?declarations|\btools\b/i, 'tools'],
   [/candidate_?count/i, 'n'],
