@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { requireCapabilities } from '../kit/requirements.js';
+import { baseUrl, headerText, settingsSchema } from '../openai-compatible/settings.js';
 import { sseReply } from '../kit/translated-stream.js';
 import type { ProbeContext, ProviderAdapter, ProviderCall, ProviderCapabilities, ProviderDefinition, ProviderReply, ProviderRoute } from '../spec/provider.js';
 import type { TransportResponse } from '../spec/transport.js';
@@ -17,18 +18,16 @@ const capabilities: ProviderCapabilities = {
   chat: { stream: true, tools: true, imageInput: true, jsonSchema: true, reasoning: true, logprobs: false, n: false },
 };
 
-const settings = z
-  .object({
-    api_key: z.string({ error: 'is required' }).min(1),
-    base_url: z.url().optional(),
-    anthropic_version: z.string().optional(),
-    anthropic_beta: z.string().optional(),
-    anthropic_default_max_tokens: z
-      .string()
-      .regex(/^[1-9]\d*$/)
-      .optional(),
-  })
-  .catchall(z.string());
+const settings = settingsSchema({
+  api_key: headerText,
+  base_url: baseUrl.optional(),
+  anthropic_version: headerText.optional(),
+  anthropic_beta: headerText.optional(),
+  anthropic_default_max_tokens: z
+    .string()
+    .regex(/^[1-9]\d*$/, 'must be a whole number above 0')
+    .optional(),
+});
 
 class AnthropicAdapter implements ProviderAdapter {
   private readonly url: string;

@@ -1,45 +1,47 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { baseUrl, headerText, settingsSchema } from '../openai-compatible/settings.js';
 import type { CatalogBinding, ProviderRoute } from '../spec/provider.js';
 
 const count = z.string().regex(/^[1-9]\d*$/, 'a whole number above 0');
 const decimal = z.string().regex(/^\d+(\.\d+)?$/, 'a number');
 
 /** Settings of a Bedrock route, as in the catalog's metadata. */
-export const settings = z
-  .object({
-    /** Absent: the SDK's own chain, environment and profile. */
-    region: z.string().optional(),
-    aws_access_key_id: z.string().optional(),
-    aws_secret_access_key: z.string().optional(),
-    aws_session_token: z.string().optional(),
-    aws_profile: z.string().optional(),
-    /** A Bedrock API key, sent as a bearer token. */
-    aws_bearer_token: z.string().optional(),
-    /** Another endpoint of the runtime API, such as a VPC interface endpoint. */
-    endpoint: z.url().optional(),
-    bedrock_chat_format: z.enum(['anthropic_messages', 'converse']).optional(),
-    anthropic_version: z.string().optional(),
-    anthropic_beta: z.string().optional(),
-    bedrock_default_max_tokens: count.optional(),
-    bedrock_embedding_format: z.enum(['titan_text']).optional(),
-    bedrock_embed_dims: count.optional(),
-    bedrock_embed_normalize: z.enum(['true', 'false']).optional(),
-    bedrock_image_task_type: z.enum(['TEXT_IMAGE']).optional(),
-    bedrock_image_quality: z.string().optional(),
-    bedrock_image_cfg_scale: decimal.optional(),
-    bedrock_image_style: z.string().optional(),
-    bedrock_image_seed: z.string().regex(/^\d+$/).optional(),
-    bedrock_image_steps: count.optional(),
-    bedrock_image_negative_prompt: z.string().optional(),
-    // These four shape edits and variations, which generations have no input image for; they are taken so that a catalog
-    // written for a gateway with those operations loads unchanged.
-    bedrock_image_strength: decimal.optional(),
-    bedrock_image_init_mode: z.string().optional(),
-    bedrock_image_mask_source: z.string().optional(),
-    bedrock_image_variation_prompt: z.string().optional(),
-  })
-  .catchall(z.string());
+export const settings = settingsSchema({
+  /** Absent: the SDK's own chain, environment and profile. */
+  region: z
+    .string()
+    .regex(/^[a-z0-9-]+$/, 'must be a region such as eu-central-1')
+    .optional(),
+  aws_access_key_id: z.string().optional(),
+  aws_secret_access_key: z.string().optional(),
+  aws_session_token: z.string().optional(),
+  aws_profile: z.string().optional(),
+  /** A Bedrock API key, sent as a bearer token. */
+  aws_bearer_token: headerText.optional(),
+  /** Another endpoint of the runtime API, such as a VPC interface endpoint. */
+  endpoint: baseUrl.optional(),
+  bedrock_chat_format: z.enum(['anthropic_messages', 'converse']).optional(),
+  anthropic_version: z.string().optional(),
+  anthropic_beta: z.string().optional(),
+  bedrock_default_max_tokens: count.optional(),
+  bedrock_embedding_format: z.enum(['titan_text']).optional(),
+  bedrock_embed_dims: count.optional(),
+  bedrock_embed_normalize: z.enum(['true', 'false']).optional(),
+  bedrock_image_task_type: z.enum(['TEXT_IMAGE']).optional(),
+  bedrock_image_quality: z.string().optional(),
+  bedrock_image_cfg_scale: decimal.optional(),
+  bedrock_image_style: z.string().optional(),
+  bedrock_image_seed: z.string().regex(/^\d+$/).optional(),
+  bedrock_image_steps: count.optional(),
+  bedrock_image_negative_prompt: z.string().optional(),
+  // These four shape edits and variations, which generations have no input image for; they are taken so that a catalog
+  // written for a gateway with those operations loads unchanged.
+  bedrock_image_strength: decimal.optional(),
+  bedrock_image_init_mode: z.string().optional(),
+  bedrock_image_mask_source: z.string().optional(),
+  bedrock_image_variation_prompt: z.string().optional(),
+});
 
 export const secretSettings = ['aws_access_key_id', 'aws_secret_access_key', 'aws_session_token', 'aws_bearer_token'] as const;
 

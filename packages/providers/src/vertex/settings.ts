@@ -1,35 +1,37 @@
 import { z } from 'zod';
 import { isRecord, tryParseJson } from '../kit/safe-json.js';
+import { baseUrl, headerText, settingsSchema } from '../openai-compatible/settings.js';
 import type { CatalogBinding, ProviderRoute } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
 
 /** Settings of a Vertex route, as in the catalog's metadata. */
-export const settings = z
-  .object({
-    gcp_project_id: z.string().optional(),
-    vertex_location: z.string().optional(),
-    vertex_publisher: z.enum(['google', 'anthropic']).optional(),
-    vertex_endpoint: z.url().optional(),
-    gcp_credentials_json: z.string().optional(),
-    gcp_credentials_format: z.enum(['json', 'base64']).optional(),
-    /** A key of Vertex's express mode or of the Gemini API; no service account is needed with it. */
-    vertex_api_key: z.string().optional(),
-    anthropic_version: z.string().optional(),
-    anthropic_default_max_tokens: z
-      .string()
-      .regex(/^[1-9]\d*$/)
-      .optional(),
-    vertex_person_generation: z.string().optional(),
-    // Imagen's edits and variations take these; generations have no input image. They are taken so that a catalog written
-    // for a gateway with those operations loads unchanged.
-    vertex_edit_mode: z.string().optional(),
-    vertex_mask_mode: z.string().optional(),
-    vertex_mask_dilation: z.string().optional(),
-    vertex_guidance_scale: z.string().optional(),
-    vertex_base_steps: z.string().optional(),
-    vertex_variation_prompt: z.string().optional(),
-  })
-  .catchall(z.string());
+export const settings = settingsSchema({
+  gcp_project_id: z.string().optional(),
+  vertex_location: z
+    .string()
+    .regex(/^[a-z0-9-]+$/, 'must be a location such as europe-west4')
+    .optional(),
+  vertex_publisher: z.enum(['google', 'anthropic']).optional(),
+  vertex_endpoint: baseUrl.optional(),
+  gcp_credentials_json: z.string().optional(),
+  gcp_credentials_format: z.enum(['json', 'base64']).optional(),
+  /** A key of Vertex's express mode or of the Gemini API; no service account is needed with it. */
+  vertex_api_key: headerText.optional(),
+  anthropic_version: z.string().optional(),
+  anthropic_default_max_tokens: z
+    .string()
+    .regex(/^[1-9]\d*$/)
+    .optional(),
+  vertex_person_generation: z.string().optional(),
+  // Imagen's edits and variations take these; generations have no input image. They are taken so that a catalog written
+  // for a gateway with those operations loads unchanged.
+  vertex_edit_mode: z.string().optional(),
+  vertex_mask_mode: z.string().optional(),
+  vertex_mask_dilation: z.string().optional(),
+  vertex_guidance_scale: z.string().optional(),
+  vertex_base_steps: z.string().optional(),
+  vertex_variation_prompt: z.string().optional(),
+});
 
 export const secretSettings = ['gcp_credentials_json', 'vertex_api_key'] as const;
 
