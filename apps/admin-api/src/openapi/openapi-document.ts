@@ -32,7 +32,7 @@ interface Operation {
   operationId?: string;
   responses?: Record<string, { description: string; content?: Record<string, unknown> }>;
   security?: unknown[];
-  parameters?: { in: string; name: string }[];
+  parameters?: { in: string; name: string; required?: boolean }[];
   'x-csv'?: boolean;
   'x-permission'?: string;
 }
@@ -55,6 +55,8 @@ function toJsonSchema(schema: z.ZodType, { schemaType }: { schemaType: 'input' |
 
 function finish(operation: Operation): void {
   const responses = (operation.responses ??= {});
+  // Named parameters are shown as required whatever their schema says, and no header but Authorization is.
+  for (const parameter of operation.parameters ?? []) if (parameter.in === 'header') parameter.required = false;
   if (operation['x-csv']) {
     for (const response of Object.values(responses)) if (response.content) response.content['text/csv'] = { schema: { type: 'string' } };
   }
