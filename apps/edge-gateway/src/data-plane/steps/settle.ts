@@ -54,7 +54,12 @@ export async function settle(ctx: RequestContext, consumption: Consumption): Pro
   } catch (error) {
     services.log.warn({ requestId: ctx.requestId, err: error }, 'settlement not possible in Redis; the event goes to the bus');
   }
-  await services.usage.publishDurably(event);
+  try {
+    await services.usage.publishDurably(event);
+  } catch (error) {
+    // The answer is paid for and goes out; the log is the last copy, and new requests are refused until one store is back.
+    services.log.error({ requestId: ctx.requestId, err: error, usageEvent: event }, 'usage could not be kept in Redis, on the bus or on disk');
+  }
 }
 
 /** What the recorder books. Amounts are text, since JSON has no 64-bit integers. */
