@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, repositoryRoot, startService, startStack, type TestStack } from '@omg/testkit';
 import { parse } from 'yaml';
+import { pathWithCurl } from './support/curl.js';
 
 afterAll(cleanUp);
 
@@ -37,7 +38,7 @@ describe('the README', () => {
     expect(blocks.length).toBeGreaterThanOrEqual(4);
     const script = blocks.map((block) => `echo '--- block'\n${block}`).join('\n');
     const here = script.replaceAll('http://127.0.0.1:8080', stack.edge.url).replaceAll('http://127.0.0.1:8081', stack.admin.url);
-    const { stdout } = await promisify(execFile)('sh', ['-euc', here]);
+    const { stdout } = await promisify(execFile)('sh', ['-euc', here], { env: { ...process.env, PATH: pathWithCurl() } });
     const answers = stdout.split('--- block\n').slice(1);
     expect(answers).toHaveLength(blocks.length);
     for (const answer of answers) {
