@@ -109,6 +109,12 @@ describe('a stream of Anthropic events', () => {
     expect(stream.take()?.toString()).not.toContain('"finish_reason":"');
   });
 
+  it('tells nothing before the model begins, so that an overload after message_start can go to another route', () => {
+    const { chunks, stream } = listen([lines('stream.chunks.txt')[0]!, '{"type":"ping"}']);
+    expect(chunks).toEqual([]);
+    expect(stream.progress().inputMeters).toMatchObject({ inputTokens: 12 });
+  });
+
   it('counts a call that was cut by the limit as length, with what had come', () => {
     const events = toolEvents(paris).map((event) => JSON.stringify(event));
     const cut = events.filter((event) => !event.includes('Paris')).map((event) => event.replace('"stop_reason":"tool_use"', '"stop_reason":"max_tokens"'));

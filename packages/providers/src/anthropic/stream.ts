@@ -24,6 +24,8 @@ export class MessageStream {
   private stopReason: unknown;
   private frames: Buffer[] = [];
   private outputFinal = false;
+  /** Nothing is told before the model begins: an overloaded service fails right after its message_start, and another route can still answer. */
+  private told = false;
 
   constructor(
     private readonly alias: string,
@@ -79,7 +81,6 @@ export class MessageStream {
       ...(id === undefined ? {} : { id: `chatcmpl-${id}` }),
     });
     this.usage.merge(event.message.usage);
-    this.frames.push(this.writer.role());
   }
 
   private begun(): ChatChunkWriter {
@@ -89,6 +90,8 @@ export class MessageStream {
 
   private blockStart(event: Json): void {
     const writer = this.begun();
+    if (!this.told) this.frames.push(writer.role());
+    this.told = true;
     const block = isRecord(event.content_block) ? event.content_block : {};
     const index = Number(event.index);
     if (block.type === 'text') {

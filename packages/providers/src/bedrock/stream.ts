@@ -23,8 +23,8 @@ export class ConverseChunks implements StreamTranslation {
   }
 
   push(event: ConverseStreamOutput): void {
-    if (event.messageStart !== undefined) this.frames.push(this.writer.role());
-    else if (event.contentBlockStart !== undefined) this.blockStart(event.contentBlockStart);
+    // The first chunk waits for content: until then another route can still answer.
+    if (event.contentBlockStart !== undefined) this.blockStart(event.contentBlockStart);
     else if (event.contentBlockDelta !== undefined) this.blockDelta(event.contentBlockDelta);
     else if (event.contentBlockStop !== undefined) this.blockStop(event.contentBlockStop.contentBlockIndex ?? 0);
     else if (event.messageStop !== undefined) {
