@@ -17,7 +17,7 @@ const swc = {
 // Jest adds "import" or "require" itself, according to who asks; named here, CommonJS packages would get ES modules from require().
 const shared = {
   rootDir: import.meta.dirname,
-  roots: ['<rootDir>/apps', '<rootDir>/packages', '<rootDir>/prisma', '<rootDir>/e2e', '<rootDir>/infra'],
+  roots: ['<rootDir>/apps', '<rootDir>/packages', '<rootDir>/prisma', '<rootDir>/e2e', '<rootDir>/k8s', '<rootDir>/infra'],
   testEnvironment: 'node',
   testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],

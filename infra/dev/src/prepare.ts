@@ -9,7 +9,7 @@ const STAMP_FILE = join(ROOT, 'node_modules', '.omg-installed');
 
 function manifestFiles(): string[] {
   const roots = ['apps', 'packages'].flatMap((folder) => readdirSync(join(ROOT, folder)).map((name) => join(folder, name)));
-  const folders = ['.', 'prisma', 'e2e', 'infra/dev', 'infra/bench', ...roots];
+  const folders = ['.', 'prisma', 'e2e', 'infra/dev', 'infra/bench', 'k8s', ...roots];
   return ['pnpm-lock.yaml', 'pnpm-workspace.yaml', ...folders.map((folder) => join(folder, 'package.json'))];
 }
 
