@@ -23,6 +23,8 @@ export interface AlertingOptions extends WebhookOptions {
 
 const EVALUATIONS_MAX = 8;
 const DELIVERIES_MAX = 8;
+/** Longer than any pause of a living process: a delivery that is given to another worker could be sent twice. */
+const LOCK_MS = 60_000;
 /** An alert that is older and undelivered has lost its job: its process died before queueing it, or Redis forgot it. */
 const SWEEP_AFTER_MS = 60_000;
 const SWEEP_ALERTS_MAX = 200;
@@ -48,6 +50,7 @@ export class Alerting {
         name: QUEUES.budgetEvaluation,
         schema: budgetEvaluationJobSchema,
         concurrency: EVALUATIONS_MAX,
+        lockMs: LOCK_MS,
         process: async (job) => void (await evaluateBudget(evaluatorParts, options.timezone, job.data)),
         onError,
       }),
@@ -55,6 +58,7 @@ export class Alerting {
         name: QUEUES.alertDelivery,
         schema: alertDeliveryJobSchema,
         concurrency: DELIVERIES_MAX,
+        lockMs: LOCK_MS,
         process: (job) => deliverAlert(deliveryParts, job.data),
         onError,
       }),

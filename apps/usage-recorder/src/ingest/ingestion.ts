@@ -53,6 +53,8 @@ export interface IngestionOptions extends UsageStreamOptions {
 const GROUP_EVENTS_MAX = 2_048;
 /** Jobs under way: enough batches of the usual size to fill all transactions. */
 const JOBS_MAX = 64;
+/** Short, so that the batches of a killed recorder wait only seconds; booking one twice by mistake has no effect. */
+const LOCK_MS = 10_000;
 const RESUBSCRIBE_PAUSE_MS = 1_000;
 /** How long the running transactions may take at shutdown before waiting ones are given up. */
 const DRAIN_MS = 5_000;
@@ -89,6 +91,7 @@ export class Ingestion {
       name: QUEUES.usage,
       schema: usageJobSchema,
       concurrency: JOBS_MAX,
+      lockMs: LOCK_MS,
       process: async (job) => {
         await processUsageJob({ bookkeeper, deadLetter, acknowledge: acknowledgeMessage, nowMs: Date.now }, job);
         metrics.bookingDelay.observe(Math.max(0, Date.now() - job.data.publishedAtMs) / 1_000);

@@ -75,6 +75,8 @@ export interface WorkOptions<T> {
   schema: z.ZodType<T>;
   /** Jobs under way in this process. */
   concurrency: number;
+  /** After this time without a sign of life from its worker a job is given to another one. */
+  lockMs: number;
   /** Resolves: done. Rejects: again later. */
   process: (job: WorkerJob<T>) => Promise<void>;
   /** A job failed, or the connection did. */
@@ -98,6 +100,7 @@ export function work<T>(client: Redis | Cluster, options: WorkOptions<T>): JobWo
       prefix: QUEUE_PREFIX,
       concurrency: options.concurrency,
       removeOnComplete: { count: 0 },
+      lockDuration: options.lockMs,
       stalledInterval: STALLED_CHECK_MS,
       maxStalledCount: ATTEMPTS_MAX,
       drainDelay: 5,

@@ -1,0 +1,142 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { cpus } from 'node:os';
+import type { UsageEvent } from '@omg/contracts';
+import { uuidV7 } from '@omg/domain';
+import { connectNats, ensureUsageStreams, publishUsageBatch, usageBacklog, type NatsClient } from '@omg/storage';
+import { cleanUp, createTestDatabase, startNats, startPostgres, startRedis, startService, waitFor } from '@omg/testkit';
+import pg from 'pg';
+import { withCpu } from './load.ts';
+import { publish } from './report.ts';
+
+/**
+ * How many usage events one recorder commits per second: the stream is filled first, then a recorder starts on a core of
+ * its own and books until the stream is empty. Postgres, Redis and NATS share the other core, Postgres with durable
+ * commits.
+ */
+const RECORDER_CORE = 0;
+const OTHER_CORE = 1;
+const TENANTS = 50;
+const KEYS_PER_TENANT = 4;
+const MODELS = 5;
+const SMALL_EVENTS = 60_000;
+const LARGE_EVENTS = 200_000;
+
+const callers = Array.from({ length: TENANTS }, () => ({ tenantId: randomUUID(), keys: Array.from({ length: KEYS_PER_TENANT }, () => randomUUID()) }));
+const windowId = `calendar_month:${new Date().toISOString().slice(0, 7)}-01`;
+
+function event(index: number): UsageEvent {
+  const { tenantId, keys } = callers[index % TENANTS]!;
+  const nowMs = Date.now();
+  return {
+    v: 1,
+    id: uuidV7(nowMs, randomBytes(10)),
+    requestId: randomUUID(),
+    tenantId,
+    apiKeyId: keys[index % KEYS_PER_TENANT]!,
+    operation: 'chat',
+    modelAlias: `model-${index % MODELS}`,
+    routeId: '00000000-0000-4000-8000-000000000001',
+    provider: 'openai-compatible',
+    providerModel: 'test',
+    stream: index % 2 === 0,
+    status: 200,
+    latencyMs: 321.4,
+    ttftMs: 45.6,
+    meters: { inputTokens: 812, outputTokens: 143, cachedInputTokens: 512 },
+    usageSource: 'provider',
+    priceVersionId: '00000000-0000-4000-8000-000000000002',
+    costNano: '1234567',
+    costComponents: { input: '300000', cached_input: '34567', output: '900000' },
+    holdNano: '2000000',
+    windows: { schedule: 'calendar_month', tenant: windowId },
+    endedAtMs: nowMs,
+  };
+}
+
+async function fill(nats: NatsClient, events: number, perBatch: number): Promise<void> {
+  let pending: Promise<void>[] = [];
+  for (let from = 0; from < events; from += perBatch) {
+    const batch = { v: 1 as const, batchId: randomUUID(), edgeId: 'bench', events: Array.from({ length: Math.min(perBatch, events - from) }, (_, i) => event(from + i)) };
+    pending.push(publishUsageBatch(nats, batch, 30_000));
+    if (pending.length < 64) continue;
+    await Promise.all(pending);
+    pending = [];
+  }
+  await Promise.all(pending);
+}
+
+interface Figures {
+  perBatch: number;
+  events: number;
+  seconds: number;
+  /** Microseconds per event. */
+  cpu: Record<string, number>;
+}
+
+async function main(): Promise<void> {
+  if (cpus().length < 2) throw new Error('this benchmark needs two cores');
+  execFileSync('taskset', ['-acp', String(OTHER_CORE), String(process.pid)], { stdio: 'ignore' });
+  const postgres = await startPostgres({ durable: true });
+  const redis = await startRedis();
+  const natsServer = await startNats();
+  const database = await createTestDatabase({ serverUrl: postgres.url });
+  const pool = new pg.Pool({ connectionString: database.url, max: 1 });
+  const nats = connectNats({ url: natsServer.url }, { name: 'bench' });
+  const connection = await nats.connected();
+  await ensureUsageStreams(connection, { maxBytes: 2 ** 31, replicas: 1 });
+  const env = { ROUTER_PROFILE: 'development', ROUTER_DB_URL: database.url, ROUTER_REDIS_URL: redis.url, ROUTER_NATS_URL: natsServer.url, ROUTER_OBSERVABILITY_LOG_LEVEL: 'warn', ROUTER_OBSERVABILITY_ENABLE_OTLP: 'false' };
+  let booked = 0;
+
+  const measure = async (events: number, perBatch: number): Promise<Figures> => {
+    await fill(nats, events, perBatch);
+    const recorder = await startService('usage-recorder', env, { readyPath: null });
+    execFileSync('taskset', ['-acp', String(RECORDER_CORE), String(recorder.pid)], { stdio: 'ignore' });
+    const rows = async (): Promise<number> => Number((await pool.query<{ n: string }>('SELECT coalesce(sum(requests), 0)::text AS n FROM usage_rollups')).rows[0]!.n);
+    // The start of the process is not what is measured.
+    const first = await waitFor(async () => ((await rows()) > booked ? { rows: await rows(), at: performance.now() } : undefined), { intervalMs: 5, timeoutMs: 60_000 });
+    const left = booked + events - first.rows;
+    const { cpu } = await withCpu({ recorder: recorder.pid, redis: redis.identity.pid, nats: natsServer.identity.pid }, async () => {
+      await waitFor(async () => (await usageBacklog(connection)).oldestAtMs === undefined, { intervalMs: 20, timeoutMs: 300_000 });
+      return { requests: left };
+    });
+    const seconds = (performance.now() - first.at) / 1_000;
+    booked += events;
+    if ((await rows()) !== booked) throw new Error(`${await rows()} events are booked instead of ${booked}`);
+    await recorder.stop();
+    return { perBatch, events: left, seconds, cpu };
+  };
+
+  await measure(20_000, 128); // warms Postgres
+  report([await measure(SMALL_EVENTS, 8), await measure(LARGE_EVENTS, 128)]);
+  await pool.end();
+  await nats.close();
+}
+
+function report(figures: readonly Figures[]): void {
+  const micros = (value: number): string => `${value.toFixed(1)} µs`;
+  const best = figures.at(-1)!;
+  publish({
+    name: 'recorder',
+    title: 'Usage events committed by one recorder',
+    method: [
+      `Usage of ${TENANTS} tenants with ${KEYS_PER_TENANT} keys and ${MODELS} models each lies in the stream when the recorder starts. Measured from its first commit to the last acknowledgement: decoding, queue, rows, rollups, budget totals, release in Redis, acknowledgement. The recorder runs on one core; Postgres (durable commits), Redis and NATS share the other one. At the end the rollups hold every event once.`,
+    ],
+    columns: ['events per message', 'events', 'events/s', 'CPU per event: recorder', 'Redis', 'NATS'],
+    rows: figures.map(({ perBatch, events, seconds, cpu }) => [
+      perBatch,
+      events,
+      Math.round(events / seconds),
+      micros(cpu['recorder']!),
+      micros(cpu['redis']!),
+      micros(cpu['nats']!),
+    ]),
+    findings: [`One recorder commits ${Math.round(best.events / best.seconds)} events per second with full messages, using ${((best.cpu['recorder']! * best.events) / best.seconds / 1e4).toFixed(0)} % of its core.`],
+  });
+}
+
+try {
+  await main();
+} finally {
+  await cleanUp();
+}
