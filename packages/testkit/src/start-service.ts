@@ -12,7 +12,7 @@ export type AppName = 'edge-gateway' | 'admin-api' | 'usage-recorder' | 'health-
 export interface StartAppOptions {
   /** Where to wait before resolving; default `/readyz`. `null`: do not wait. */
   readyPath?: string | null;
-  /** Default 20 000. */
+  /** Default 60 000: a busy machine starts several services at once. */
   readyTimeoutMs?: number;
   /** Working folder; default: an empty temporary one, so that no `.env` or `router.yaml` of the developer is read. */
   cwd?: string;
@@ -147,6 +147,6 @@ export async function startService(app: AppName, env: Record<string, string>, op
     await running.kill();
   }, identity.pid);
   const readyPath = options.readyPath === undefined ? '/readyz' : options.readyPath;
-  if (readyPath !== null) await waitUntilReady(running, readyPath, options.readyTimeoutMs ?? 20_000);
+  if (readyPath !== null) await waitUntilReady(running, readyPath, options.readyTimeoutMs ?? 60_000);
   return running;
 }
