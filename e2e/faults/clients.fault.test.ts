@@ -52,12 +52,16 @@ describe('200 open streams at SIGTERM', () => {
     await waitFor(() => stack.provider.openStreams === 200, { timeoutMs: 30_000, what: '200 open streams' });
     edge.signal('SIGTERM');
     stack.provider.pace.held = false;
+    const signalledAt = performance.now();
     const how = await edge.exited;
+    const exitAfterMs = Math.round(performance.now() - signalledAt);
     const outcomes = await Promise.all(running);
     story.outcomes.push(...outcomes);
-    printFigures('200 streams at SIGTERM', { ...(await books()), whole: outcomes.filter((outcome) => outcome.whole).length, exit: how });
+    printFigures('200 streams at SIGTERM', { ...(await books()), whole: outcomes.filter((outcome) => outcome.whole).length, exit: how, exitAfterMs });
     expect(outcomes.filter((outcome) => outcome.status === 200 && outcome.whole)).toHaveLength(200);
     expect(how).toMatch(/0/);
+    // Well before the deadline: nothing but the streams holds it.
+    expect(exitAfterMs).toBeLessThan(15_000);
   }, 180_000);
 
   it('those that do not finish are ended with an error frame and billed for what they sent', async () => {

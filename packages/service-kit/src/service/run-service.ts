@@ -67,6 +67,7 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
+const IDLE_SWEEP_MS = 100;
 const DRAIN_DEFAULT_MS = 5000;
 /** What closers get after the drain: flushing usage, closing pools. */
 const CLOSE_MAX_MS = 10_000;
@@ -181,12 +182,15 @@ async function closeService<S extends SectionName>(app: NestFastifyApplication, 
   logger.info({ drainMs }, 'draining');
   const server = app.getHttpServer();
   const cut = setTimeout(() => server.closeAllConnections(), drainMs + 500);
+  // A connection whose last answer ends during the drain stays open for the client's next request, which will not be taken.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
   try {
     await app.close();
   } catch (error) {
     logger.error({ err: error }, 'listener could not be closed');
   } finally {
     clearTimeout(cut);
+    clearInterval(sweep);
     shutdown.end();
   }
   const failed = await lifecycle.close(CLOSE_MAX_MS);
