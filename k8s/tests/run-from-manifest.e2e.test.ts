@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort, startProcess, stopProcess } from '@omg/dev';
+import { addCleanup, cleanUp, createTestDatabase, createTestRedis, repositoryRoot, startNats, waitFor } from '@omg/testkit';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { render, type Manifest } from './helm.js';
+
+/** Entries of the Secret that an operator would have made. */
+let secret: Record<string, string>;
+let manifests: Manifest[];
+let folder: string;
+
+interface Container {
+  args: string[];
+  env: { name: string; value?: string; valueFrom?: { secretKeyRef: { key: string } } }[];
+  readinessProbe: { httpGet: { path: string } };
+  startupProbe: { httpGet: { path: string } };
+}
+
+beforeAll(async () => {
+  const [database, redis, nats] = await Promise.all([createTestDatabase(), createTestRedis(), startNats()]);
+  secret = {
+    'database-url': database.url,
+    'redis-url': redis.url,
+    'nats-url': nats.url,
+    'api-key-pepper': 'b7e2c9a4d1f05836927e4c8b1a6d3f50',
+    'encryption-keys': 'k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+    'jwt-secret': '5d1c7e9f3b8a2460c4d6e8f0a1b2c3d4',
+  };
+  manifests = render({ 'secrets.existingSecret': 'gateway-secrets' });
+  folder = mkdtempSync(join(tmpdir(), 'omg-manifest-'));
+  const configMap = manifests.find((manifest) => manifest.kind === 'ConfigMap')!;
+  const config = parse((configMap['data'] as Record<string, string>)['router.yaml']!) as Record<string, Record<string, unknown>>;
+  // The only thing that differs from the pod: this machine has no volume at /var/spool.
+  config['metering']!['spool_directory'] = join(folder, 'spool');
+  writeFileSync(join(folder, 'router.yaml'), stringify(config));
+}, 60_000);
+
+afterAll(cleanUp);
+
+function containerOf(kind: string, component: string): Container {
+  const manifest = manifests.find((candidate) => candidate.kind === kind && candidate.metadata.labels!['app.kubernetes.io/component'] === component)!;
+  return (manifest.spec as { template: { spec: { containers: Container[] } } }).template.spec.containers[0]!;
+}
+
+function environment(container: Container): Record<string, string> {
+  return Object.fromEntries(
+    container.env.map(({ name, value, valueFrom }) => {
+      const resolved = value ?? secret[valueFrom!.secretKeyRef.key];
+      if (resolved === undefined) throw new Error(`${name} comes from an entry that the Secret does not have`);
+      return [name, resolved];
+    }),
+  );
+}
+
+/** Runs the container's arguments as the image would, in the service's folder, with nothing in the environment but what the manifest gives. */
+async function start(container: Container, workingFolder: string, change: Record<string, string>) {
+  const args = container.args.map((arg) => (arg === '/etc/omg/router.yaml' ? join(folder, 'router.yaml') : arg));
+  const env = { PATH: process.env['PATH']!, ...environment(container), ...change };
+  const started = await startProcess(process.execPath, args, { cwd: join(repositoryRoot(), workingFolder), env, stdio: 'ignore' });
+  addCleanup(() => stopProcess(started.identity, 'SIGTERM', 5000).then(() => undefined));
+  return started;
+}
+
+describe('the rendered manifests start the real services', () => {
+  it('the migration Job ends well', async () => {
+    const job = await start(containerOf('Job', 'migrate'), 'prisma', {});
+    expect(await job.exited).toBe('exit code 0');
+  }, 60_000);
+
+  it.each(['edge-gateway', 'admin-api', 'usage-recorder', 'health-monitor'])('%s answers its probes', async (component) => {
+    const container = containerOf('Deployment', component);
+    const port = await freePort();
+    const service = await start(container, join('apps', component), { PORT: String(port) });
+    const probe = async (path: string): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}${path}`)).ok;
+    await waitFor(() => probe(container.startupProbe.httpGet.path), { timeoutMs: 20_000, what: `${component} to live` });
+    // The edge is ready once the admin API has written the configuration: it was started after it here, and waits.
+    if (component !== 'edge-gateway') await waitFor(() => probe(container.readinessProbe.httpGet.path), { timeoutMs: 20_000, what: `${component} to be ready` });
+    expect(service.child.exitCode).toBeNull();
+  }, 60_000);
+});
