@@ -7,7 +7,7 @@ export function recorderMetrics(metrics: Metrics) {
   const commitDuration = metrics.histogram({ name: 'recorder_commit_duration_seconds', help: 'One transaction of usage events, waiting for Postgres included.', buckets: SECONDS });
   const bookingDelay = metrics.histogram({ name: 'recorder_booking_delay_seconds', help: 'From the publication of a batch to its acknowledgement.', buckets: SECONDS });
   const events = metrics.counter({ name: 'recorder_events_total', help: 'Usage events committed: inserted, or known already (redelivered, or without usage).', labelNames: ['result'] });
-  const jobAge = metrics.gauge({ name: 'recorder_job_last_success_timestamp_seconds', help: 'When a recurring job last ended well.', labelNames: ['job'] });
+  const jobAge = metrics.gauge({ name: 'recorder_job_last_success_timestamp_seconds', help: 'When a recurring job last ended well.', labelNames: ['task'] });
   return {
     commitDuration: commitDuration.child(),
     bookingDelay: bookingDelay.child(),
@@ -27,7 +27,7 @@ export function recorderMetrics(metrics: Metrics) {
     mismatches: metrics.gauge({ name: 'ledger_mismatches', help: 'Mismatches that the last verification found.' }).child(),
     purgedRows: metrics.counter({ name: 'recorder_purged_rows_total', help: 'Rows deleted because their retention ended.', labelNames: ['table'] }),
     jobSucceeded: (job: string, nowMs: number) => jobAge.child(job).set(nowMs / 1_000),
-    jobFailures: metrics.counter({ name: 'recorder_job_failures_total', help: 'Recurring jobs that failed; they are tried again.', labelNames: ['job'] }),
+    jobFailures: metrics.counter({ name: 'recorder_job_failures_total', help: 'Recurring jobs that failed; they are tried again.', labelNames: ['task'] }),
   };
 }
 

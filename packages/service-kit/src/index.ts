@@ -9,7 +9,7 @@ export { Lifecycle } from './lifecycle/lifecycle.js';
 export { DeadlineError, withDeadline } from './lifecycle/deadline.js';
 export { errorClass, type ErrorClass } from './health/error-class.js';
 export { HealthRegistry, type HealthReport, type CheckResult } from './health/health-registry.js';
-export { Count, CounterFamily, Distribution, GaugeFamily, HistogramFamily, Level } from './metrics/families.js';
+export { Count, CounterFamily, Distribution, GaugeFamily, HistogramFamily, Level, type FamilyDescription } from './metrics/families.js';
 export { HTTP_BUCKETS, httpMetrics, METRIC_PREFIX, Metrics, type HttpMetrics } from './metrics/metrics.js';
 export { parseListenAddress } from './service/listen-address.js';
 export {
@@ -21,6 +21,7 @@ export {
   type ServiceParts,
   type StartInputs,
 } from './service/run-service.js';
+export { observeConnections } from './service/observe-connections.js';
 export { Shutdown } from './service/shutdown.js';
 export { genAiAttributes, genAiSpanName, type GenAiCall } from './tracing/gen-ai.js';
 export { formatTraceparent, parseTraceparent, type TraceParent } from './tracing/traceparent.js';

@@ -20,6 +20,14 @@ interface Sample {
   metricName?: string;
 }
 
+/** A family as the reference page shows it. */
+export interface FamilyDescription {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: readonly string[];
+  readonly type: 'counter' | 'gauge' | 'histogram';
+}
+
 /** What prom-client's registry asks of a metric. */
 export interface MetricSource {
   name: string;
@@ -33,7 +41,7 @@ abstract class Family<Child> implements MetricSource {
   readonly labelNames: readonly string[];
   protected readonly children = new Map<string, { labels: Record<string, string>; child: Child }>();
   private readonly seriesMax: number;
-  protected abstract readonly type: 'counter' | 'gauge' | 'histogram';
+  abstract readonly type: 'counter' | 'gauge' | 'histogram';
 
   constructor(options: FamilyOptions) {
     this.name = options.name;
@@ -116,7 +124,7 @@ export class Distribution {
 }
 
 export class CounterFamily extends Family<Count> {
-  protected readonly type = 'counter';
+  readonly type = 'counter';
   protected make(): Count {
     return new Count();
   }
@@ -126,7 +134,7 @@ export class CounterFamily extends Family<Count> {
 }
 
 export class GaugeFamily extends Family<Level> {
-  protected readonly type = 'gauge';
+  readonly type = 'gauge';
   private readonly refresh: (() => void) | undefined;
   constructor(options: FamilyOptions & { /** Called before each scrape, to read what is cheap to read then. */ refresh?: () => void }) {
     super(options);
@@ -145,7 +153,7 @@ export class GaugeFamily extends Family<Level> {
 }
 
 export class HistogramFamily extends Family<Distribution> {
-  protected readonly type = 'histogram';
+  readonly type = 'histogram';
   private readonly bounds: readonly number[];
   constructor(options: FamilyOptions & { /** Upper bounds, ascending. */ buckets: readonly number[] }) {
     super(options);

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { CounterFamily, GaugeFamily, HistogramFamily, type FamilyOptions, type MetricSource } from './families.js';
+import { CounterFamily, GaugeFamily, HistogramFamily, type FamilyDescription, type FamilyOptions, type MetricSource } from './families.js';
 
 export const METRIC_PREFIX = 'open_model_gateway_';
 
@@ -11,6 +11,7 @@ type Options = Omit<FamilyOptions, 'name'> & { /** Without the prefix `open_mode
 /** The metrics of one process. */
 export class Metrics {
   readonly registry = new Registry();
+  private readonly families: FamilyDescription[] = [];
 
   constructor(target: { service: string; version: string }, options: { runtime?: boolean } = {}) {
     const info = this.gauge({
@@ -35,12 +36,18 @@ export class Metrics {
     return this.add(new HistogramFamily({ ...options, name: METRIC_PREFIX + options.name }));
   }
 
+  /** Our own families, for the reference page. */
+  describe(): readonly FamilyDescription[] {
+    return this.families;
+  }
+
   /** Prometheus' text format. */
   scrape(): Promise<string> {
     return this.registry.metrics();
   }
 
-  private add<T extends MetricSource>(family: T): T {
+  private add<T extends MetricSource & FamilyDescription>(family: T): T {
+    this.families.push(family);
     this.registry.registerMetric(family as never);
     return family;
   }
