@@ -40,9 +40,19 @@ describe('a traced request', () => {
     expect(response.status).toBe(200);
     await response.text();
     await waitFor(() => spansOf(TRACE_ID).length >= 4, { timeoutMs: 20_000, what: 'the spans of edge and recorder' });
-    const [root, call, process, commit] = ['POST /v1/chat/completions', 'chat demo-chat', 'process USAGE', 'commit usage'].map((name) => spansOf(TRACE_ID).find((span) => span.name === name)!);
-    expect(root).toMatchObject({ service: 'edge-gateway', parentSpanId: '00f067aa0ba902b7', attributes: { 'http.response.status_code': 200, 'gen_ai.request.model': 'test-chat' } });
-    expect(call).toMatchObject({ service: 'edge-gateway', parentSpanId: root!.spanId, attributes: { 'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai-compatible' } });
+    const [root, call, process, commit] = ['POST /v1/chat/completions', 'chat demo-chat', 'process USAGE', 'commit usage'].map((name) =>
+      spansOf(TRACE_ID).find((span) => span.name === name)!,
+    );
+    expect(root).toMatchObject({
+      service: 'edge-gateway',
+      parentSpanId: '00f067aa0ba902b7',
+      attributes: { 'http.response.status_code': 200, 'gen_ai.request.model': 'test-chat' },
+    });
+    expect(call).toMatchObject({
+      service: 'edge-gateway',
+      parentSpanId: root!.spanId,
+      attributes: { 'gen_ai.operation.name': 'chat', 'gen_ai.provider.name': 'openai-compatible' },
+    });
     expect(call!.attributes['gen_ai.usage.input_tokens']).toBeGreaterThan(0);
     expect(process).toMatchObject({ service: 'usage-recorder', parentSpanId: root!.spanId });
     expect(commit).toMatchObject({ service: 'usage-recorder', parentSpanId: process!.spanId });
@@ -65,7 +75,13 @@ describe('a canary', () => {
     await (await chat({}, {}, `sk-test.${secret}`)).text();
     await (await chat({ model: 'nope' })).text();
     await (await chat({ messages: CANARY })).text();
-    await (await fetch(`${stack.admin.url}/admin/auth/login`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ email: 'admin@test.example', password: secret }) })).text();
+    await (
+      await fetch(`${stack.admin.url}/admin/auth/login`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ email: 'admin@test.example', password: secret }),
+      })
+    ).text();
     await waitFor(async () => (await usageRows()) >= 4);
     await waitFor(() => spansOf(TRACE_ID.replace('4', '6')).length >= 4, { timeoutMs: 20_000 });
     const places: Record<string, string> = { spans: JSON.stringify(receiver.spans) };

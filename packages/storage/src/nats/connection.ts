@@ -37,6 +37,7 @@ export class NatsClient {
   private readonly upListeners = new Set<Listener>();
   private readonly downListeners = new Set<() => void>();
   private readonly observer: ConnectionObserver;
+  private readonly closing = new AbortController();
   private isClosed = false;
   private isUp = false;
   private retry: NodeJS.Timeout | undefined;
@@ -72,17 +73,18 @@ export class NatsClient {
   connected(signal?: AbortSignal): Promise<NatsConnection> {
     if (this.isUp && this.current) return Promise.resolve(this.current);
     return new Promise((resolve, reject) => {
-      const end = this.onUp((connection) => {
-        signal?.removeEventListener('abort', abort);
-        end();
-        resolve(connection);
-      });
+      const stopped = signal ? AbortSignal.any([signal, this.closing.signal]) : this.closing.signal;
       const abort = () => {
         end();
         reject(new Error('connection closed'));
       };
-      if (this.isClosed || signal?.aborted) abort();
-      else signal?.addEventListener('abort', abort, { once: true });
+      const end = this.onUp((connection) => {
+        stopped.removeEventListener('abort', abort);
+        end();
+        resolve(connection);
+      });
+      if (stopped.aborted) abort();
+      else stopped.addEventListener('abort', abort, { once: true });
     });
   }
 
@@ -95,6 +97,7 @@ export class NatsClient {
   /** Flushes what was published and closes. */
   async close(): Promise<void> {
     this.isClosed = true;
+    this.closing.abort();
     clearTimeout(this.retry);
     const connection = this.current;
     if (!connection || connection.isClosed()) return;

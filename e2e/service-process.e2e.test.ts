@@ -1,0 +1,38 @@
+import { afterAll, describe, expect, it, jest } from '@jest/globals';
+import { cleanUp, startService, waitFor } from '@omg/testkit';
+
+jest.setTimeout(60_000);
+afterAll(cleanUp);
+
+const ENCRYPTION_KEY = `k1:${Buffer.from('0f1e2d3c4b5a69788796a5b4c3d2e1f0').toString('base64')}`;
+/** Nobody listens there. */
+const env = { ROUTER_NATS_URL: 'nats://127.0.0.1:9', ROUTER_SECRETS_ENCRYPTION_KEYS: ENCRYPTION_KEY, ROUTER_OBSERVABILITY_ENABLE_OTLP: 'true' };
+
+describe('a service as a process', () => {
+  it('lives without its dependencies, tells that it is not ready, and ends with 0 at SIGTERM', async () => {
+    const app = await startService('health-monitor', env, { readyPath: '/healthz' });
+    const ready = await fetch(`${app.url}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.json()).toMatchObject({ status: 'degraded', checks: { nats: { status: 'error', error: 'closed' } } });
+    expect(app.logs.filter((line) => line['msg'] === 'connection is lost')).toHaveLength(1);
+    expect(app.logs.find((line) => line['msg'] === 'listening')).toMatchObject({ port: app.port });
+    app.signal('SIGTERM');
+    expect(await app.exited).toContain('0');
+    expect(app.logs.at(-1)).toMatchObject({ msg: 'stopped', failed: [] });
+    expect(app.rawOutput).toEqual([]);
+  });
+
+  it('does not start with a broken configuration, and tells every problem once without a value', async () => {
+    const secret = 'too-short-a-secret';
+    const app = await startService(
+      'health-monitor',
+      { ...env, ROUTER_SECRETS_ENCRYPTION_KEYS: secret, ROUTER_HEALTH_CHECK_INTERVAL: 'often', ROUTER_NATS_URL: `http://${secret}@x` },
+      { readyPath: null },
+    );
+    expect(await app.exited).toContain('1');
+    await waitFor(() => app.rawOutput.length >= 4);
+    const text = app.rawOutput.join('\n');
+    for (const name of ['ROUTER_SECRETS_ENCRYPTION_KEYS', 'ROUTER_HEALTH_CHECK_INTERVAL', 'ROUTER_NATS_URL']) expect(text.split(name)).toHaveLength(2);
+    expect(text + JSON.stringify(app.logs)).not.toContain(secret);
+  });
+});
