@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError } from '@omg/contracts';
-import type { Prisma, PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/storage';
 import { audit } from '../audit/audit.js';
 import type { CatalogContext } from '../config.js';
 import { actorOf } from '../http/actor.js';
@@ -13,6 +13,7 @@ import { catalogAudit, catalogBody, openEntry, priceBody, type CatalogRow } from
 import { entryFromInput, pricesFromInput, requireProvider, type CatalogInput } from './catalog-input.js';
 import { identityOf, toColumns, type RouteEntry } from './catalog-route.js';
 import { lockAlias, readRoutes, requireRoutes, visibleByAlias } from './model-catalog.queries.js';
+import { insertPrice } from './prices.queries.js';
 import { isUnpriced, priceColumns, samePrice } from './prices.js';
 import { RouteCheck } from './route-check.js';
 import { requireSecretsAgain } from './secret-place.js';
@@ -159,5 +160,5 @@ async function hideConfigRow(tx: PrismaTx, rows: readonly CatalogRow[], gone: Ca
 async function writePrice(tx: PrismaTx, routeId: string, target: CatalogRow | undefined, price: ReturnType<typeof priceColumns>, validFrom: string | undefined): Promise<void> {
   const current = target?.id === routeId ? target.priceVersions[0] : undefined;
   if (validFrom === undefined && (current ? samePrice(current, price) : isUnpriced(price))) return;
-  await tx.priceVersion.create({ data: { id: newId(), routeId, ...price, ...(validFrom !== undefined && { validFrom: new Date(validFrom) }) } as unknown as Prisma.PriceVersionUncheckedCreateInput });
+  await insertPrice(tx, routeId, price, validFrom === undefined ? undefined : new Date(validFrom));
 }

@@ -6,6 +6,7 @@ import type { Prisma, PrismaTx } from '@omg/storage';
 import type { CatalogContext } from '../config.js';
 import { newId } from '../new-id.js';
 import { identityOf, needsSealing, toColumns, toEntry, type RouteColumns, type RouteEntry } from './catalog-route.js';
+import { insertPrice } from './prices.queries.js';
 import { priceColumns, samePrice, isUnpriced, type PriceColumns, type Prices } from './prices.js';
 
 /**
@@ -153,14 +154,14 @@ async function ensureAliases(tx: PrismaTx, wanted: ReadonlyMap<string, Wanted>):
 async function insertRoute(tx: PrismaTx, item: Wanted): Promise<void> {
   const id = newId();
   await tx.modelRoute.create({ data: { id, aliasKey: item.aliasKey, source: 'config', ...item.columns(id) } });
-  if (!isUnpriced(item.price)) await tx.priceVersion.create({ data: { id: newId(), routeId: id, ...item.price } as unknown as Prisma.PriceVersionUncheckedCreateInput });
+  if (!isUnpriced(item.price)) await insertPrice(tx, id, item.price);
 }
 
 /** True when something was written. */
 async function updateRoute(tx: PrismaTx, row: Row, item: Wanted, context: CatalogContext): Promise<boolean> {
   const columns = item.columns(row.id);
   const repriced = !samePrice(row.priceVersions[0], item.price);
-  if (repriced) await tx.priceVersion.create({ data: { id: newId(), routeId: row.id, ...item.price } as unknown as Prisma.PriceVersionUncheckedCreateInput });
+  if (repriced) await insertPrice(tx, row.id, item.price);
   const changed = row.invalidReason !== columns.invalidReason || needsSealing(row, context.ring) || content(item.entry ?? columns) !== content(item.entry ? openedOrUndefined(row, context) : columnsOf(row));
   if (changed) await tx.modelRoute.update({ where: { id: row.id }, data: { ...columns, version: { increment: 1 } } });
   return changed || repriced;

@@ -1,0 +1,10 @@
+import type { Prisma, PrismaTx } from '@omg/storage';
+import { newId } from '../new-id.js';
+import type { PriceColumns } from './prices.js';
+
+/** Adds a version that counts from `validFrom`, or from now on by Postgres's clock: this machine's may be wrong. */
+export async function insertPrice(tx: PrismaTx, routeId: string, price: PriceColumns, validFrom?: Date): Promise<void> {
+  const [row] = await tx.$queryRaw<{ now: Date }[]>`SELECT now() AS now`;
+  const data = { id: newId(), routeId, ...price, validFrom: validFrom ?? row!.now, createdAt: row!.now };
+  await tx.priceVersion.create({ data: data as unknown as Prisma.PriceVersionUncheckedCreateInput });
+}
