@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import Provider from 'oidc-provider';
+import { Provider } from 'oidc-provider';
 
 /**
  * A real OpenID provider as its own process, for the sign-in tests. Prints its issuer on one line once it listens.
