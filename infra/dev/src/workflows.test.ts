@@ -1,0 +1,40 @@
+import { describe, expect, it } from '@jest/globals';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { ROOT } from './paths.js';
+
+interface Workflow {
+  permissions?: Record<string, string>;
+  jobs: Record<string, { 'timeout-minutes'?: number; strategy?: { matrix: { target?: string[] } }; steps: { uses?: string; run?: string; with?: Record<string, unknown> }[] }>;
+}
+
+const workflows = globSync('.github/workflows/*.yml', { cwd: ROOT })
+  .toSorted()
+  .map((file): [string, Workflow] => [file, parse(readFileSync(join(ROOT, file), 'utf8')) as Workflow]);
+
+describe.each(workflows)('%s', (_file, workflow) => {
+  const steps = Object.values(workflow.jobs).flatMap((job) => job.steps);
+
+  it('starts with the right to read and nothing else; a job asks for what it needs more', () => {
+    expect(workflow.permissions).toEqual({ contents: 'read' });
+  });
+
+  it('names the major version of every action and a longest time for every job', () => {
+    for (const { uses } of steps) if (uses !== undefined) expect(uses).toMatch(/^[\w-]+\/[\w./-]+@v\d+$/);
+    for (const job of Object.values(workflow.jobs)) expect(job['timeout-minutes']).toBeGreaterThan(0);
+  });
+
+  it('leaves no token in the working copy and puts nothing that a stranger wrote into a shell', () => {
+    for (const step of steps) {
+      if (step.uses?.startsWith('actions/checkout@')) expect(step.with).toMatchObject({ 'persist-credentials': false });
+      expect(step.run ?? '').not.toContain('${{');
+    }
+  });
+});
+
+it('releases an image for every service target of the Dockerfile', () => {
+  const targets = [...readFileSync(join(ROOT, 'infra/Dockerfile'), 'utf8').matchAll(/^FROM runtime AS (\S+)$/gm)].map((match) => match[1]);
+  const release = Object.fromEntries(workflows)['.github/workflows/release.yml']!;
+  expect(release.jobs['images']!.strategy!.matrix.target!.toSorted()).toEqual(targets.toSorted());
+});
