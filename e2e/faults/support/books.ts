@@ -124,7 +124,8 @@ const costOf = (row: Row): bigint => {
 };
 
 const wasAnswered = (outcome: Outcome): boolean => outcome.status === 200 && outcome.whole;
-const wasRefused = (outcome: Outcome): boolean => outcome.status >= 400 && ![502, 504].includes(outcome.status);
+/** Turned away before any provider was called; a call that failed after that tells how many it tried. */
+const wasRefused = (outcome: Outcome): boolean => outcome.status >= 400 && outcome.headers['x-omg-attempts'] === undefined;
 
 /** Each answered call: one usage row, the provider's numbers, the exact integer cost. */
 function checkAnswered({ outcomes, provider, estimatesAllowed }: BooksOptions, rows: Map<string, Row[]>): void {

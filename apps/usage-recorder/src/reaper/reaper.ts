@@ -28,7 +28,7 @@ export interface ReaperParts {
 export interface ReaperOptions {
   /** How long after its lease (or its end) an attempt is left alone. */
   graceMs: number;
-  /** The same for ended attempts while the stream still holds messages that are older: they will be booked from there. */
+  /** The same while the stream still holds messages that are older: they will be booked from there. */
   backlogGraceMs: number;
   /** Age of the oldest message that is not booked. */
   backlogMs: () => number;
@@ -65,8 +65,16 @@ async function drain(round: () => Promise<{ found: number; booked: number }>): P
   return total;
 }
 
+/**
+ * While the stream holds old messages, what is missing is most likely among them. For an open attempt that is the difference between
+ * an exact row and an estimate: its edge could not settle in Redis while that was away, and told the bus.
+ */
+function graceOf({ backlogMs, graceMs, backlogGraceMs }: ReaperOptions): number {
+  return backlogMs() > graceMs ? backlogGraceMs : graceMs;
+}
+
 async function reapExpired({ store, bookkeeper, metrics, ...parts }: ReaperParts, options: ReaperOptions, tenantId: string) {
-  const attempts = await store.expiredAttempts(tenantId, options.graceMs, ATTEMPTS_AT_ONCE);
+  const attempts = await store.expiredAttempts(tenantId, graceOf(options), ATTEMPTS_AT_ONCE);
   const entries: Entry[] = [];
   for (const attempt of attempts) {
     const event = reapedEvent(attempt);
@@ -79,8 +87,7 @@ async function reapExpired({ store, bookkeeper, metrics, ...parts }: ReaperParts
 }
 
 async function reapEnded({ store, bookkeeper, metrics, ...parts }: ReaperParts, options: ReaperOptions, tenantId: string) {
-  const graceMs = options.backlogMs() > options.graceMs ? options.backlogGraceMs : options.graceMs;
-  const attempts = await store.endedAttempts(tenantId, graceMs, ATTEMPTS_AT_ONCE);
+  const attempts = await store.endedAttempts(tenantId, graceOf(options), ATTEMPTS_AT_ONCE);
   const entries: Entry[] = [];
   for (const attempt of attempts) {
     const event = decodeStored(attempt.payload);

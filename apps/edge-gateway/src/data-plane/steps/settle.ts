@@ -57,7 +57,9 @@ export async function settle(ctx: RequestContext, consumption: Consumption): Pro
   try {
     await services.usage.publishDurably(event);
   } catch (error) {
-    // The answer is paid for and goes out; the log is the last copy, and new requests are refused until one store is back.
+    // The answer is paid for and goes out. Its usage waits in memory for the bus, the log is the last copy, and new
+    // requests are refused until one store is back.
+    services.usage.enqueue(event);
     services.log.error({ requestId: ctx.requestId, err: error, usageEvent: event }, 'usage could not be kept in Redis, on the bus or on disk');
   }
 }
