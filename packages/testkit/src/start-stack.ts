@@ -141,7 +141,7 @@ async function waitForModels(edge: RunningApp, config: Settings): Promise<void> 
     if (!response.ok) throw new Error(`GET /v1/models answered ${response.status}: ${text}`);
     return aliases.every((alias) => text.includes(JSON.stringify(alias)));
   };
-  await waitFor(probe, { timeoutMs: 20_000, what: `the edge to know the models ${aliases.join(', ')} and the key` });
+  await waitFor(probe, { timeoutMs: 60_000, what: `the edge to know the models ${aliases.join(', ')} and the key` });
 }
 
 /**
