@@ -1,7 +1,10 @@
-import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { setImmediate as turn } from 'node:timers/promises';
 import { ProviderError, type TransportRequest } from '@omg/providers/spec';
-import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
+import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream, type UpstreamExchange } from '@omg/testkit';
 import { createTransport, type UpstreamTransport } from './transport.js';
+
+jest.setTimeout(30_000);
 
 let upstream: FakeUpstream;
 let transport: UpstreamTransport;
@@ -19,8 +22,8 @@ const request = (more: Partial<TransportRequest> = {}): TransportRequest => ({
   headers: { 'content-type': 'application/json' },
   body: '{"a":1}',
   signal: new AbortController().signal,
-  headersTimeoutMs: 2000,
-  idleTimeoutMs: 2000,
+  headersTimeoutMs: 10_000,
+  idleTimeoutMs: 10_000,
   ...more,
 });
 
@@ -31,6 +34,14 @@ async function failure(promise: Promise<unknown>): Promise<ProviderError> {
   );
   expect(error).toBeInstanceOf(ProviderError);
   return error as ProviderError;
+}
+
+/** Until the connection is gone. Gives way after each piece: the reader lives in the same process. */
+async function sendForEver(exchange: UpstreamExchange, piece: Buffer, onSent: () => void = () => undefined): Promise<void> {
+  while (await exchange.chunk(piece)) {
+    onSent();
+    await turn();
+  }
 }
 
 async function text(chunks: AsyncIterable<Buffer>): Promise<string> {
@@ -66,7 +77,7 @@ describe('a whole body', () => {
     expect((await failure((await transport.send(request())).bytes(1000))).kind).toBe('malformed');
     upstream.once(async (exchange) => {
       await exchange.startEventStream();
-      for (;;) if (!(await exchange.chunk(Buffer.alloc(16_384)))) return;
+      await sendForEver(exchange, Buffer.alloc(16_384));
     });
     expect((await failure((await transport.send(request())).bytes(100_000))).kind).toBe('malformed');
     await Promise.all(upstream.exchanges.map((exchange) => exchange.waitForClose()));
@@ -173,7 +184,7 @@ describe('giving up', () => {
   it('leaving the loop closes the connection', async () => {
     upstream.script(async (exchange) => {
       await exchange.startEventStream();
-      for (;;) if (!(await exchange.chunk('data: x\n\n'))) return;
+      await sendForEver(exchange, Buffer.from('data: x\n\n'));
     });
     const response = await transport.send(request());
     for await (const chunk of response.chunks()) {
@@ -219,9 +230,9 @@ describe('backpressure', () => {
     const piece = Buffer.alloc(32 * 1024, 'x');
     upstream.script(async (exchange) => {
       await exchange.startEventStream();
-      while (sentBytes < 256 * 1024 * 1024 && (await exchange.chunk(piece))) sentBytes += piece.length;
+      await sendForEver(exchange, piece, () => (sentBytes += piece.length));
     });
-    const response = await transport.send(request({ idleTimeoutMs: 300 }));
+    const response = await transport.send(request({ idleTimeoutMs: 1000 }));
     const reader = response.chunks()[Symbol.asyncIterator]();
     let readBytes = (await reader.next()).value!.length;
     // The sender gets stuck: the kernel's buffers and ours are all that it can fill.
@@ -235,7 +246,9 @@ describe('backpressure', () => {
       { intervalMs: 150 },
     );
     expect(sentBytes).toBeLessThan(16 * 1024 * 1024);
-    // Longer than the idle timeout has passed by now: a paused stream is not a silent one.
+    // Longer than the idle timeout: a paused stream is not a silent one.
+    const pausedSince = performance.now();
+    await waitFor(() => performance.now() - pausedSince > 1200);
     while (readBytes < 20 * 1024 * 1024) readBytes += (await reader.next()).value!.length;
     await reader.return!();
     await upstream.exchanges[0]!.waitForClose();
@@ -244,7 +257,7 @@ describe('backpressure', () => {
   it('a body that nobody reads does not hold its connection for ever', async () => {
     upstream.script(async (exchange) => {
       await exchange.startEventStream();
-      for (;;) if (!(await exchange.chunk(Buffer.alloc(32 * 1024)))) return;
+      await sendForEver(exchange, Buffer.alloc(32 * 1024));
     });
     await transport.send(request({ idleTimeoutMs: 100 }));
     await upstream.exchanges[0]!.waitForClose();
