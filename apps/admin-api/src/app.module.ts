@@ -41,7 +41,7 @@ export const FEATURES = [
   SettingsModule,
   TenantsModule,
   UsageModule,
-  OpenapiModule,
+  OpenapiModule.describing(() => AppModule),
 ];
 
 @Module({})

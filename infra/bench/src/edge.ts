@@ -37,7 +37,8 @@ async function main(): Promise<void> {
   const proxy = await startPlainProxy(GATEWAY_CORE, upstream.url);
   const stack = await startStack({ upstreamUrl: `${upstream.url}/v1`, ownServers: ['postgres', 'redis'], env: { ROUTER_OBSERVABILITY_LOG_LEVEL: 'warn' } });
   execFileSync('taskset', ['-acp', String(GATEWAY_CORE), String(stack.edge.pid)], { stdio: 'ignore' });
-  const target = (base: string, connections: number, seconds: number) => load({ url: `${base}/v1/chat/completions`, connections, seconds, headers: HEADERS, body: BODY });
+  const target = (base: string, connections: number, seconds: number) =>
+    load({ url: `${base}/v1/chat/completions`, connections, seconds, headers: HEADERS, body: BODY });
 
   const idleDirect = await target(upstream.url, 1, 3);
   const idleProxy = await target(proxy.url, 1, 3);
@@ -46,7 +47,9 @@ async function main(): Promise<void> {
   const proxyLoad = await withCpu({ gateway: proxy.pid }, () => target(proxy.url, CONNECTIONS, SECONDS));
   // The recorder books from the stream afterwards: on two cores it would only take the load generator's time.
   stack.recorder.pause();
-  const gatewayLoad = await withCpu({ gateway: stack.edge.pid, redis: stack.redis!.identity.pid, nats: stack.nats.identity.pid }, () => target(stack.edge.url, CONNECTIONS, SECONDS));
+  const gatewayLoad = await withCpu({ gateway: stack.edge.pid, redis: stack.redis!.identity.pid, nats: stack.nats.identity.pid }, () =>
+    target(stack.edge.url, CONNECTIONS, SECONDS),
+  );
   stack.recorder.resume();
   const booked = await bookedRows(stack.databaseUrl);
   report({ idleDirect, idleProxy, idleGateway, proxyLoad, gatewayLoad, booked });
@@ -109,7 +112,12 @@ function report(figures: Figures): void {
       row('nginx as plain proxy', 1, idleProxy, ''),
       row('gateway', 1, idleGateway, ''),
       row('nginx as plain proxy', CONNECTIONS, proxyLoad, micros(proxyLoad.cpu.gateway!)),
-      row('gateway', CONNECTIONS, gatewayLoad, `${micros(gatewayLoad.cpu.gateway!)} (Redis ${micros(gatewayLoad.cpu.redis!)}, NATS ${micros(gatewayLoad.cpu.nats!)})`),
+      row(
+        'gateway',
+        CONNECTIONS,
+        gatewayLoad,
+        `${micros(gatewayLoad.cpu.gateway!)} (Redis ${micros(gatewayLoad.cpu.redis!)}, NATS ${micros(gatewayLoad.cpu.nats!)})`,
+      ),
     ],
     findings: [
       `Added at the median when idle: ${(idleGateway.p50Ms - idleDirect.p50Ms).toFixed(2)} ms (plain proxy: ${(idleProxy.p50Ms - idleDirect.p50Ms).toFixed(2)} ms).`,

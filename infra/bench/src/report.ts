@@ -18,7 +18,9 @@ export interface Report {
 
 function version(command: string, args: string[]): string {
   try {
-    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).split('\n')[0]!.trim();
+    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+      .split('\n')[0]!
+      .trim();
   } catch (error) {
     // nginx and wrk tell their version on stderr, wrk with an exit code.
     const { stderr, stdout } = error as { stderr?: string; stdout?: string };

@@ -48,7 +48,11 @@ export async function unwrap<T>(pending: Promise<Result<T>>): Promise<T> {
   const { data, error, response } = await pending;
   if (response.ok) return data as T;
   const { error: text, code } = (typeof error === 'object' && error !== null ? error : {}) as { error?: unknown; code?: unknown };
-  throw new AdminApiError(response.status, typeof code === 'string' ? code : 'unknown', typeof text === 'string' ? text : `the admin API answered ${response.status}`);
+  throw new AdminApiError(
+    response.status,
+    typeof code === 'string' ? code : 'unknown',
+    typeof text === 'string' ? text : `the admin API answered ${response.status}`,
+  );
 }
 
 /** A client that acts for a person, until his access token ends. */

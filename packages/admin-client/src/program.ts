@@ -19,7 +19,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** The daily tasks of an operator. Credentials come from options or variables; a token is the better one for scripts. */
 export function buildProgram(io: ProgramIo): Command {
   const program = new Command('omg-admin')
-    .description('Manage tenants, keys, budgets and spend through the admin API')
+    .description('Manage tenants, keys, budgets, models and spend through the admin API')
     .addOption(new Option('--url <url>', 'address of the admin API').env('ADMIN_URL').default('http://127.0.0.1:8081'))
     .addOption(new Option('--token <token>', 'admin API token').env('OMG_ADMIN_TOKEN'))
     .addOption(new Option('--email <email>', 'sign in with mail and password instead').env('DEMO_ADMIN_EMAIL'))
@@ -33,6 +33,7 @@ export function buildProgram(io: ProgramIo): Command {
   addKeyCommands(program, context);
   addBudgetCommands(program, context);
   addReportCommands(program, context);
+  addModelCommands(program, context);
   addTokenCommands(program, context);
   return program;
 }
@@ -65,7 +66,12 @@ function addTenantCommands(program: Command, { connect, show }: Context): void {
     .action(async ({ search }: { search?: string }) => {
       const client = await connect();
       const answer = await unwrap(client.GET('/admin/tenants', { params: { query: { limit: 200, ...(search !== undefined && { q: search }) } } }));
-      show(answer, () => formatTable(['ID', 'NAME', 'STATUS', 'BUDGET USD', 'USED USD'], answer.tenants.map((row) => [row.id, row.name, row.status, row.budget_limit_usd, row.budget_used_usd])));
+      show(answer, () =>
+        formatTable(
+          ['ID', 'NAME', 'STATUS', 'BUDGET USD', 'USED USD'],
+          answer.tenants.map((row) => [row.id, row.name, row.status, row.budget_limit_usd, row.budget_used_usd]),
+        ),
+      );
     });
   tenants
     .command('create <name>')
@@ -98,7 +104,9 @@ function addKeyCommands(program: Command, { connect, show }: Context): void {
       const body = {
         name,
         ...(options.budgetUsd !== undefined && { quota: { budget_usd: options.budgetUsd } }),
-        ...((options.rpm ?? options.tpm ?? options.parallel) !== undefined && { rate_limits: { requests_per_minute: options.rpm ?? 0, tokens_per_minute: options.tpm ?? 0, parallel_requests: options.parallel ?? 0 } }),
+        ...((options.rpm ?? options.tpm ?? options.parallel) !== undefined && {
+          rate_limits: { requests_per_minute: options.rpm ?? 0, tokens_per_minute: options.tpm ?? 0, parallel_requests: options.parallel ?? 0 },
+        }),
       };
       const answer = await unwrap(client.POST('/admin/tenants/{tenantId}/api-keys', { params: { path: { tenantId: await tenantId(client, tenant) } }, body }));
       show(answer, () => `${answer.token}\n`);
@@ -106,14 +114,21 @@ function addKeyCommands(program: Command, { connect, show }: Context): void {
   keys.command('list <tenant>').action(async (tenant: string) => {
     const client = await connect();
     const answer = await unwrap(client.GET('/admin/tenants/{tenantId}/api-keys', { params: { path: { tenantId: await tenantId(client, tenant) } } }));
-    show(answer, () => formatTable(['ID', 'NAME', 'PREFIX', 'REVOKED', 'LAST USED'], answer.api_keys.map((row) => [row.id, row.name, row.prefix, row.revoked, row.last_used_at])));
+    show(answer, () =>
+      formatTable(
+        ['ID', 'NAME', 'PREFIX', 'REVOKED', 'LAST USED'],
+        answer.api_keys.map((row) => [row.id, row.name, row.prefix, row.revoked, row.last_used_at]),
+      ),
+    );
   });
   keys
     .command('revoke <tenant> <keyId>')
     .description('end a key, on every edge within a second')
     .action(async (tenant: string, keyId: string) => {
       const client = await connect();
-      const answer = await unwrap(client.DELETE('/admin/tenants/{tenantId}/api-keys/{keyId}', { params: { path: { tenantId: await tenantId(client, tenant), keyId } } }));
+      const answer = await unwrap(
+        client.DELETE('/admin/tenants/{tenantId}/api-keys/{keyId}', { params: { path: { tenantId: await tenantId(client, tenant), keyId } } }),
+      );
       show(answer, () => `${answer.prefix} is revoked\n`);
     });
 }
@@ -140,7 +155,12 @@ function addBudgetCommands(program: Command, { connect, show }: Context): void {
     .action(async (tenant: string, { windows }: { windows: number }) => {
       const client = await connect();
       const answer = await unwrap(client.GET('/admin/budgets/history', { params: { query: { tenant_id: await tenantId(client, tenant), windows } } }));
-      show(answer, () => formatTable(['START', 'END', 'LIMIT USD', 'SPENT USD', 'STATE'], answer.windows.map((row) => [row.start, row.end, row.limit_usd, row.spent_usd, row.exceeded ? 'exceeded' : row.warning ? 'warning' : 'ok'])));
+      show(answer, () =>
+        formatTable(
+          ['START', 'END', 'LIMIT USD', 'SPENT USD', 'STATE'],
+          answer.windows.map((row) => [row.start, row.end, row.limit_usd, row.spent_usd, row.exceeded ? 'exceeded' : row.warning ? 'warning' : 'ok']),
+        ),
+      );
     });
 }
 
@@ -156,7 +176,28 @@ function addReportCommands(program: Command, { connect, show }: Context): void {
       const client = await connect();
       const scope = tenant === undefined ? {} : { tenant_id: await tenantId(client, tenant) };
       const answer = await unwrap(client.GET('/admin/usage/breakdown', { params: { query: { group: by, period, limit, ...scope } } }));
-      show(answer, () => formatTable(['ID', 'NAME', 'REQUESTS', 'TOKENS', 'USD'], answer.items.map((row) => [row.id, row.label, row.requests, row.tokens, row.cost_usd])));
+      show(answer, () =>
+        formatTable(
+          ['ID', 'NAME', 'REQUESTS', 'TOKENS', 'USD'],
+          answer.items.map((row) => [row.id, row.label, row.requests, row.tokens, row.cost_usd]),
+        ),
+      );
+    });
+}
+
+function addModelCommands(program: Command, { connect, show }: Context): void {
+  program
+    .command('models')
+    .description('models and their routes')
+    .action(async () => {
+      const client = await connect();
+      const answer = await unwrap(client.GET('/admin/model-catalog', {}));
+      show(answer, () =>
+        formatTable(
+          ['ALIAS', 'PROVIDER', 'MODEL', 'ENABLED', 'WEIGHT', 'SOURCE'],
+          answer.map((row) => [row.alias, row.provider, row.provider_model, row.enabled, row.weight, row.source]),
+        ),
+      );
     });
 }
 
@@ -169,14 +210,24 @@ function addTokenCommands(program: Command, { connect, show }: Context): void {
     .option('--days <n>', 'life in days', count)
     .action(async (name: string, { tenant, role, days }: { tenant?: string; role?: string; days?: number }) => {
       const client = await connect();
-      const body = { name, ...(tenant !== undefined && { tenant_id: await tenantId(client, tenant) }), ...(role !== undefined && { role }), ...(days !== undefined && { expires_in_days: days }) };
+      const body = {
+        name,
+        ...(tenant !== undefined && { tenant_id: await tenantId(client, tenant) }),
+        ...(role !== undefined && { role }),
+        ...(days !== undefined && { expires_in_days: days }),
+      };
       const answer = await unwrap(client.POST('/admin/tokens', { body }));
       show(answer, () => `${answer.token}\n`);
     });
   tokens.command('list').action(async () => {
     const client = await connect();
     const answer = await unwrap(client.GET('/admin/tokens', {}));
-    show(answer, () => formatTable(['ID', 'NAME', 'OWNER', 'ROLE', 'EXPIRES', 'REVOKED'], answer.admin_tokens.map((row): Cell[] => [row.id, row.name, row.user_email, row.role, row.expires_at, row.revoked_at])));
+    show(answer, () =>
+      formatTable(
+        ['ID', 'NAME', 'OWNER', 'ROLE', 'EXPIRES', 'REVOKED'],
+        answer.admin_tokens.map((row): Cell[] => [row.id, row.name, row.user_email, row.role, row.expires_at, row.revoked_at]),
+      ),
+    );
   });
 }
 

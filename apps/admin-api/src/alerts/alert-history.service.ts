@@ -43,14 +43,16 @@ export class AlertHistoryService {
   async *csvRows(caller: Principal, query: Query): AsyncGenerator<CsvRow> {
     for (let offset = query.offset; offset < EXPORT_ALERTS_MAX; offset += PAGE_LIMIT_MAX) {
       const { alerts } = await this.list(caller, { ...query, limit: PAGE_LIMIT_MAX, offset });
-      for (const { channels, payload: _payload, ...alert } of alerts) yield { ...alert, emails: channels.emails.join(' '), webhooks: channels.webhooks.join(' ') };
+      for (const { channels, payload: _payload, ...alert } of alerts)
+        yield { ...alert, emails: channels.emails.join(' '), webhooks: channels.webhooks.join(' ') };
       if (alerts.length < PAGE_LIMIT_MAX) return;
     }
   }
 
   private where(caller: Principal, query: Query): Prisma.BudgetAlertEventWhereInput {
     const { start, end } = query;
-    if (start !== undefined && end !== undefined && new Date(end) <= new Date(start)) throw new AdminError('invalid_request', { message: 'end: must be after start' });
+    if (start !== undefined && end !== undefined && new Date(end) <= new Date(start))
+      throw new AdminError('invalid_request', { message: 'end: must be after start' });
     if (query.tenant_id !== undefined) requireTenantRole(caller, query.tenant_id, 'viewer');
     const tenantIds = query.tenant_id === undefined ? visibleTenantIds(caller, 'viewer') : [query.tenant_id];
     return {

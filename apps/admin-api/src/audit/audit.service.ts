@@ -13,7 +13,8 @@ export class AuditService {
   async list(caller: Principal, query: Parsed<typeof auditQuerySchema>) {
     if (!caller.isSuperAdmin && (query.tenant_id === undefined || !hasTenantRole(caller, query.tenant_id, 'admin'))) throw new AdminError('forbidden');
     const { start, end } = query;
-    if (start !== undefined && end !== undefined && new Date(end) <= new Date(start)) throw new AdminError('invalid_request', { message: 'end: must be after start' });
+    if (start !== undefined && end !== undefined && new Date(end) <= new Date(start))
+      throw new AdminError('invalid_request', { message: 'end: must be after start' });
     const where: Prisma.AuditLogWhereInput = {
       userId: query.user_id,
       action: query.action,

@@ -56,7 +56,13 @@ export async function audit(tx: PrismaTx, entry: AuditEntry): Promise<void> {
   };
   const prevHash = Buffer.from(head!.hash);
   await tx.auditLog.create({
-    data: { ...row, metadata: row.metadata as Prisma.InputJsonObject, userId: entry.actor.userId ?? null, prevHash, hash: Uint8Array.from(linkHash(prevHash, row)) },
+    data: {
+      ...row,
+      metadata: row.metadata as Prisma.InputJsonObject,
+      userId: entry.actor.userId ?? null,
+      prevHash,
+      hash: Uint8Array.from(linkHash(prevHash, row)),
+    },
   });
 }
 

@@ -4,9 +4,11 @@ import { maskUrl, canonicalJson } from '@omg/domain';
  * Keeps secrets out of the audit log by the names of fields, whatever a caller hands in: a service that forgets to leave
  * a password out still writes none.
  */
-const SECRET_NAME = /pass(word|wd)|secret|credential|authorization|private_?key|api_?key|access_?key|session_?key|encryption_?key|token|digest|hash|sealed|cookie|pepper/i;
+const SECRET_NAME =
+  /pass(word|wd)|secret|credential|authorization|private_?key|api_?key|access_?key|session_?key|encryption_?key|token|digest|hash|sealed|cookie|pepper/i;
 /** Names that match by accident: ids, counts and limits. */
-const HARMLESS_NAME = /^(has_.*|.*_?tokens?(_.*)?per_?minute|tokens?_?per_?minute|max_?(output_?)?tokens|.*_id|.*Id|.*_ids|.*_prefix|prefix|token_name|(default|total|input|output)?_?tokens|bedrock_default_max_tokens|price_.*|tokens_per_.*)$/i;
+const HARMLESS_NAME =
+  /^(has_.*|.*_?tokens?(_.*)?per_?minute|tokens?_?per_?minute|max_?(output_?)?tokens|.*_id|.*Id|.*_ids|.*_prefix|prefix|token_name|(default|total|input|output)?_?tokens|bedrock_default_max_tokens|price_.*|tokens_per_.*)$/i;
 
 const REDACTED = '[redacted]';
 

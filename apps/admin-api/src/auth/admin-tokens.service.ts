@@ -91,7 +91,14 @@ export class AdminTokensService {
       if (!row) throw new AdminError('not_found', { message: 'The admin token does not exist.' });
       const { count } = await tx.adminToken.updateMany({ where: { id, revokedAt: null }, data: { revokedAt: new Date() } });
       if (count === 0) return;
-      await audit(tx, { actor: actorOf(caller), action: 'admin_token.revoke', resource: 'admin_token', resourceId: id, ...(row.tenantId && { tenantId: row.tenantId }), metadata: { name: row.name, user_id: row.userId } });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'admin_token.revoke',
+        resource: 'admin_token',
+        resourceId: id,
+        ...(row.tenantId && { tenantId: row.tenantId }),
+        metadata: { name: row.name, user_id: row.userId },
+      });
     });
   }
 

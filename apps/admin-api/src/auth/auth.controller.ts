@@ -1,5 +1,15 @@
 import { Body, Controller, Get, Inject, Ip, Post, Query, Req, Res } from '@nestjs/common';
-import { AdminError, authMethodsSchema, loginRequestSchema, meSchema, oidcStartQuerySchema, oidcStartResponseSchema, refreshRequestSchema, tokenResponseSchema, type TokenResponse } from '@omg/contracts';
+import {
+  AdminError,
+  authMethodsSchema,
+  loginRequestSchema,
+  meSchema,
+  oidcStartQuerySchema,
+  oidcStartResponseSchema,
+  refreshRequestSchema,
+  tokenResponseSchema,
+  type TokenResponse,
+} from '@omg/contracts';
 import type { PrismaClient } from '@omg/storage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { randomBytes } from 'node:crypto';
@@ -39,7 +49,12 @@ export class AuthController {
   @Post('login')
   @Permission('public')
   @Returns(tokenResponseSchema, { summary: 'Sign in with mail and password' })
-  async login(@Body({ schema: loginRequestSchema }) body: Parsed<typeof loginRequestSchema>, @Ip() address: string, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<TokenResponse> {
+  async login(
+    @Body({ schema: loginRequestSchema }) body: Parsed<typeof loginRequestSchema>,
+    @Ip() address: string,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<TokenResponse> {
     if (!this.settings.localEnabled) throw new AdminError('method_disabled');
     const session = await this.local.login(body.email, body.password, address);
     return this.answer(request, reply, session);
@@ -48,7 +63,11 @@ export class AuthController {
   @Post('refresh')
   @Permission('public')
   @Returns(tokenResponseSchema, { summary: 'Exchange the refresh token for a new pair' })
-  async refresh(@Body({ schema: refreshRequestSchema }) body: Parsed<typeof refreshRequestSchema>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<TokenResponse> {
+  async refresh(
+    @Body({ schema: refreshRequestSchema }) body: Parsed<typeof refreshRequestSchema>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<TokenResponse> {
     const token = body.refresh_token ?? readCookie(request, this.settings.cookieName);
     if (!token) throw new AdminError('missing_refresh_token');
     const session = await this.sessions.refresh(token).catch((error: unknown) => {
@@ -61,7 +80,11 @@ export class AuthController {
   @Post('logout')
   @Permission('public')
   @Returns(undefined, { summary: 'End the session' })
-  async logout(@Body({ schema: refreshRequestSchema }) body: Parsed<typeof refreshRequestSchema>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
+  async logout(
+    @Body({ schema: refreshRequestSchema }) body: Parsed<typeof refreshRequestSchema>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<void> {
     const tokens = new Set([body.refresh_token, readCookie(request, this.settings.cookieName)]);
     for (const token of tokens) if (token) await this.sessions.logout(token);
     clearCookie(request, reply, this.settings.cookieName, '/');
@@ -79,7 +102,11 @@ export class AuthController {
   @Get('oidc/start')
   @Permission('public')
   @Returns(oidcStartResponseSchema, { summary: 'Begin a sign-in at the OpenID provider' })
-  async oidcStart(@Query({ schema: oidcStartQuerySchema }) query: Parsed<typeof oidcStartQuerySchema>, @Req() request: FastifyRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+  async oidcStart(
+    @Query({ schema: oidcStartQuerySchema }) query: Parsed<typeof oidcStartQuerySchema>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
     const known = readCookie(request, this.oidcCookie);
     // One secret per browser: several tabs may be signing in at once.
     const secret = known !== undefined && BROWSER_SECRET.test(known) ? known : randomBytes(32).toString('base64url');

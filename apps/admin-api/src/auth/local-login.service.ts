@@ -33,7 +33,13 @@ export class LocalLoginService {
       await ensurePersonalTenant(tx, user);
       const updated = await tx.user.update({ where: { id: user.id }, data: { lastLoginAt: new Date() } });
       const opened = await this.sessions.open(tx, user.id, 'local');
-      await audit(tx, { actor: { userId: user.id, email: user.email, via: 'session' }, action: 'auth.login', resource: 'user', resourceId: user.id, metadata: { method: 'local', address } });
+      await audit(tx, {
+        actor: { userId: user.id, email: user.email, via: 'session' },
+        action: 'auth.login',
+        resource: 'user',
+        resourceId: user.id,
+        metadata: { method: 'local', address },
+      });
       return { token: opened, fresh: updated };
     });
     return this.sessions.issue(fresh, token, 'local');
@@ -42,7 +48,13 @@ export class LocalLoginService {
   /** The throttle bounds how many of these there can be. */
   private async recordFailure(userId: string | undefined, email: string, address: string): Promise<void> {
     await this.prisma.$transaction((tx) =>
-      audit(tx, { actor: { ...(userId && { userId }), email }, action: 'auth.login_failed', resource: 'user', resourceId: userId ?? 'unknown', metadata: { method: 'local', address } }),
+      audit(tx, {
+        actor: { ...(userId && { userId }), email },
+        action: 'auth.login_failed',
+        resource: 'user',
+        resourceId: userId ?? 'unknown',
+        metadata: { method: 'local', address },
+      }),
     );
   }
 }

@@ -36,7 +36,10 @@ export function readRoles(claim: unknown): string[] {
   let roles: unknown[] = [];
   if (typeof claim === 'string') roles = claim.split(',');
   else if (Array.isArray(claim)) roles = claim;
-  else if (claim !== null && typeof claim === 'object') roles = Object.entries(claim).filter(([, held]) => held === true).map(([role]) => role);
+  else if (claim !== null && typeof claim === 'object')
+    roles = Object.entries(claim)
+      .filter(([, held]) => held === true)
+      .map(([role]) => role);
   return roles
     .slice(0, ROLES_MAX)
     .filter((role): role is string => typeof role === 'string')

@@ -78,15 +78,22 @@ export class OidcClient {
 
   private configuration(): Promise<oidc.Configuration> {
     if (this.discovered) return this.discovered;
-    if (Date.now() < this.pauseUntilMs) return Promise.reject(new AdminError('unavailable', { message: 'The sign-in provider cannot be reached.', retryAfterSeconds: 5 }));
+    if (Date.now() < this.pauseUntilMs)
+      return Promise.reject(new AdminError('unavailable', { message: 'The sign-in provider cannot be reached.', retryAfterSeconds: 5 }));
     const { settings } = this;
     const issuer = new URL(settings.issuer);
     this.discovered = oidc
-      .discovery(issuer, settings.clientId, { client_secret: settings.clientSecret, id_token_signed_response_alg: undefined }, oidc.ClientSecretPost(settings.clientSecret), {
-        timeout: Math.max(1, Math.ceil(settings.httpTimeoutMs / 1000)),
-        // Only an issuer that is configured with http itself, such as one on localhost, is spoken to without TLS.
-        ...(issuer.protocol === 'http:' && { execute: [oidc.allowInsecureRequests] }),
-      })
+      .discovery(
+        issuer,
+        settings.clientId,
+        { client_secret: settings.clientSecret, id_token_signed_response_alg: undefined },
+        oidc.ClientSecretPost(settings.clientSecret),
+        {
+          timeout: Math.max(1, Math.ceil(settings.httpTimeoutMs / 1000)),
+          // Only an issuer that is configured with http itself, such as one on localhost, is spoken to without TLS.
+          ...(issuer.protocol === 'http:' && { execute: [oidc.allowInsecureRequests] }),
+        },
+      )
       .catch((error: unknown) => {
         this.discovered = undefined;
         this.pauseUntilMs = Date.now() + DISCOVERY_PAUSE_MS;

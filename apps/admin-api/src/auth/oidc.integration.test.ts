@@ -99,7 +99,10 @@ async function login(claims: Claims) {
 
 /** Signs in with the session cookie of the answer, as the browser client does. */
 async function sessionOf(answer: Awaited<ReturnType<typeof callback>>) {
-  const cookie = [answer.headers['set-cookie']].flat().map(String).find((line) => line.startsWith(`${SESSION_COOKIE}=`))!;
+  const cookie = [answer.headers['set-cookie']]
+    .flat()
+    .map(String)
+    .find((line) => line.startsWith(`${SESSION_COOKIE}=`))!;
   return fixture.call('POST', '/admin/auth/refresh', { headers: { cookie: cookie.split(';')[0]! } });
 }
 
@@ -241,9 +244,12 @@ describe('attacks on the sign-in', () => {
     expect(answer.headers['location']).toBe('/admin/ui/auth/oidc/callback?error=provider_error');
   });
 
-  it.each(['https://evil.example/', '//evil.example', '/\\evil.example', '/admin/../../evil', '/elsewhere', 'admin', '/admin\u0000', '/adminx'])('return_to %j is refused', async (returnTo) => {
-    expect((await fixture.call('GET', `/admin/auth/oidc/start?return_to=${encodeURIComponent(returnTo)}`)).status).toBe(400);
-  });
+  it.each(['https://evil.example/', '//evil.example', '/\\evil.example', '/admin/../../evil', '/elsewhere', 'admin', '/admin\u0000', '/adminx'])(
+    'return_to %j is refused',
+    async (returnTo) => {
+      expect((await fixture.call('GET', `/admin/auth/oidc/start?return_to=${encodeURIComponent(returnTo)}`)).status).toBe(400);
+    },
+  );
 });
 
 describe('a provider that cannot be reached', () => {

@@ -79,14 +79,17 @@ export class SessionService {
       if (!row) return;
       const { user } = row.family;
       const ended = await revokeFamilies(tx, { id: row.familyId }, 'logout');
-      if (ended > 0) await audit(tx, { actor: { userId: user.id, email: user.email, via: 'session' }, action: 'auth.logout', resource: 'user', resourceId: user.id });
+      if (ended > 0)
+        await audit(tx, { actor: { userId: user.id, email: user.email, via: 'session' }, action: 'auth.logout', resource: 'user', resourceId: user.id });
     });
   }
 
   private async rotate(tx: PrismaTx, refreshToken: string): Promise<RefreshOutcome> {
     const hash = tokenHash(refreshToken);
     // The row lock makes parallel refreshes of one token queue up here: the first rotates, the others find its successor.
-    const [locked] = await tx.$queryRaw<{ id: string; now: Date }[]>`SELECT id, clock_timestamp() AS now FROM refresh_tokens WHERE token_hash = ${hash} FOR UPDATE`;
+    const [locked] = await tx.$queryRaw<
+      { id: string; now: Date }[]
+    >`SELECT id, clock_timestamp() AS now FROM refresh_tokens WHERE token_hash = ${hash} FOR UPDATE`;
     if (!locked) return { ok: false };
     const row = await tx.refreshToken.findUniqueOrThrow({ where: { id: locked.id }, include: { family: { include: { user: true } } } });
     const { family } = row;
@@ -101,7 +104,12 @@ export class SessionService {
     const inGrace = nowMs - row.rotatedAt.getTime() <= GRACE_MS;
     if (inGrace && successor && successor.rotatedAt === null) return { ok: true, user: family.user, token: successor };
     await revokeFamilies(tx, { id: family.id }, 'reuse');
-    await audit(tx, { actor: { userId: family.userId, email: family.user.email, via: 'session' }, action: 'auth.refresh_reuse', resource: 'user', resourceId: family.userId });
+    await audit(tx, {
+      actor: { userId: family.userId, email: family.user.email, via: 'session' },
+      action: 'auth.refresh_reuse',
+      resource: 'user',
+      resourceId: family.userId,
+    });
     return { ok: false };
   }
 

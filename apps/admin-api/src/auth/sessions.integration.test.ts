@@ -17,12 +17,15 @@ afterAll(async () => {
 });
 
 const mail = (): string => `u-${randomUUID()}@example.com`;
-const login = (email: string, password = PASSWORD, headers: Record<string, string> = {}) => fixture.call('POST', '/admin/auth/login', { body: { email, password }, headers });
+const login = (email: string, password = PASSWORD, headers: Record<string, string> = {}) =>
+  fixture.call('POST', '/admin/auth/login', { body: { email, password }, headers });
 const refresh = (token: string) => fixture.call('POST', '/admin/auth/refresh', { body: { refresh_token: token } });
 const me = (token: string) => fixture.call('GET', '/admin/auth/me', { token });
-const auditActions = async (userId: string) => (await fixture.prisma.auditLog.findMany({ where: { resourceId: userId }, orderBy: { seq: 'asc' } })).map((row) => row.action);
+const auditActions = async (userId: string) =>
+  (await fixture.prisma.auditLog.findMany({ where: { resourceId: userId }, orderBy: { seq: 'asc' } })).map((row) => row.action);
 /** Makes a token look as if it had been exchanged some time ago. */
-const ageRotation = (seconds: number) => fixture.prisma.$executeRaw`UPDATE refresh_tokens SET rotated_at = rotated_at - make_interval(secs => ${seconds}) WHERE rotated_at IS NOT NULL`;
+const ageRotation = (seconds: number) =>
+  fixture.prisma.$executeRaw`UPDATE refresh_tokens SET rotated_at = rotated_at - make_interval(secs => ${seconds}) WHERE rotated_at IS NOT NULL`;
 
 describe('local login', () => {
   it('answers both tokens, the user and an HttpOnly cookie, without regard to the case of the mail', async () => {
@@ -68,7 +71,17 @@ describe('local login', () => {
   });
 
   it('refuses empty and oversized input with 400', async () => {
-    for (const body of [{}, { email: '', password: 'x' }, { email: 'a@b.c' }, { email: 'a@b.c', password: '' }, { email: 'a@b.c', password: 'x'.repeat(300) }, { email: ['a@b.c'], password: 'x' }, { email: 'a\u0000@b.c', password: 'x' }, [], 'text']) {
+    for (const body of [
+      {},
+      { email: '', password: 'x' },
+      { email: 'a@b.c' },
+      { email: 'a@b.c', password: '' },
+      { email: 'a@b.c', password: 'x'.repeat(300) },
+      { email: ['a@b.c'], password: 'x' },
+      { email: 'a\u0000@b.c', password: 'x' },
+      [],
+      'text',
+    ]) {
       const answer = await fixture.call('POST', '/admin/auth/login', { body });
       expect([answer.status, typeof answer.json.error]).toEqual([400, 'string']);
     }

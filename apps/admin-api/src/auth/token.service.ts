@@ -63,7 +63,12 @@ export class TokenService {
   /** Undefined for anything but an unexpired refresh token of ours. */
   verifyRefresh(token: string): RefreshClaims | undefined {
     try {
-      const claims = this.jwt.verify<RefreshClaims>(token, { secret: this.settings.jwtSecret, algorithms: [TOKEN_ALGORITHM], issuer: TOKEN_ISSUER, audience: TOKEN_AUDIENCE });
+      const claims = this.jwt.verify<RefreshClaims>(token, {
+        secret: this.settings.jwtSecret,
+        algorithms: [TOKEN_ALGORITHM],
+        issuer: TOKEN_ISSUER,
+        audience: TOKEN_AUDIENCE,
+      });
       return claims.typ === 'refresh' ? claims : undefined;
     } catch {
       return undefined;

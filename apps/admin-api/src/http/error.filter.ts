@@ -28,9 +28,22 @@ export class ErrorFilter implements ExceptionFilter {
   private log(thrown: unknown, error: AdminError, request: FastifyRequest): void {
     const cause = thrown instanceof Error ? thrown : new Error(String(thrown));
     // Only the kind and the place of an unknown error: database messages can quote values.
-    const place = cause.stack?.split('\n').filter((line) => line.startsWith('    at ')).slice(0, 6).join('\n');
+    const place = cause.stack
+      ?.split('\n')
+      .filter((line) => line.startsWith('    at '))
+      .slice(0, 6)
+      .join('\n');
     const databaseCode = prismaCode(thrown);
-    this.logger.error({ msg: 'request failed', code: error.code, kind: cause.name, databaseCode, requestId: request.id, method: request.method, route: request.routeOptions?.url, place });
+    this.logger.error({
+      msg: 'request failed',
+      code: error.code,
+      kind: cause.name,
+      databaseCode,
+      requestId: request.id,
+      method: request.method,
+      route: request.routeOptions?.url,
+      place,
+    });
   }
 }
 
@@ -46,9 +59,20 @@ export function toAdminError(thrown: unknown): AdminError {
 }
 
 function fromStatus(status: number, cause: unknown): AdminError {
-  const byStatus: Record<number, AdminErrorCode> = { 401: 'unauthenticated', 403: 'forbidden', 404: 'not_found', 409: 'conflict', 413: 'request_too_large', 415: 'unsupported_media_type', 422: 'unprocessable', 429: 'too_many_attempts', 503: 'unavailable' };
+  const byStatus: Record<number, AdminErrorCode> = {
+    401: 'unauthenticated',
+    403: 'forbidden',
+    404: 'not_found',
+    409: 'conflict',
+    413: 'request_too_large',
+    415: 'unsupported_media_type',
+    422: 'unprocessable',
+    429: 'too_many_attempts',
+    503: 'unavailable',
+  };
   const fastifyCode = (cause as { code?: unknown } | null)?.code;
-  if (status === 400 && (cause instanceof SyntaxError || fastifyCode === 'FST_ERR_CTP_INVALID_JSON_BODY' || fastifyCode === 'FST_ERR_CTP_EMPTY_JSON_BODY')) return new AdminError('invalid_json', { cause });
+  if (status === 400 && (cause instanceof SyntaxError || fastifyCode === 'FST_ERR_CTP_INVALID_JSON_BODY' || fastifyCode === 'FST_ERR_CTP_EMPTY_JSON_BODY'))
+    return new AdminError('invalid_json', { cause });
   const code = byStatus[status] ?? (status < 500 ? 'invalid_request' : 'internal_error');
   return new AdminError(code, { cause });
 }
@@ -68,8 +92,16 @@ const BY_PRISMA_CODE: Record<string, AdminErrorCode> = {
   P2034: 'version_conflict', // write conflict or deadlock
 };
 const UNREACHABLE = new Set(['P1000', 'P1001', 'P1002', 'P1003', 'P1008', 'P1011', 'P1017', 'P2024', 'P2028', 'P2037', 'init']);
-const SQL_STATES: Record<string, AdminErrorCode> = { '22P02': 'invalid_request', '22021': 'invalid_request', '22003': 'invalid_request', '22007': 'invalid_request', '40001': 'version_conflict', '40P01': 'version_conflict' };
-const CONNECTION_ERRORS = /ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|EPIPE|Connection terminated|connection timeout|terminating connection|not currently accepting/i;
+const SQL_STATES: Record<string, AdminErrorCode> = {
+  '22P02': 'invalid_request',
+  '22021': 'invalid_request',
+  '22003': 'invalid_request',
+  '22007': 'invalid_request',
+  '40001': 'version_conflict',
+  '40P01': 'version_conflict',
+};
+const CONNECTION_ERRORS =
+  /ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTFOUND|EPIPE|Connection terminated|connection timeout|terminating connection|not currently accepting/i;
 
 function fromDatabase(thrown: unknown): AdminError | undefined {
   const code = prismaCode(thrown);
@@ -94,5 +126,7 @@ function fromDatabase(thrown: unknown): AdminError | undefined {
 function driverSqlState(thrown: unknown): string | undefined {
   const nested = thrown as { code?: unknown; meta?: { code?: unknown; driverAdapterError?: { cause?: { originalCode?: unknown } } } } | null;
   const candidates = [nested?.meta?.driverAdapterError?.cause?.originalCode, nested?.meta?.code, nested?.code];
-  return candidates.find((value): value is string => typeof value === 'string' && /^[0-9A-Z]{5}$/.test(value) && !value.startsWith('P1') && !value.startsWith('P2'));
+  return candidates.find(
+    (value): value is string => typeof value === 'string' && /^[0-9A-Z]{5}$/.test(value) && !value.startsWith('P1') && !value.startsWith('P2'),
+  );
 }

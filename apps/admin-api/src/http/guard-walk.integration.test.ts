@@ -54,7 +54,8 @@ function pathOf(rule: RouteRule, tenantId = own): string {
   return rule.path.replace(/:(\w+)/g, (_match, param: string) => (param === tenantParam ? tenantId : randomUUID()));
 }
 
-const send = (rule: RouteRule, token: string | undefined, path = pathOf(rule)) => fixture.call(rule.method, path, { ...(token !== undefined && { token }), ...(rule.method !== 'GET' && rule.method !== 'DELETE' && { body: {} }) });
+const send = (rule: RouteRule, token: string | undefined, path = pathOf(rule)) =>
+  fixture.call(rule.method, path, { ...(token !== undefined && { token }), ...(rule.method !== 'GET' && rule.method !== 'DELETE' && { body: {} }) });
 
 const roleOf = (rule: RouteRule): Role => rule.permission.rule.split(':')[1] as Role;
 const below = (role: Role): Role | undefined => ROLES[ROLES.indexOf(role) - 1];
@@ -63,7 +64,12 @@ const guarded = (): RouteRule[] => rules.filter((rule) => rule.permission.rule !
 describe('every route of the admin API', () => {
   it('is public only if this list says so', () => {
     expect(rules.length).toBeGreaterThan(20);
-    expect(rules.filter((rule) => rule.permission.rule === 'public').map(name).sort()).toEqual(PUBLIC);
+    expect(
+      rules
+        .filter((rule) => rule.permission.rule === 'public')
+        .map(name)
+        .sort(),
+    ).toEqual(PUBLIC);
   });
 
   it('answers 401 without a credential, and with a wrong or expired one, with the same text', async () => {

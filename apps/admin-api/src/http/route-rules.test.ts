@@ -42,7 +42,9 @@ async function start(controller: new () => object) {
 describe('deny by default', () => {
   it('lists every route with its rule', async () => {
     const app = await start(GoodController);
-    expect(app.get(RouteRules).list()).toEqual([{ method: 'GET', path: '/admin/good/:tenantId', handler: 'GoodController.read', permission: { rule: 'tenant:viewer' } }]);
+    expect(app.get(RouteRules).list()).toEqual([
+      { method: 'GET', path: '/admin/good/:tenantId', handler: 'GoodController.read', permission: { rule: 'tenant:viewer' } },
+    ]);
     await app.close();
   });
 

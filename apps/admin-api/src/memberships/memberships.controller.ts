@@ -20,14 +20,22 @@ export class MembershipsController {
   @Post()
   @Permission('tenant:owner')
   @Returns(membershipSchema, { status: 201, summary: 'Add a member or change his role' })
-  upsert(@Caller() caller: Principal, @Param('tenantId', { schema: uuidSchema }) tenantId: string, @Body({ schema: upsertMembershipSchema }) body: Parsed<typeof upsertMembershipSchema>) {
+  upsert(
+    @Caller() caller: Principal,
+    @Param('tenantId', { schema: uuidSchema }) tenantId: string,
+    @Body({ schema: upsertMembershipSchema }) body: Parsed<typeof upsertMembershipSchema>,
+  ) {
     return this.memberships.upsert(caller, tenantId, body);
   }
 
   @Delete(':userId')
   @Permission('tenant:owner')
   @Returns(undefined, { summary: 'Remove a member' })
-  async remove(@Caller() caller: Principal, @Param('tenantId', { schema: uuidSchema }) tenantId: string, @Param('userId', { schema: uuidSchema }) userId: string): Promise<void> {
+  async remove(
+    @Caller() caller: Principal,
+    @Param('tenantId', { schema: uuidSchema }) tenantId: string,
+    @Param('userId', { schema: uuidSchema }) userId: string,
+  ): Promise<void> {
     await this.memberships.remove(caller, tenantId, userId);
   }
 }

@@ -73,7 +73,15 @@ export class MembershipsService {
       requireRankOver(caller, tenantId, row.role);
       if (row.role === 'owner') await requireAnotherOwner(tx, tenantId, userId);
       await tx.membership.delete({ where: { tenantId_userId: { tenantId, userId } } });
-      await audit(tx, { actor: actorOf(caller), action: 'membership.remove', resource: 'tenant', resourceId: tenantId, tenantId, metadata: { user_id: userId, email: row.user.email }, before: { role: row.role } });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'membership.remove',
+        resource: 'tenant',
+        resourceId: tenantId,
+        tenantId,
+        metadata: { user_id: userId, email: row.user.email },
+        before: { role: row.role },
+      });
     });
   }
 }

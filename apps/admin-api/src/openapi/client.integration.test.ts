@@ -43,13 +43,18 @@ describe('the typed client', () => {
   it('acts with an admin API token, within its role and tenant, until it is revoked', async () => {
     const tenant = await unwrap(client.POST('/admin/tenants', { body: { name: 'bound', status: 'active' } }));
     const other = await unwrap(client.POST('/admin/tenants', { body: { name: 'other', status: 'active' } }));
-    const { admin_token, token } = await unwrap(client.POST('/admin/tokens', { body: { name: 'ci', tenant_id: tenant.id, role: 'admin', expires_in_days: 1 } }));
+    const { admin_token, token } = await unwrap(
+      client.POST('/admin/tokens', { body: { name: 'ci', tenant_id: tenant.id, role: 'admin', expires_in_days: 1 } }),
+    );
     expect(JSON.stringify(admin_token)).not.toContain(token);
     const machine = createAdminClient({ baseUrl, token });
-    const issue = (tenantId: string) => unwrap(machine.POST('/admin/tenants/{tenantId}/api-keys', { params: { path: { tenantId } }, body: { name: 'by machine' } }));
+    const issue = (tenantId: string) =>
+      unwrap(machine.POST('/admin/tenants/{tenantId}/api-keys', { params: { path: { tenantId } }, body: { name: 'by machine' } }));
     expect((await issue(tenant.id)).token).toMatch(/^sk-/);
     await expect(issue(other.id)).rejects.toMatchObject({ status: 403 });
-    await expect(unwrap(machine.PATCH('/admin/tenants/{tenantId}', { params: { path: { tenantId: tenant.id } }, body: { name: 'renamed' } }))).rejects.toMatchObject({ status: 403 });
+    await expect(
+      unwrap(machine.PATCH('/admin/tenants/{tenantId}', { params: { path: { tenantId: tenant.id } }, body: { name: 'renamed' } })),
+    ).rejects.toMatchObject({ status: 403 });
     await expect(unwrap(machine.POST('/admin/users', { body: { email: 'x@example.com' } }))).rejects.toMatchObject({ status: 403 });
     await expect(unwrap(machine.POST('/admin/tokens', { body: { name: 'more' } }))).rejects.toMatchObject({ status: 403 });
     const row = await fixture.prisma.auditLog.findFirstOrThrow({ where: { action: 'api_key.create' }, orderBy: { seq: 'desc' } });
@@ -81,6 +86,7 @@ describe('the command line', () => {
     expect(await omgAdmin('keys', 'issue', 'by cli', 'robot', '--rpm', '5')).toMatch(/^sk-[A-Za-z0-9]{10}\.[A-Za-z0-9]{48}\n$/);
     expect(await omgAdmin('keys', 'list', 'by cli')).toContain('robot');
     expect(await omgAdmin('budgets', 'history', 'by cli', '--windows', '2')).toContain('12.5');
+    expect(await omgAdmin('models')).toContain('ALIAS');
     expect(JSON.parse(await omgAdmin('--json', 'spend', '--tenant', 'by cli'))).toMatchObject({ group: 'tenant', items: [] });
   });
 

@@ -46,7 +46,10 @@ const STYLE =
   '@media (prefers-color-scheme:dark){body{background:#16161a;color:#e6e6ea}pre{background:#222228}details{border-color:#444}.p{color:#aaa}a{color:#8ab4ff}}';
 
 function renderOperation(method: string, path: string, operation: Operation): string {
-  const parameters = (operation.parameters ?? []).map((parameter) => `<tr><td><code>${escape(parameter.name)}</code></td><td>${parameter.in}${parameter.required ? ', required' : ''}</td><td><code>${escape(typeText(parameter.schema))}</code></td></tr>`);
+  const parameters = (operation.parameters ?? []).map(
+    (parameter) =>
+      `<tr><td><code>${escape(parameter.name)}</code></td><td>${parameter.in}${parameter.required ? ', required' : ''}</td><td><code>${escape(typeText(parameter.schema))}</code></td></tr>`,
+  );
   const request = operation.requestBody?.content?.['application/json']?.schema;
   const answers = Object.entries(operation.responses ?? {})
     .filter(([status]) => status !== 'default')
@@ -68,7 +71,9 @@ function shape(schema: Schema, indent = '', depth = 0): string {
   if (depth < DEPTH_MAX && item?.properties) return `[${shape(item, indent, depth + 1)}]`;
   if (depth >= DEPTH_MAX || !schema.properties) return typeText(schema);
   const required = new Set(schema.required);
-  const lines = Object.entries(schema.properties).map(([name, field]) => `${indent}  ${name}${required.has(name) ? '' : '?'}: ${shape(field, `${indent}  `, depth + 1)}`);
+  const lines = Object.entries(schema.properties).map(
+    ([name, field]) => `${indent}  ${name}${required.has(name) ? '' : '?'}: ${shape(field, `${indent}  `, depth + 1)}`,
+  );
   return `{\n${lines.join('\n')}\n${indent}}`;
 }
 

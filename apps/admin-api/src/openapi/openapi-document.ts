@@ -1,16 +1,22 @@
+import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { adminErrorSchema } from '@omg/contracts';
 import { z } from 'zod';
-import type { DynamicModule, Type } from '@nestjs/common';
+import * as tokens from '../http/tokens.js';
+
+@Module({})
+class NoResourcesModule {}
 
 /**
  * The OpenAPI 3.1 document of the admin API, made from the same zod schemas that check its requests. Nest's preview mode
- * reads the routes without building what stands behind them, so that it needs no database.
+ * reads the routes without building what stands behind them: what the app opens at its start only has to be named.
  */
-export async function buildOpenapiDocument(module: Type<unknown> | DynamicModule): Promise<OpenAPIObject> {
-  const app = await NestFactory.create(module as Type<unknown>, new FastifyAdapter(), { preview: true, logger: false, abortOnError: false });
+export async function buildOpenapiDocument(module: Type<unknown>): Promise<OpenAPIObject> {
+  const names = Object.values(tokens);
+  const resources = { module: NoResourcesModule, global: true, providers: names.map((provide) => ({ provide, useValue: null })), exports: names };
+  const app = await NestFactory.create({ module, imports: [resources] }, new FastifyAdapter(), { preview: true, logger: false, abortOnError: false });
   await app.init();
   const base = new DocumentBuilder()
     .setOpenAPIVersion('3.1.0')
@@ -22,7 +28,10 @@ export async function buildOpenapiDocument(module: Type<unknown> | DynamicModule
     .setVersion('1')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An access token from `POST /admin/auth/login`, or an admin API token (`oat_...`).' })
     .build();
-  const document = SwaggerModule.createDocument(app, base, { standardSchemaConverter: toJsonSchema as never, operationIdFactory: (controller, method) => `${lowerFirst(controller.replace(/Controller$/, ''))}_${method}` });
+  const document = SwaggerModule.createDocument(app, base, {
+    standardSchemaConverter: toJsonSchema as never,
+    operationIdFactory: (controller, method) => `${lowerFirst(controller.replace(/Controller$/, ''))}_${method}`,
+  });
   await app.close();
   for (const item of Object.values(document.paths)) for (const operation of Object.values(item as Record<string, Operation>)) finish(operation);
   return sorted(document);
@@ -61,7 +70,10 @@ function finish(operation: Operation): void {
     for (const response of Object.values(responses)) if (response.content) response.content['text/csv'] = { schema: { type: 'string' } };
   }
   delete operation['x-csv'];
-  responses['default'] = { description: 'An error.', content: { 'application/json': { schema: toJsonSchema(adminErrorSchema, { schemaType: 'output' }).schema } } };
+  responses['default'] = {
+    description: 'An error.',
+    content: { 'application/json': { schema: toJsonSchema(adminErrorSchema, { schemaType: 'output' }).schema } },
+  };
   operation.security = operation['x-permission'] === 'public' ? [] : [{ bearer: [] }];
 }
 

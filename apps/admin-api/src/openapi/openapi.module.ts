@@ -1,12 +1,12 @@
-import { Module } from '@nestjs/common';
+import { Module, type DynamicModule, type Type } from '@nestjs/common';
+import { buildOpenapiDocument } from './openapi-document.js';
 import { OpenapiController } from './openapi.controller.js';
 import { OPENAPI_SOURCE } from './openapi.tokens.js';
 
-/** The document describes the whole app, which is imported when it is asked for: here it would be a circle. */
-const source = async () => {
-  const { buildAppDocument } = await import('./app-document.js');
-  return buildAppDocument();
-};
-
-@Module({ controllers: [OpenapiController], providers: [{ provide: OPENAPI_SOURCE, useValue: source }] })
-export class OpenapiModule {}
+@Module({})
+export class OpenapiModule {
+  /** Serves the document of `app`, which is named by a function because it imports this module itself. */
+  static describing(app: () => Type<unknown>): DynamicModule {
+    return { module: OpenapiModule, controllers: [OpenapiController], providers: [{ provide: OPENAPI_SOURCE, useValue: () => buildOpenapiDocument(app()) }] };
+  }
+}

@@ -10,7 +10,10 @@ beforeAll(async () => {
   document = await buildAppDocument();
 });
 
-const operations = () => Object.entries(document.paths).flatMap(([path, item]) => Object.entries(item as Record<string, any>).map(([method, operation]) => ({ path, method, operation })));
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item as Record<string, any>).map(([method, operation]) => ({ path, method, operation })),
+  );
 
 describe('the OpenAPI document', () => {
   it('is the committed one (after a change: pnpm build, then pnpm --filter @omg/admin-api openapi)', () => {
@@ -24,7 +27,12 @@ describe('the OpenAPI document', () => {
     expect(new Set(operations().map(({ operation }) => operation.operationId)).size).toBe(operations().length);
     for (const { path, method, operation } of operations()) {
       expect([method, path, typeof operation['x-permission'], typeof operation.summary]).toEqual([method, path, 'string', 'string']);
-      expect([method, path, Object.keys(operation.responses).some((status) => /^[23]/.test(status)), 'default' in operation.responses]).toEqual([method, path, true, true]);
+      expect([method, path, Object.keys(operation.responses).some((status) => /^[23]/.test(status)), 'default' in operation.responses]).toEqual([
+        method,
+        path,
+        true,
+        true,
+      ]);
       expect(operation.security).toEqual(operation['x-permission'] === 'public' ? [] : [{ bearer: [] }]);
     }
   });
@@ -32,7 +40,11 @@ describe('the OpenAPI document', () => {
   it('marks a query parameter as required only when its schema demands it', () => {
     const parameters = (path: string) => (document.paths[path] as any).get.parameters as { name: string; in: string; required: boolean }[];
     expect(parameters('/admin/usage/summary').every(({ required }) => !required)).toBe(true);
-    expect(parameters('/admin/usage/tenant/daily').filter(({ required }) => required).map(({ name }) => name)).toEqual(['tenant_id']);
+    expect(
+      parameters('/admin/usage/tenant/daily')
+        .filter(({ required }) => required)
+        .map(({ name }) => name),
+    ).toEqual(['tenant_id']);
   });
 
   it('has a page that loads nothing and shows every path', () => {

@@ -16,6 +16,7 @@ export const PASSWORD = 'correct horse battery';
 /** The admin API over a real, own database, without its process. */
 export interface AdminAppFixture {
   app: NestFastifyApplication;
+  databaseUrl: string;
   prisma: PrismaClient;
   redis: RedisClient;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
@@ -49,7 +50,14 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
   const testRedis = await createTestRedis();
   const { config } = loadConfig({
     sections: ADMIN_SECTIONS,
-    env: { ROUTER_PROFILE: 'development', ROUTER_DB_URL: database.url, ROUTER_REDIS_URL: testRedis.url, ROUTER_NATS_URL: attachServices().natsUrl, ROUTER_ADMIN_SESSION_JWT_SECRET: 'a test secret of more than 32 bytes', ...options.environment },
+    env: {
+      ROUTER_PROFILE: 'development',
+      ROUTER_DB_URL: database.url,
+      ROUTER_REDIS_URL: testRedis.url,
+      ROUTER_NATS_URL: attachServices().natsUrl,
+      ROUTER_ADMIN_SESSION_JWT_SECRET: 'a test secret of more than 32 bytes',
+      ...options.environment,
+    },
     cwd: '/nonexistent',
   });
   const prisma = createPrisma({ url: database.url, poolMax: 8 });
@@ -57,7 +65,10 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
 
   const logger = createLogger({ service: 'admin-api-test', level: 'fatal' });
   const nats = connectNats(config.nats, { name: 'test' });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with({ config, logger, prisma, redis, nats }), new FastifyAdapter(), { logger: ['fatal'], abortOnError: false });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with({ config, logger, prisma, redis, nats }), new FastifyAdapter(), {
+    logger: ['fatal'],
+    abortOnError: false,
+  });
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
 
@@ -65,7 +76,12 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
     const response = await app.inject({
       method: method as 'GET',
       url: path,
-      headers: { host: 'localhost', ...(token && { authorization: `Bearer ${token}` }), ...(body !== undefined && typeof body === 'string' && { 'content-type': 'application/json' }), ...headers },
+      headers: {
+        host: 'localhost',
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && typeof body === 'string' && { 'content-type': 'application/json' }),
+        ...headers,
+      },
       ...(body !== undefined && { payload: body as object }),
     });
     let json: unknown;
@@ -79,6 +95,7 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
   const passwordHash = await app.get(PasswordHasher, { strict: false }).hash(PASSWORD);
   return {
     app,
+    databaseUrl: database.url,
     prisma,
     redis,
     call,

@@ -23,7 +23,10 @@ export class AnomaliesService {
     const anomalies = await this.context.snapshot(async (tx) => {
       const rows = await sumUsage(tx, { range: wide, boundariesMs: dayStartsMs, by: query.group, tenantIds });
       const found = [...dailyValues(rows, query.metric, dayStartsMs.length)].flatMap(([id, values]) =>
-        dailyAnomalies({ kind: query.group, id, label: id, dayStartsMs, values }, { metric: query.metric, sensitivity: query.sensitivity, firstDay, timezone: range.timezone, nowMs: Date.now() }),
+        dailyAnomalies(
+          { kind: query.group, id, label: id, dayStartsMs, values },
+          { metric: query.metric, sensitivity: query.sensitivity, firstDay, timezone: range.timezone, nowMs: Date.now() },
+        ),
       );
       const top = found.sort((a, b) => b.score - a.score || (a.date < b.date ? 1 : -1)).slice(0, limit);
       const label = await entityLabels(tx, query.group, [...new Set(top.map(({ id }) => id))]);
@@ -34,7 +37,11 @@ export class AnomaliesService {
 }
 
 function dailyValues(rows: readonly UsageSum[], metric: Metric, days: number): Map<string, number[]> {
-  const read: Record<Metric, (row: UsageSum) => number> = { cost: (row) => Number(row.costNano) / 1e9, requests: (row) => Number(row.requests), tokens: (row) => Number(row.tokens) };
+  const read: Record<Metric, (row: UsageSum) => number> = {
+    cost: (row) => Number(row.costNano) / 1e9,
+    requests: (row) => Number(row.requests),
+    tokens: (row) => Number(row.tokens),
+  };
   const byId = new Map<string, number[]>();
   for (const row of rows) {
     let values = byId.get(row.id);

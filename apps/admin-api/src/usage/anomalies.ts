@@ -57,12 +57,26 @@ export function dailyAnomalies(days: DailyValues, options: AnomalyOptions): Anom
     const spread = median(history.map((past) => Math.abs(past - expected)));
     const score = Math.abs(value - expected) / Math.max(1.4826 * spread, 0.05 * expected, FLOOR[metric]);
     if (score < sensitivity) continue;
-    const isOver = (days.dayStartsMs[day + 1] ?? Infinity) <= options.nowMs;
+    const isOver = endOfDayMs(days.dayStartsMs[day]!, options.timezone) <= options.nowMs;
     const direction = value > expected ? 'spike' : 'drop';
     if (direction === 'drop' && !isOver) continue;
-    found.push({ kind: days.kind, id: days.id, label: days.label, date: localTime(days.dayStartsMs[day]!, options.timezone), metric, value: round(value), expected: round(expected), score: round(score), direction });
+    found.push({
+      kind: days.kind,
+      id: days.id,
+      label: days.label,
+      date: localTime(days.dayStartsMs[day]!, options.timezone),
+      metric,
+      value: round(value),
+      expected: round(expected),
+      score: round(score),
+      direction,
+    });
   }
   return found;
+}
+
+function endOfDayMs(dayStartMs: number, timezone: string): number {
+  return DateTime.fromMillis(dayStartMs, { zone: timezone }).plus({ days: 1 }).startOf('day').toMillis();
 }
 
 export function median(values: readonly number[]): number {

@@ -14,9 +14,18 @@ export interface BudgetTerms {
 export async function defaultTerms(tx: PrismaTx, config: ConfigOf<'budgets'>): Promise<BudgetTerms> {
   const setting = await tx.setting.findUnique({ where: { key: SETTING_KEYS.budget } });
   const stored = setting ? budgetSettingSchema.parse(setting.value) : undefined;
-  if (stored) return { limitNano: BigInt(stored.limitNano), warningThreshold: stored.warningThreshold, schedule: parseBudgetSchedule(stored.schedule) ?? 'calendar_month' };
+  if (stored)
+    return {
+      limitNano: BigInt(stored.limitNano),
+      warningThreshold: stored.warningThreshold,
+      schedule: parseBudgetSchedule(stored.schedule) ?? 'calendar_month',
+    };
   const { budgets } = config;
-  return { limitNano: nanoUsdFromUsd(budgets.defaultUsd), warningThreshold: budgets.warningThresholdPerc, schedule: parseBudgetSchedule(budgets.refreshSchedule) ?? 'calendar_month' };
+  return {
+    limitNano: nanoUsdFromUsd(budgets.defaultUsd),
+    warningThreshold: budgets.warningThresholdPerc,
+    schedule: parseBudgetSchedule(budgets.refreshSchedule) ?? 'calendar_month',
+  };
 }
 
 /** The terms of each of these tenants. */

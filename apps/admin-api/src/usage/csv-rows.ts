@@ -23,6 +23,7 @@ export interface DayWithParts<P> {
 /** One row per day and part; days without any are left out. */
 export function* partRows<P extends object>(days: readonly DayWithParts<P>[], columns: readonly (keyof P & string)[]): Generator<CsvRow> {
   for (const day of days) {
-    for (const part of day.parts) yield { date: day.date, ...Object.fromEntries(columns.map((column) => [column, part[column] as string])), ...totalsCells(part) };
+    for (const part of day.parts)
+      yield { date: day.date, ...Object.fromEntries(columns.map((column) => [column, part[column] as string])), ...totalsCells(part) };
   }
 }

@@ -18,10 +18,21 @@ export class DailyController {
   @Get('tenant/daily')
   @Permission('any:viewer', { tenantQuery: 'tenant_id' })
   @Returns(tenantDailySchema, { summary: "A tenant's days with their keys", csv: true })
-  async ofTenant(@Caller() caller: Principal, @Query({ schema: tenantDailyQuerySchema }) query: Parsed<typeof tenantDailyQuerySchema>, @WantsCsv() csv: boolean) {
+  async ofTenant(
+    @Caller() caller: Principal,
+    @Query({ schema: tenantDailyQuerySchema }) query: Parsed<typeof tenantDailyQuerySchema>,
+    @WantsCsv() csv: boolean,
+  ) {
     const report = await this.daily.ofTenant(caller, query);
     if (!csv) return report;
-    return csvFile('usage-tenant-daily', ['date', ...KEY_COLUMNS, ...TOTALS_COLUMNS], partRows(report.days.map(({ date, keys }) => ({ date, parts: keys })), KEY_COLUMNS));
+    return csvFile(
+      'usage-tenant-daily',
+      ['date', ...KEY_COLUMNS, ...TOTALS_COLUMNS],
+      partRows(
+        report.days.map(({ date, keys }) => ({ date, parts: keys })),
+        KEY_COLUMNS,
+      ),
+    );
   }
 
   @Get('user/daily')
@@ -30,7 +41,14 @@ export class DailyController {
   async ofUser(@Caller() caller: Principal, @Query({ schema: userDailyQuerySchema }) query: Parsed<typeof userDailyQuerySchema>, @WantsCsv() csv: boolean) {
     const report = await this.daily.ofUser(caller, query);
     if (!csv) return report;
-    return csvFile('usage-user-daily', ['date', ...TENANT_COLUMNS, ...TOTALS_COLUMNS], partRows(report.days.map(({ date, tenants }) => ({ date, parts: tenants })), TENANT_COLUMNS));
+    return csvFile(
+      'usage-user-daily',
+      ['date', ...TENANT_COLUMNS, ...TOTALS_COLUMNS],
+      partRows(
+        report.days.map(({ date, tenants }) => ({ date, parts: tenants })),
+        TENANT_COLUMNS,
+      ),
+    );
   }
 
   @Get('model/daily')
@@ -39,6 +57,13 @@ export class DailyController {
   async ofModel(@Caller() caller: Principal, @Query({ schema: modelDailyQuerySchema }) query: Parsed<typeof modelDailyQuerySchema>, @WantsCsv() csv: boolean) {
     const report = await this.daily.ofModel(caller, query);
     if (!csv) return report;
-    return csvFile('usage-model-daily', ['date', ...TENANT_COLUMNS, ...TOTALS_COLUMNS], partRows(report.days.map(({ date, tenants }) => ({ date, parts: tenants })), TENANT_COLUMNS));
+    return csvFile(
+      'usage-model-daily',
+      ['date', ...TENANT_COLUMNS, ...TOTALS_COLUMNS],
+      partRows(
+        report.days.map(({ date, tenants }) => ({ date, parts: tenants })),
+        TENANT_COLUMNS,
+      ),
+    );
   }
 }

@@ -21,7 +21,12 @@ export class DailyService {
     return this.context.snapshot(async (tx) => {
       const rows = await sumUsage(tx, { range, boundariesMs, by: 'api_key', tenantIds: [query.tenant_id] });
       const labels = await keyLabels(tx, [...new Set(rows.map(({ id }) => id))]);
-      const keys = (row: UsageSum) => ({ api_key_id: row.id, api_key_name: labels.get(row.id)?.name ?? '', api_key_prefix: labels.get(row.id)?.prefix ?? '', ...totalsBody(row) });
+      const keys = (row: UsageSum) => ({
+        api_key_id: row.id,
+        api_key_name: labels.get(row.id)?.name ?? '',
+        api_key_prefix: labels.get(row.id)?.prefix ?? '',
+        ...totalsBody(row),
+      });
       const byDay = groupByDay(rows, boundariesMs.length);
       const days = pointsBody(boundariesMs, range.timezone, rows).map((point, day) => ({ ...point, keys: byDay[day]!.sort(byCost).map(keys) }));
       return { tenant_id: query.tenant_id, ...rangeBody(range), days };
@@ -74,7 +79,6 @@ export class DailyService {
     }));
   }
 }
-
 
 function groupByDay(rows: readonly UsageSum[], days: number): UsageSum[][] {
   const byDay: UsageSum[][] = Array.from({ length: days }, () => []);

@@ -60,7 +60,11 @@ export class KeyReportService {
   private async spentInWindow(tx: PrismaTx, rows: readonly KeyRow[]): Promise<Map<string, NanoUsd>> {
     const terms = await termsOf(tx, this.config, [...new Set(rows.map(({ tenantId }) => tenantId))]);
     const nowMs = Date.now();
-    const wanted = rows.map((row) => ({ tenantId: row.tenantId, apiKeyId: row.id, windowId: budgetWindow(terms.get(row.tenantId)!.schedule, this.context.timezone, nowMs).id }));
+    const wanted = rows.map((row) => ({
+      tenantId: row.tenantId,
+      apiKeyId: row.id,
+      windowId: budgetWindow(terms.get(row.tenantId)!.schedule, this.context.timezone, nowMs).id,
+    }));
     const totals = wanted.length === 0 ? [] : await tx.budgetTotal.findMany({ where: { OR: wanted } });
     return new Map(totals.map((total) => [total.apiKeyId, total.spentNano]));
   }
@@ -88,7 +92,18 @@ function keyItem(row: KeyRow, sums: Sums, spentNano: NanoUsd) {
   };
 }
 
-export const KEY_COLUMNS = ['api_key_id', 'name', 'prefix', 'tenant_id', 'tenant_name', 'revoked', 'last_used_at', ...TOTALS_COLUMNS, 'budget_usd', 'budget_used_usd'] as const;
+export const KEY_COLUMNS = [
+  'api_key_id',
+  'name',
+  'prefix',
+  'tenant_id',
+  'tenant_name',
+  'revoked',
+  'last_used_at',
+  ...TOTALS_COLUMNS,
+  'budget_usd',
+  'budget_used_usd',
+] as const;
 
 /** All keys, page by page. */
 export async function* keyRows(report: KeyReportService, caller: Principal, query: Parsed<typeof keyReportQuerySchema>): AsyncGenerator<CsvRow> {

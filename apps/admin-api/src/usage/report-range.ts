@@ -60,7 +60,12 @@ export function dayPieces(range: Pick<ReportRange, 'startMs' | 'endMs' | 'timezo
   let day = local(range.startMs, range.timezone).startOf('day');
   while (day.toMillis() < range.endMs) {
     const next = nextMidnight(day);
-    pieces.push({ dayStartMs: day.toMillis(), dayEndMs: next.toMillis(), fromMs: Math.max(day.toMillis(), range.startMs), toMs: Math.min(next.toMillis(), range.endMs) });
+    pieces.push({
+      dayStartMs: day.toMillis(),
+      dayEndMs: next.toMillis(),
+      fromMs: Math.max(day.toMillis(), range.startMs),
+      toMs: Math.min(next.toMillis(), range.endMs),
+    });
     day = next;
   }
   return pieces;

@@ -29,7 +29,17 @@ beforeAll(async () => {
     const id = randomUUID();
     keyIds.push(id);
     keyTenant.set(id, tenantId);
-    await fixture.prisma.apiKey.create({ data: { id, tenantId, prefix: `p${index}`, secretDigest: new Uint8Array(32), lastFour: '0000', name: `key ${index}`, ownerUserId: index === 0 ? userId : null } });
+    await fixture.prisma.apiKey.create({
+      data: {
+        id,
+        tenantId,
+        prefix: `p${index}`,
+        secretDigest: new Uint8Array(32),
+        lastFour: '0000',
+        name: `key ${index}`,
+        ownerUserId: index === 0 ? userId : null,
+      },
+    });
   }
   ownedKey = keyIds[0]!;
   const source = { tenantIds, keyIds, models: MODELS, keyTenant };
@@ -66,12 +76,18 @@ async function scan(keyExpression: string, start: string, end: string, condition
 const micros = (nano: bigint): number => Number((nano + 500n) / 1000n);
 
 function expectSums(actual: any, expected: Scan | undefined): void {
-  expect({ requests: actual.requests, tokens: actual.tokens, micros: actual.cost_usd_micros }).toEqual({ requests: expected?.requests ?? 0, tokens: expected?.tokens ?? 0, micros: micros(expected?.cost ?? 0n) });
+  expect({ requests: actual.requests, tokens: actual.tokens, micros: actual.cost_usd_micros }).toEqual({
+    requests: expected?.requests ?? 0,
+    tokens: expected?.tokens ?? 0,
+    micros: micros(expected?.cost ?? 0n),
+  });
 }
 
 /** Compares points with the scan by local day. */
 async function expectPoints(points: any[], body: { start: string; end: string; timezone: string }, condition?: string): Promise<void> {
-  const days = new Map((await scan(`to_char(booked_at AT TIME ZONE '${body.timezone}', 'YYYY-MM-DD')`, body.start, body.end, condition)).map((row) => [row.key, row]));
+  const days = new Map(
+    (await scan(`to_char(booked_at AT TIME ZONE '${body.timezone}', 'YYYY-MM-DD')`, body.start, body.end, condition)).map((row) => [row.key, row]),
+  );
   for (const point of points) {
     const day = String(point.date).slice(0, 10);
     expectSums(point, days.get(day));
@@ -98,7 +114,10 @@ describe.each(['from rollups', 'from built days', 'after late rows'])('reports e
     if (stage === 'after late rows') {
       const before = await fixture.prisma.usageDayBuilt.count();
       const keyTenant = new Map([[ownedKey, tenantIds[0]!]]);
-      await bookUsage(fixture.prisma, randomRows({ tenantIds, keyIds: [ownedKey], models: MODELS, keyTenant }, 40, Date.parse('2026-03-25T00:00:00Z'), Date.parse('2026-03-31T00:00:00Z')));
+      await bookUsage(
+        fixture.prisma,
+        randomRows({ tenantIds, keyIds: [ownedKey], models: MODELS, keyTenant }, 40, Date.parse('2026-03-25T00:00:00Z'), Date.parse('2026-03-31T00:00:00Z')),
+      );
       expect(await fixture.prisma.usageDayBuilt.count()).toBeLessThan(before);
     }
   }, 120_000);
@@ -113,7 +132,12 @@ describe.each(['from rollups', 'from built days', 'after late rows'])('reports e
     });
 
     it('breakdown by tenant, model, key and user, with the series of the first', async () => {
-      const columns = { tenant: 'tenant_id', model: 'model_alias', api_key: 'api_key_id', user: '(SELECT owner_user_id FROM api_keys k WHERE k.id = u.api_key_id)' };
+      const columns = {
+        tenant: 'tenant_id',
+        model: 'model_alias',
+        api_key: 'api_key_id',
+        user: '(SELECT owner_user_id FROM api_keys k WHERE k.id = u.api_key_id)',
+      };
       for (const [group, column] of Object.entries(columns)) {
         const { json } = await get(`/admin/usage/breakdown?group=${group}&start=2026-03-20T05:00:00Z&end=2026-04-10T00:00:00Z&timezone=${zone}&limit=50`);
         const expected = new Map((await scan(column, json.start, json.end)).map((row) => [row.key, row]));
@@ -141,7 +165,9 @@ describe.each(['from rollups', 'from built days', 'after late rows'])('reports e
     });
 
     it('comparison of tenants, models and a user', async () => {
-      const { json } = await get(`/admin/usage/compare?tenant_ids=${tenantIds[0]},${tenantIds[1]}&model_aliases=claude&user_ids=${userId}&start=2026-03-25T03:00:00Z&end=2026-04-06T00:00:00Z&timezone=${zone}`);
+      const { json } = await get(
+        `/admin/usage/compare?tenant_ids=${tenantIds[0]},${tenantIds[1]}&model_aliases=claude&user_ids=${userId}&start=2026-03-25T03:00:00Z&end=2026-04-06T00:00:00Z&timezone=${zone}`,
+      );
       expect(json.series.map(({ kind }: any) => kind)).toEqual(['tenant', 'tenant', 'model', 'user']);
       const conditions = [`tenant_id = '${tenantIds[0]}'`, `tenant_id = '${tenantIds[1]}'`, `model_alias = 'claude'`, `api_key_id = '${ownedKey}'`];
       for (const [index, series] of json.series.entries()) await expectPoints(series.points, json, conditions[index]);
@@ -176,7 +202,17 @@ describe.each(['from rollups', 'from built days', 'after late rows'])('reports e
 describe('API keys, exports and input', () => {
   it('pages through all keys, used ones first', async () => {
     const range = 'start=2026-03-01T00:00:00Z&end=2026-05-01T00:00:00Z';
-    await fixture.prisma.apiKey.create({ data: { id: randomUUID(), tenantId: tenantIds[2]!, prefix: 'unused', secretDigest: new Uint8Array(32), lastFour: '0000', name: 'unused', quotaNano: 5_000_000_000n } });
+    await fixture.prisma.apiKey.create({
+      data: {
+        id: randomUUID(),
+        tenantId: tenantIds[2]!,
+        prefix: 'unused',
+        secretDigest: new Uint8Array(32),
+        lastFour: '0000',
+        name: 'unused',
+        quotaNano: 5_000_000_000n,
+      },
+    });
     const pages = [];
     for (let offset = 0; offset < 8; offset += 3) pages.push(...(await get(`/admin/usage/api-keys?${range}&limit=3&offset=${offset}`)).json.items);
     expect(pages).toHaveLength(7);

@@ -1,5 +1,12 @@
 import { Injectable } from '@nestjs/common';
-import { AdminError, COMPARE_ENTITIES_MAX, type BreakdownGroup, type usageBreakdownQuerySchema, type usageCompareQuerySchema, type usageSummaryQuerySchema } from '@omg/contracts';
+import {
+  AdminError,
+  COMPARE_ENTITIES_MAX,
+  type BreakdownGroup,
+  type usageBreakdownQuerySchema,
+  type usageCompareQuerySchema,
+  type usageSummaryQuerySchema,
+} from '@omg/contracts';
 import type { PrismaTx } from '@omg/storage';
 import type { Parsed } from '../http/paging.js';
 import { requireSuperAdmin, requireTenantRole, type Principal } from '../http/principal.js';
@@ -46,9 +53,16 @@ export class ReportsService {
       const sums = await sumUsage(tx, { range, boundariesMs: [range.startMs], by: query.group, tenantIds });
       const top = sums.sort(byCost).slice(0, limit);
       const entityId = query.entity_id ?? top[0]?.id;
-      const label = await entityLabels(tx, query.group, [...top.map(({ id }) => id), ...(entityId === undefined ? [] : [entityId])].filter((id) => query.group === 'model' || isUuid(id)));
+      const label = await entityLabels(
+        tx,
+        query.group,
+        [...top.map(({ id }) => id), ...(entityId === undefined ? [] : [entityId])].filter((id) => query.group === 'model' || isUuid(id)),
+      );
       const items = top.map((sum) => ({ id: sum.id, label: label(sum.id), ...totalsBody(sum) }));
-      const series = entityId === undefined ? null : { id: entityId, label: label(entityId), points: await this.entityPoints(tx, query.group, entityId, tenantIds, range), timezone: range.timezone };
+      const series =
+        entityId === undefined
+          ? null
+          : { id: entityId, label: label(entityId), points: await this.entityPoints(tx, query.group, entityId, tenantIds, range), timezone: range.timezone };
       return { group: query.group, ...rangeBody(range), items, series };
     });
   }
@@ -56,7 +70,8 @@ export class ReportsService {
   async compare(caller: Principal, query: Parsed<typeof usageCompareQuerySchema>) {
     const { tenant_ids: tenants, model_aliases: models, user_ids: users } = query;
     const count = tenants.length + models.length + users.length;
-    if (count < 1 || count > COMPARE_ENTITIES_MAX) throw new AdminError('invalid_request', { message: `tenant_ids, model_aliases, user_ids: from 1 to ${COMPARE_ENTITIES_MAX} in all` });
+    if (count < 1 || count > COMPARE_ENTITIES_MAX)
+      throw new AdminError('invalid_request', { message: `tenant_ids, model_aliases, user_ids: from 1 to ${COMPARE_ENTITIES_MAX} in all` });
     for (const id of tenants) requireTenantRole(caller, id, 'viewer');
     if (users.length > 0) requireSuperAdmin(caller);
     const scope = this.context.scope(caller, undefined);
@@ -69,15 +84,37 @@ export class ReportsService {
       const series = [];
       for (const id of tenants) {
         const { name, status, kind } = tenantInfo.get(id)!;
-        series.push({ kind: 'tenant' as const, id, label: name, tenant_id: id, tenant_status: status, tenant_kind: kind, ...(await this.series(tx, range, 'tenant', id, name, { tenantIds: [id] })) });
+        series.push({
+          kind: 'tenant' as const,
+          id,
+          label: name,
+          tenant_id: id,
+          tenant_status: status,
+          tenant_kind: kind,
+          ...(await this.series(tx, range, 'tenant', id, name, { tenantIds: [id] })),
+        });
       }
       for (const alias of models) {
-        series.push({ kind: 'model' as const, id: alias, label: alias, ...(providers.has(alias) && { provider: providers.get(alias)! }), ...(await this.series(tx, range, 'model', alias, alias, { modelAliases: [alias], tenantIds: scope })) });
+        series.push({
+          kind: 'model' as const,
+          id: alias,
+          label: alias,
+          ...(providers.has(alias) && { provider: providers.get(alias)! }),
+          ...(await this.series(tx, range, 'model', alias, alias, { modelAliases: [alias], tenantIds: scope })),
+        });
       }
       for (const id of users) {
         const { email, name } = userInfo.get(id)!;
         const apiKeyIds = await keysOfUser(tx, id, undefined);
-        series.push({ kind: 'user' as const, id, label: email, user_id: id, user_email: email, user_name: name, ...(await this.series(tx, range, 'user', id, email, { apiKeyIds })) });
+        series.push({
+          kind: 'user' as const,
+          id,
+          label: email,
+          user_id: id,
+          user_email: email,
+          user_name: name,
+          ...(await this.series(tx, range, 'user', id, email, { apiKeyIds })),
+        });
       }
       return { ...rangeBody(range), series };
     });
@@ -135,7 +172,11 @@ const isUuid = (text: string): boolean => UUID.test(text);
 /** The provider of each alias that has exactly one. */
 async function providersOf(tx: PrismaTx, aliases: readonly string[]): Promise<Map<string, string>> {
   if (aliases.length === 0) return new Map();
-  const rows = await tx.modelRoute.findMany({ where: { aliasKey: { in: aliases.map((alias) => alias.toLowerCase()) }, tombstone: false }, select: { aliasKey: true, provider: true }, distinct: ['aliasKey', 'provider'] });
+  const rows = await tx.modelRoute.findMany({
+    where: { aliasKey: { in: aliases.map((alias) => alias.toLowerCase()) }, tombstone: false },
+    select: { aliasKey: true, provider: true },
+    distinct: ['aliasKey', 'provider'],
+  });
   const found = new Map<string, string>();
   for (const alias of aliases) {
     const providers = rows.filter(({ aliasKey }) => aliasKey === alias.toLowerCase());

@@ -41,7 +41,7 @@ export class RequestLogService {
     const range = await this.context.range(query, '1d');
     const where = this.where(caller, query, range);
     let cursor = query.cursor;
-    for (let count = 0; count < EXPORT_ROWS_MAX; ) {
+    for (let count = 0; count < EXPORT_ROWS_MAX;) {
       const rows = await this.page(where, cursor, EXPORT_PAGE_ROWS);
       yield* rows;
       count += rows.length;
@@ -73,7 +73,11 @@ export class RequestLogService {
   }
 
   private async page(where: Prisma.RequestWhereInput, cursor: string | undefined, take: number): Promise<RequestLogEntry[]> {
-    const rows = await this.prisma.request.findMany({ where: cursor === undefined ? where : { AND: [where, after(cursor)] }, orderBy: [{ ts: 'desc' }, { id: 'desc' }], take });
+    const rows = await this.prisma.request.findMany({
+      where: cursor === undefined ? where : { AND: [where, after(cursor)] },
+      orderBy: [{ ts: 'desc' }, { id: 'desc' }],
+      take,
+    });
     return rows.map(entry);
   }
 }
@@ -110,4 +114,24 @@ function entry(row: Prisma.RequestGetPayload<object>): RequestLogEntry {
   };
 }
 
-export const REQUEST_COLUMNS = ['created_at', 'id', 'request_id', 'tenant_id', 'api_key_id', 'operation', 'model_alias', 'provider', 'route_id', 'stream', 'status', 'error_code', 'latency_ms', 'ttft_ms', 'attempt_count', 'input_tokens', 'output_tokens', 'cost_usd', 'cost_usd_micros'] as const;
+export const REQUEST_COLUMNS = [
+  'created_at',
+  'id',
+  'request_id',
+  'tenant_id',
+  'api_key_id',
+  'operation',
+  'model_alias',
+  'provider',
+  'route_id',
+  'stream',
+  'status',
+  'error_code',
+  'latency_ms',
+  'ttft_ms',
+  'attempt_count',
+  'input_tokens',
+  'output_tokens',
+  'cost_usd',
+  'cost_usd_micros',
+] as const;

@@ -16,6 +16,12 @@ export class SpendHistoryController {
   @Returns(spendHistorySchema, { summary: 'Spend by budget window, newest first', csv: true })
   async read(@Caller() caller: Principal, @Query({ schema: spendHistoryQuerySchema }) query: Parsed<typeof spendHistoryQuerySchema>, @WantsCsv() csv: boolean) {
     const report = await this.history.read(caller, query);
-    return csv ? csvFile('spend-history', ['start', 'end', 'limit_usd', 'spent_usd', 'cost_cents', 'requests', 'tokens', 'warning', 'exceeded', 'current'], report.windows) : report;
+    return csv
+      ? csvFile(
+          'spend-history',
+          ['start', 'end', 'limit_usd', 'spent_usd', 'cost_cents', 'requests', 'tokens', 'warning', 'exceeded', 'current'],
+          report.windows,
+        )
+      : report;
   }
 }

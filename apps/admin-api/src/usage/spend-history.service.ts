@@ -51,7 +51,12 @@ export class SpendHistoryService {
       const body = windows.map((window, index) => {
         const isCurrent = index === windows.length - 1;
         const limitNano = isCurrent ? subject.limitNano : (limits.get(window.id) ?? subject.limitNano);
-        return windowBody(window, addSums(rows.filter(({ group }) => group === index)), { limitNano, warningThreshold: subject.warningThreshold, isCurrent, timezone });
+        return windowBody(window, addSums(rows.filter(({ group }) => group === index)), {
+          limitNano,
+          warningThreshold: subject.warningThreshold,
+          isCurrent,
+          timezone,
+        });
       });
       return {
         ...(query.tenant_id && { tenant_id: query.tenant_id }),
@@ -105,7 +110,10 @@ export function windowsBack(schedule: BudgetSchedule, timezone: string, nowMs: n
 /** Limits as they were when each window was last written. A rolling window's row tells only about now. */
 async function recordedLimits(tx: PrismaTx, subject: Subject, windows: readonly Window[]): Promise<Map<string, NanoUsd | null>> {
   if (!subject.totalsOf || rollingDays(subject.schedule) !== undefined) return new Map();
-  const rows = await tx.budgetTotal.findMany({ where: { ...subject.totalsOf, windowId: { in: windows.map(({ id }) => id) } }, select: { windowId: true, limitNano: true } });
+  const rows = await tx.budgetTotal.findMany({
+    where: { ...subject.totalsOf, windowId: { in: windows.map(({ id }) => id) } },
+    select: { windowId: true, limitNano: true },
+  });
   return new Map(rows.map((row) => [row.windowId, row.limitNano]));
 }
 

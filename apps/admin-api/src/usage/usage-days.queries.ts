@@ -21,7 +21,9 @@ export interface LocalDay {
 
 /** Closed days of a zone without a mark, newest first, since the first rollup. */
 export async function missingDays(prisma: PrismaClient, zone: string): Promise<LocalDay[]> {
-  const [bounds] = await prisma.$queryRaw<{ first: Date | null; now: Date }[]>`SELECT (SELECT min(bucket) FROM usage_rollups) AS first, clock_timestamp() AS now`;
+  const [bounds] = await prisma.$queryRaw<
+    { first: Date | null; now: Date }[]
+  >`SELECT (SELECT min(bucket) FROM usage_rollups) AS first, clock_timestamp() AS now`;
   if (!bounds?.first) return [];
   const nowMs = bounds.now.getTime();
   const startMs = Math.max(bounds.first.getTime(), nowMs - DAYS_KEPT * DAY_MS);

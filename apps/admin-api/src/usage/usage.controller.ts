@@ -41,7 +41,11 @@ export class UsageController {
   @Get('usage/summary')
   @Permission('any:viewer', { tenantQuery: 'tenant_id' })
   @Returns(usageSummarySchema, { summary: 'Totals and daily points', csv: true })
-  async summary(@Caller() caller: Principal, @Query({ schema: usageSummaryQuerySchema }) query: Parsed<typeof usageSummaryQuerySchema>, @WantsCsv() csv: boolean) {
+  async summary(
+    @Caller() caller: Principal,
+    @Query({ schema: usageSummaryQuerySchema }) query: Parsed<typeof usageSummaryQuerySchema>,
+    @WantsCsv() csv: boolean,
+  ) {
     const report = await this.reports.summary(caller, query);
     return csv ? csvFile('usage-summary', POINT_COLUMNS, pointRows(report.points)) : report;
   }
@@ -49,19 +53,35 @@ export class UsageController {
   @Get('usage/breakdown')
   @Permission('any:viewer', { tenantQuery: 'tenant_id' })
   @Returns(usageBreakdownSchema, { summary: 'The dearest tenants, models, users or keys; the CSV has all of them', csv: true })
-  async breakdown(@Caller() caller: Principal, @Query({ schema: usageBreakdownQuerySchema }) query: Parsed<typeof usageBreakdownQuerySchema>, @WantsCsv() csv: boolean) {
+  async breakdown(
+    @Caller() caller: Principal,
+    @Query({ schema: usageBreakdownQuerySchema }) query: Parsed<typeof usageBreakdownQuerySchema>,
+    @WantsCsv() csv: boolean,
+  ) {
     const report = await this.reports.breakdown(caller, query, csv ? undefined : query.limit);
     if (!csv) return report;
-    return csvFile('usage-breakdown', ['group', 'id', 'label', ...TOTALS_COLUMNS], report.items.map((item) => ({ group: report.group, id: item.id, label: item.label, ...totalsCells(item) })));
+    return csvFile(
+      'usage-breakdown',
+      ['group', 'id', 'label', ...TOTALS_COLUMNS],
+      report.items.map((item) => ({ group: report.group, id: item.id, label: item.label, ...totalsCells(item) })),
+    );
   }
 
   @Get('usage/compare')
   @Permission('any:viewer')
   @Returns(usageCompareSchema, { summary: 'Daily series of up to ten tenants, models and users', csv: true })
-  async compare(@Caller() caller: Principal, @Query({ schema: usageCompareQuerySchema }) query: Parsed<typeof usageCompareQuerySchema>, @WantsCsv() csv: boolean) {
+  async compare(
+    @Caller() caller: Principal,
+    @Query({ schema: usageCompareQuerySchema }) query: Parsed<typeof usageCompareQuerySchema>,
+    @WantsCsv() csv: boolean,
+  ) {
     const report = await this.reports.compare(caller, query);
     if (!csv) return report;
-    return csvFile('usage-compare', ['kind', 'id', 'label', ...POINT_COLUMNS], report.series.flatMap(({ kind, id, label, points }) => [...pointRows(points, { kind, id, label })]));
+    return csvFile(
+      'usage-compare',
+      ['kind', 'id', 'label', ...POINT_COLUMNS],
+      report.series.flatMap(({ kind, id, label, points }) => [...pointRows(points, { kind, id, label })]),
+    );
   }
 
   @Get('usage/api-keys')
@@ -74,7 +94,12 @@ export class UsageController {
   @Get('tenants/:tenantId/api-keys/:keyId/usage')
   @Permission('tenant:viewer')
   @Returns(keyUsageSchema, { summary: 'Totals and daily points of one API key', csv: true })
-  async ofKey(@Param('tenantId', { schema: uuidSchema }) tenantId: string, @Param('keyId', { schema: uuidSchema }) keyId: string, @Query({ schema: keyUsageQuerySchema }) query: Parsed<typeof keyUsageQuerySchema>, @WantsCsv() csv: boolean) {
+  async ofKey(
+    @Param('tenantId', { schema: uuidSchema }) tenantId: string,
+    @Param('keyId', { schema: uuidSchema }) keyId: string,
+    @Query({ schema: keyUsageQuerySchema }) query: Parsed<typeof keyUsageQuerySchema>,
+    @WantsCsv() csv: boolean,
+  ) {
     const report = await this.daily.ofKey(tenantId, keyId, query);
     return csv ? csvFile('usage-api-key', POINT_COLUMNS, pointRows(report.series)) : report;
   }

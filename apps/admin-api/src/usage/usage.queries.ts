@@ -114,7 +114,13 @@ function isContiguous(days: readonly number[], query: UsageQuery): boolean {
 
 function fromRollups(query: UsageQuery, stretch: Stretch): Prisma.Sql {
   const group = groupOf(Prisma.sql`bucket`, query.boundariesMs);
-  const columns = { none: Prisma.sql`''`, tenant: Prisma.sql`tenant_id::text`, model: Prisma.sql`model_alias::text`, api_key: Prisma.sql`api_key_id::text`, user: Prisma.sql`api_key_id::text` };
+  const columns = {
+    none: Prisma.sql`''`,
+    tenant: Prisma.sql`tenant_id::text`,
+    model: Prisma.sql`model_alias::text`,
+    api_key: Prisma.sql`api_key_id::text`,
+    user: Prisma.sql`api_key_id::text`,
+  };
   const filters: Prisma.Sql[] = [];
   if (query.tenantIds) filters.push(Prisma.sql`AND tenant_id = ANY(${[...query.tenantIds]}::uuid[])`);
   if (query.modelAliases) filters.push(Prisma.sql`AND model_alias = ANY(${[...query.modelAliases]}::text[])`);

@@ -22,7 +22,11 @@ export class UsersController {
   @Post()
   @Permission('super_admin')
   @Returns(userSchema, { status: 201, summary: 'Create a user; 200 with the account as it is when the mail is known' })
-  async create(@Caller() caller: Principal, @Body({ schema: createUserSchema }) body: Parsed<typeof createUserSchema>, @Res({ passthrough: true }) reply: FastifyReply) {
+  async create(
+    @Caller() caller: Principal,
+    @Body({ schema: createUserSchema }) body: Parsed<typeof createUserSchema>,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ) {
     const { user, created } = await this.users.create(caller, body);
     if (!created) void reply.status(200);
     return userBody(user);
@@ -38,7 +42,11 @@ export class UsersController {
   @Post(':userId/password')
   @Permission('super_admin')
   @Returns(undefined, { summary: 'Set a new password and end all sessions of the user' })
-  async resetPassword(@Caller() caller: Principal, @Param('userId', { schema: uuidSchema }) userId: string, @Body({ schema: resetPasswordSchema }) body: Parsed<typeof resetPasswordSchema>): Promise<void> {
+  async resetPassword(
+    @Caller() caller: Principal,
+    @Param('userId', { schema: uuidSchema }) userId: string,
+    @Body({ schema: resetPasswordSchema }) body: Parsed<typeof resetPasswordSchema>,
+  ): Promise<void> {
     await this.users.resetPassword(caller, userId, body.password);
   }
 }

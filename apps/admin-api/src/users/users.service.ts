@@ -45,7 +45,14 @@ export class UsersService {
     const passwordHash = body.password === undefined ? undefined : await this.hasher.hash(body.password);
     const user = await this.prisma.$transaction(async (tx) => {
       const made = await createAccount(tx, { email: body.email, name: body.name ?? body.email, passwordHash });
-      await audit(tx, { actor: actorOf(caller), action: 'admin_user.upsert', resource: 'user', resourceId: made.id, metadata: { email: made.email }, after: { email: made.email, name: made.name } });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'admin_user.upsert',
+        resource: 'user',
+        resourceId: made.id,
+        metadata: { email: made.email },
+        after: { email: made.email, name: made.name },
+      });
       return made;
     });
     return { user, created: true };
@@ -65,7 +72,13 @@ export class UsersService {
       },
     });
     if (!user) throw new AdminError('not_found', { message: 'The user does not exist.' });
-    const tenants = user.memberships.map(({ tenant, role, createdAt }) => ({ tenant_id: tenant.id, tenant_name: tenant.name, role, status: tenant.status, joined_at: createdAt.toISOString() }));
+    const tenants = user.memberships.map(({ tenant, role, createdAt }) => ({
+      tenant_id: tenant.id,
+      tenant_name: tenant.name,
+      role,
+      status: tenant.status,
+      joined_at: createdAt.toISOString(),
+    }));
     return { tenants };
   }
 
@@ -78,7 +91,13 @@ export class UsersService {
       if (!user) throw new AdminError('not_found', { message: 'The user does not exist.' });
       await setPasswordHash(tx, userId, passwordHash);
       const sessionsEnded = await revokeFamilies(tx, { userId }, 'password_reset');
-      await audit(tx, { actor: actorOf(caller), action: 'admin_user.password_reset', resource: 'user', resourceId: userId, metadata: { email: user.email, sessions_ended: sessionsEnded } });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'admin_user.password_reset',
+        resource: 'user',
+        resourceId: userId,
+        metadata: { email: user.email, sessions_ended: sessionsEnded },
+      });
     });
   }
 }

@@ -29,7 +29,10 @@ export const loginRequestSchema = z.object({
   password: z.string().min(1).max(PASSWORD_CHARS_MAX),
 });
 
-export const refreshRequestSchema = z.object({ refresh_token: z.string().min(1).max(4096).optional() }).nullish().transform((value) => value ?? {});
+export const refreshRequestSchema = z
+  .object({ refresh_token: z.string().min(1).max(4096).optional() })
+  .nullish()
+  .transform((value) => value ?? {});
 
 export const tokenResponseSchema = z.object({
   access_token: z.string(),

@@ -21,7 +21,9 @@ export function text(charsMax: number, charsMin = 1) {
 }
 
 /** Compared and stored in lower case. */
-export const emailSchema = text(320).pipe(z.email()).transform((value) => value.toLowerCase());
+export const emailSchema = text(320)
+  .pipe(z.email())
+  .transform((value) => value.toLowerCase());
 
 /** Any case in, lower case out. */
 export const roleSchema = z

@@ -11,7 +11,10 @@ const formatShape = { format: z.enum(['json', 'csv']).optional() };
 
 /** `period` is rolling; `start` and `end` win over it. */
 export const rangeShape = {
-  period: z.string().regex(/^\d{1,4}[dh]$/, 'must be <n>d or <n>h').optional(),
+  period: z
+    .string()
+    .regex(/^\d{1,4}[dh]$/, 'must be <n>d or <n>h')
+    .optional(),
   start: timeSchema.optional(),
   end: timeSchema.optional(),
   timezone: z.string().max(64).optional(),
@@ -22,13 +25,27 @@ const idList = <T extends z.ZodType<string, string>>(item: T) =>
   z
     .string()
     .max(4096)
-    .transform((value) => [...new Set(value.split(',').map((part) => part.trim()).filter((part) => part !== ''))])
+    .transform((value) => [
+      ...new Set(
+        value
+          .split(',')
+          .map((part) => part.trim())
+          .filter((part) => part !== ''),
+      ),
+    ])
     .pipe(z.array(item).max(COMPARE_ENTITIES_MAX))
     .default([]);
 
 const modelAlias = z.string().trim().min(1).max(128);
 
-export const totalsShape = { requests: z.int(), tokens: z.int(), cost_cents: z.int(), cost_usd: z.number(), cost_usd_micros: z.int(), unpriced_requests: z.int() };
+export const totalsShape = {
+  requests: z.int(),
+  tokens: z.int(),
+  cost_cents: z.int(),
+  cost_usd: z.number(),
+  cost_usd_micros: z.int(),
+  unpriced_requests: z.int(),
+};
 export const totalsSchema = z.object(totalsShape);
 export type Totals = z.output<typeof totalsSchema>;
 export const pointSchema = z.object({ date: timeSchema, ...totalsShape });
@@ -121,9 +138,17 @@ export const tenantDailySchema = z.object({
   ),
 });
 export const userDailyQuerySchema = z.object({ ...rangeShape, ...formatShape, user_id: uuidSchema });
-export const userDailySchema = z.object({ user_id: uuidSchema, ...windowShape, days: z.array(z.object({ date: timeSchema, ...totalsShape, tenants: z.array(tenantTotals) })) });
+export const userDailySchema = z.object({
+  user_id: uuidSchema,
+  ...windowShape,
+  days: z.array(z.object({ date: timeSchema, ...totalsShape, tenants: z.array(tenantTotals) })),
+});
 export const modelDailyQuerySchema = z.object({ ...rangeShape, ...formatShape, model_alias: modelAlias });
-export const modelDailySchema = z.object({ model_alias: z.string(), ...windowShape, days: z.array(z.object({ date: timeSchema, ...totalsShape, tenants: z.array(tenantTotals) })) });
+export const modelDailySchema = z.object({
+  model_alias: z.string(),
+  ...windowShape,
+  days: z.array(z.object({ date: timeSchema, ...totalsShape, tenants: z.array(tenantTotals) })),
+});
 
 export const keyReportQuerySchema = z.object({ ...rangeShape, ...formatShape, ...pagingShape(50), tenant_id: uuidSchema.optional() });
 export const keyReportSchema = z.object({
@@ -147,7 +172,12 @@ export const keyReportSchema = z.object({
 export const keyUsageQuerySchema = z.object({ ...rangeShape, ...formatShape });
 export const keyUsageSchema = z.object({ api_key_id: uuidSchema, ...windowShape, totals: totalsSchema, series: z.array(pointSchema) });
 
-export const spendHistoryQuerySchema = z.object({ ...formatShape, tenant_id: uuidSchema.optional(), api_key_id: uuidSchema.optional(), windows: z.coerce.number().int().min(1).max(36).default(12) });
+export const spendHistoryQuerySchema = z.object({
+  ...formatShape,
+  tenant_id: uuidSchema.optional(),
+  api_key_id: uuidSchema.optional(),
+  windows: z.coerce.number().int().min(1).max(36).default(12),
+});
 const spendWindow = z.object({
   start: timeSchema,
   end: timeSchema,
@@ -176,14 +206,23 @@ export const anomaliesQuerySchema = z.object({
   sensitivity: z.coerce.number().min(1).max(100).default(3),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
-export const anomaliesSchema = z.object({ group: z.enum(BREAKDOWN_GROUPS), metric: z.string(), sensitivity: z.number(), ...windowShape, anomalies: z.array(anomalySchema) });
+export const anomaliesSchema = z.object({
+  group: z.enum(BREAKDOWN_GROUPS),
+  metric: z.string(),
+  sensitivity: z.number(),
+  ...windowShape,
+  anomalies: z.array(anomalySchema),
+});
 
 export const alertHistoryQuerySchema = z.object({
   ...formatShape,
   ...pagingShape(50),
   tenant_id: uuidSchema.optional(),
   level: z.enum(['warning', 'exceeded']).optional(),
-  success: z.enum(['true', 'false']).transform((value) => value === 'true').optional(),
+  success: z
+    .enum(['true', 'false'])
+    .transform((value) => value === 'true')
+    .optional(),
   start: timeSchema.optional(),
   end: timeSchema.optional(),
 });
@@ -209,7 +248,10 @@ export const requestLogQuerySchema = z.object({
   ...formatShape,
   limit: z.coerce.number().int().min(1).max(200).default(50),
   /** `next_cursor` of the page before. */
-  cursor: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/).optional(),
+  cursor: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,128}$/)
+    .optional(),
   tenant_id: uuidSchema.optional(),
   api_key_id: uuidSchema.optional(),
   model_alias: modelAlias.optional(),
