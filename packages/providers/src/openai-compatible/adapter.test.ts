@@ -301,6 +301,23 @@ describe('the connection', () => {
     expect(chunks).toHaveLength(1);
   });
 
+  it('can fail over while the model has said nothing: the role alone is held back', async () => {
+    const role = 'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n';
+    const fault = 'data: {"error":{"message":"overloaded","code":"server_is_overloaded"}}\n\n';
+    const text = 'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a"}}]}\n\n';
+    for (const [body, frames] of [
+      [[role, fault], 0],
+      [[role + fault], 0],
+      [[role, text, fault], 2],
+      [[...Array.from({ length: 20 }, () => role), fault], 20],
+    ] as [string[], number][]) {
+      answer = { body };
+      const { error, chunks } = await collect(await adapter().invoke(makeCall(transport, { ...CHAT, stream: true })));
+      expect(error).toMatchObject({ kind: 'overloaded' });
+      expect(chunks).toHaveLength(frames);
+    }
+  });
+
   it('times out without headers, and between chunks', async () => {
     answer = { body: [': x\n\n'], then: 'hang' };
     const { error } = await collect(await adapter().invoke(makeCall(transport, { ...CHAT, stream: true }, { idleTimeoutMs: 50 })));

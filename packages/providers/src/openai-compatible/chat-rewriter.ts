@@ -151,6 +151,11 @@ export class ChatRewriter {
     return this.buf.subarray(this.usageStart, this.usageEnd);
   }
 
+  /** Whether any choice has text, a tool call or an end. */
+  get begun(): boolean {
+    return this.outputChars > 0 || this.choices.some((choice) => choice.finished || choice.calls.length > 0);
+  }
+
   allFinished(): boolean {
     return this.choices.length > 0 && this.choices.every((choice) => choice === undefined || choice.finished);
   }

@@ -16,6 +16,9 @@ import { ChatRewriter, type RewriterOptions } from './chat-rewriter.js';
 /** What may follow `[DONE]` before the connection is given up. The transport's idle timeout bounds the wait. */
 const DRAIN_CHUNKS_MAX = 16;
 
+/** Buffers held back before the model begins; a server that sends more without saying anything is passed on. */
+const HELD_MAX = 16;
+
 const DATA = Buffer.from('data: ');
 const FRAME_END = Buffer.from('\n\n');
 const LF = 0x0a;
@@ -96,6 +99,11 @@ export class ChatStreamRewriter {
     return frame;
   }
 
+  /** Whether the model has said anything yet: the role alone is nothing that a client could miss. */
+  get begun(): boolean {
+    return this.rewriter.begun;
+  }
+
   get failed(): boolean {
     return this.failure !== undefined;
   }
@@ -169,6 +177,8 @@ export class ChatStreamRewriter {
 class ChatStream implements AsyncIterableIterator<Buffer> {
   private readonly source: AsyncIterator<Buffer>;
   private over = false;
+  /** Frames that came before the model began: while they wait, a fault can still lead to another route. */
+  private held: Buffer[] | undefined = [];
 
   constructor(
     response: TransportResponse,
@@ -182,28 +192,41 @@ class ChatStream implements AsyncIterableIterator<Buffer> {
   }
 
   async next(): Promise<IteratorResult<Buffer>> {
-    if (this.over) return this.fail();
-    for (;;) {
+    while (!this.over) {
       const step = await this.source.next();
-      if (step.done === true) {
-        this.over = true;
-        const last = this.rewriter.end();
-        return last === undefined ? this.fail() : { done: false, value: last };
-      }
-      let frames = this.rewriter.push(step.value);
-      if (this.rewriter.failed) {
-        this.over = true;
-        await this.source.return?.();
-      } else if (this.rewriter.done) {
-        // The client has its answer now: it does not wait for the connection.
-        this.over = true;
-        void drain(this.source);
-        const last = this.rewriter.end();
-        if (last !== undefined) frames = frames === undefined ? last : Buffer.concat([frames, last]);
-      }
-      if (frames !== undefined) return { done: false, value: frames };
-      if (this.over) return this.fail();
+      const frames = step.done === true ? this.atEnd() : await this.atChunk(step.value);
+      const due = this.held === undefined ? frames : this.holdBack(this.held, frames);
+      if (due !== undefined) return { done: false, value: due };
     }
+    return this.fail();
+  }
+
+  private atEnd(): Buffer | undefined {
+    this.over = true;
+    return this.rewriter.end();
+  }
+
+  private async atChunk(chunk: Buffer): Promise<Buffer | undefined> {
+    const frames = this.rewriter.push(chunk);
+    if (this.rewriter.failed) {
+      this.over = true;
+      await this.source.return?.();
+    } else if (this.rewriter.done) {
+      // The client has its answer now: it does not wait for the connection.
+      this.over = true;
+      void drain(this.source);
+      const last = this.rewriter.end();
+      if (last !== undefined) return frames === undefined ? last : Buffer.concat([frames, last]);
+    }
+    return frames;
+  }
+
+  /** Until the model begins, frames wait; a stream that fails before that has sent nothing. */
+  private holdBack(held: Buffer[], frames: Buffer | undefined): Buffer | undefined {
+    if (frames !== undefined) held.push(frames);
+    if (!this.rewriter.begun && held.length < HELD_MAX) return undefined;
+    this.held = undefined;
+    return held.length > 1 ? Buffer.concat(held) : held[0];
   }
 
   async return(): Promise<IteratorResult<Buffer>> {
