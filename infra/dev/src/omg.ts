@@ -8,7 +8,6 @@ import { CommandError, say } from './terminal.ts';
 import { testCommand } from './test-command.ts';
 import { adminCommand, verifyCommand } from './tool-commands.ts';
 import { superviseCommand, upCommand } from './up-command.ts';
-import { verifyCommand } from './verify-command.ts';
 
 interface Command {
   usage: string;
@@ -31,11 +30,6 @@ const COMMANDS: Record<string, Command> = {
   logs: { usage: 'logs [-f] [name ...]', does: "the services' logs", run: logsCommand },
   migrate: { usage: 'migrate', does: 'apply the migrations to ROUTER_DB_URL, else to the running stack', run: migrateCommand },
   seed: { usage: 'seed [n]', does: 'send n demo requests (100) through the running edge, so that reports have something to show', run: seedCommand },
-  verify: {
-    usage: 'verify [--days n] [--wait seconds] [--running]',
-    does: 'check that rows, rollups, totals, Redis and the audit log agree; prints each mismatch',
-    run: verifyCommand,
-  },
   doctor: { usage: 'doctor', does: 'what is missing on this machine and how to get it', run: doctorCommand },
 };
 
