@@ -1,3 +1,4 @@
+import { adminCommand } from './admin-command.ts';
 import { benchCommand } from './bench-command.ts';
 import { migrateCommand } from './database-commands.ts';
 import { doctorCommand } from './doctor-command.ts';
@@ -6,7 +7,6 @@ import { seedCommand } from './seed-command.ts';
 import { envCommand, logsCommand } from './stack-commands.ts';
 import { CommandError, say } from './terminal.ts';
 import { testCommand } from './test-command.ts';
-import { adminCommand, verifyCommand } from './tool-commands.ts';
 import { superviseCommand, upCommand } from './up-command.ts';
 
 interface Command {
@@ -24,7 +24,6 @@ const COMMANDS: Record<string, Command> = {
     run: testCommand,
   },
   bench: { usage: 'bench [name ...]', does: 'run the benchmarks and write docs/benchmarks/', run: benchCommand },
-  verify: { usage: 'verify [--days N] [--wait S] [--running]', does: 'compare usage rows, rollups, budgets, Redis and the audit chain', run: verifyCommand },
   admin: { usage: 'admin <task>', does: 'daily tasks over the admin API; ./omg admin help lists them', run: adminCommand },
   env: { usage: 'env', does: "the running stack's addresses and process ids as KEY=value lines", run: envCommand },
   logs: { usage: 'logs [-f] [name ...]', does: "the services' logs", run: logsCommand },
