@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lint, render, type Manifest } from './helm.js';
 import { violations } from './kubernetes-schema.js';
+import { chartReadme, README } from './write-chart-readme.js';
 import { valuesSchema } from './write-values-schema.js';
 
 const TRIAL = {
@@ -12,6 +13,8 @@ const TRIAL = {
   'secrets.jwtSecret': '0f9e8d7c6b5a49382716f5e4d3c2b1a0',
   'secrets.encryptionKeys': 'k1:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
   'trial.postgres.password': 'trial-password',
+  'trial.adminPassword': 'a-password-of-this-trial',
+  'trial.apiKeySecret': 'iHhL2v0pXz7QmB4sR9tYcW1dKfUeJgNa5oVyT3xM8qE',
 };
 const PRODUCTION = {
   'secrets.existingSecret': 'gateway-secrets',
@@ -139,6 +142,21 @@ describe('the chart', () => {
     const [, edge] = pods(render(PRODUCTION)).find(([name]) => name.endsWith('edge-gateway'))!;
     const drainSeconds = 60;
     expect(edge.spec.terminationGracePeriodSeconds).toBeGreaterThan(drainSeconds + 10);
+  });
+
+  it('explains every value in its README, up to date (node k8s/tests/write-chart-readme.ts)', () => {
+    expect(readFileSync(README, 'utf8')).toBe(chartReadme());
+  });
+
+  it('gives a trial a key and an administrator of its own, and nobody else one', () => {
+    const bootstrap = (values: Record<string, string>) =>
+      pods(render(values))
+        .flatMap(([, pod]) => pod.spec.containers)
+        .filter((container) => container.env?.some((variable) => variable.name.startsWith('ROUTER_BOOTSTRAP_')))
+        .map((container) => container.name);
+    expect(bootstrap(TRIAL)).toEqual(['admin-api']);
+    expect(bootstrap({ ...TRIAL, 'config.bootstrap.tenants[0].name': 'own' })).toEqual([]);
+    expect(bootstrap(PRODUCTION)).toEqual([]);
   });
 
   it.each([

@@ -49,6 +49,18 @@ export function render(values: Record<string, string>, release = 'gateway'): Man
     .filter((manifest) => manifest !== null);
 }
 
+/** The same with values as a text of YAML. */
+export function renderYaml(yaml: string, release = 'gateway'): Manifest[] {
+  const text = execFileSync(helmBinary(), ['template', release, CHART, '--namespace', 'gateway', '--values', '-'], {
+    encoding: 'utf8',
+    input: yaml,
+    maxBuffer: 16 * 1024 * 1024,
+  });
+  return parseAllDocuments(text)
+    .map((document) => document.toJSON() as Manifest | null)
+    .filter((manifest) => manifest !== null);
+}
+
 export function lint(values: Record<string, string>): string {
   return helm(['lint', '--strict', CHART, ...Object.entries(values).flatMap(([name, value]) => ['--set', `${name}=${value}`])]);
 }

@@ -1,23 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { freePort, startProcess, stopProcess } from '@omg/dev';
-import { addCleanup, cleanUp, createTestDatabase, createTestRedis, repositoryRoot, startNats, waitFor } from '@omg/testkit';
+import { freePort } from '@omg/dev';
+import { cleanUp, createTestDatabase, createTestRedis, startNats, waitFor } from '@omg/testkit';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
+import { configOf, containerOf, startContainer, type Container } from './from-manifest.js';
 import { render, type Manifest } from './helm.js';
 
 /** Entries of the Secret that an operator would have made. */
 let secret: Record<string, string>;
 let manifests: Manifest[];
 let folder: string;
-
-interface Container {
-  args: string[];
-  env: { name: string; value?: string; valueFrom?: { secretKeyRef: { key: string } } }[];
-  readinessProbe: { httpGet: { path: string } };
-  startupProbe: { httpGet: { path: string } };
-}
 
 beforeAll(async () => {
   const [database, redis, nats] = await Promise.all([createTestDatabase(), createTestRedis(), startNats()]);
@@ -31,47 +25,25 @@ beforeAll(async () => {
   };
   manifests = render({ 'secrets.existingSecret': 'gateway-secrets' });
   folder = mkdtempSync(join(tmpdir(), 'omg-manifest-'));
-  const configMap = manifests.find((manifest) => manifest.kind === 'ConfigMap')!;
-  const config = parse((configMap['data'] as Record<string, string>)['router.yaml']!) as Record<string, Record<string, unknown>>;
+  const config = configOf(manifests);
   // The only thing that differs from the pod: this machine has no volume at /var/spool.
-  config['metering']!['spool_directory'] = join(folder, 'spool');
+  config['metering']['spool_directory'] = join(folder, 'spool');
   writeFileSync(join(folder, 'router.yaml'), stringify(config));
 }, 60_000);
 
 afterAll(cleanUp);
 
-function containerOf(kind: string, component: string): Container {
-  const manifest = manifests.find((candidate) => candidate.kind === kind && candidate.metadata.labels!['app.kubernetes.io/component'] === component)!;
-  return (manifest.spec as { template: { spec: { containers: Container[] } } }).template.spec.containers[0]!;
-}
-
-function environment(container: Container): Record<string, string> {
-  return Object.fromEntries(
-    container.env.map(({ name, value, valueFrom }) => {
-      const resolved = value ?? secret[valueFrom!.secretKeyRef.key];
-      if (resolved === undefined) throw new Error(`${name} comes from an entry that the Secret does not have`);
-      return [name, resolved];
-    }),
-  );
-}
-
-/** Runs the container's arguments as the image would, in the service's folder, with nothing in the environment but what the manifest gives. */
-async function start(container: Container, workingFolder: string, change: Record<string, string>) {
-  const args = container.args.map((arg) => (arg === '/etc/omg/router.yaml' ? join(folder, 'router.yaml') : arg));
-  const env = { PATH: process.env['PATH']!, ...environment(container), ...change };
-  const started = await startProcess(process.execPath, args, { cwd: join(repositoryRoot(), workingFolder), env, stdio: 'ignore' });
-  addCleanup(() => stopProcess(started.identity, 'SIGTERM', 5000).then(() => undefined));
-  return started;
-}
+const start = (container: Container, workingFolder: string, change: Record<string, string>) =>
+  startContainer(container, { workingFolder, configFile: join(folder, 'router.yaml'), secret, change });
 
 describe('the rendered manifests start the real services', () => {
   it('the migration Job ends well', async () => {
-    const job = await start(containerOf('Job', 'migrate'), 'prisma', {});
+    const job = await start(containerOf(manifests, 'Job', 'migrate'), 'prisma', {});
     expect(await job.exited).toBe('exit code 0');
   }, 60_000);
 
   it.each(['edge-gateway', 'admin-api', 'usage-recorder', 'health-monitor'])('%s answers its probes', async (component) => {
-    const container = containerOf('Deployment', component);
+    const container = containerOf(manifests, 'Deployment', component);
     const port = await freePort();
     const service = await start(container, join('apps', component), { PORT: String(port) });
     const probe = async (path: string): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}${path}`)).ok;

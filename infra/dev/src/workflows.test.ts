@@ -6,7 +6,10 @@ import { ROOT } from './paths.js';
 
 interface Workflow {
   permissions?: Record<string, string>;
-  jobs: Record<string, { 'timeout-minutes'?: number; strategy?: { matrix: { target?: string[] } }; steps: { uses?: string; run?: string; with?: Record<string, unknown> }[] }>;
+  jobs: Record<
+    string,
+    { 'timeout-minutes'?: number; strategy?: { matrix: { target?: string[] } }; steps: { uses?: string; run?: string; with?: Record<string, unknown> }[] }
+  >;
 }
 
 const workflows = globSync('.github/workflows/*.yml', { cwd: ROOT })

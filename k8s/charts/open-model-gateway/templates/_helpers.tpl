@@ -65,3 +65,8 @@ capabilities: { drop: [ALL] }
   valueFrom: { secretKeyRef: { name: {{ include "omg.secretName" $root }}, key: {{ $key }} } }
 {{- end }}
 {{- end -}}
+
+{{/* Whether a trial makes its own first tenant, administrator and key. */}}
+{{- define "omg.trialBootstrap" -}}
+{{- if and .Values.trial.enabled (not .Values.secrets.existingSecret) (not (hasKey .Values.config "bootstrap")) }}true{{ end -}}
+{{- end -}}

@@ -64,6 +64,12 @@ spec:
           env:
             - { name: PORT, value: {{ $values.port | quote }} }
             {{- include "omg.secretEnv" (dict "root" $root "names" .secrets) | nindent 12 }}
+            {{- if and (eq .component "admin-api") (include "omg.trialBootstrap" $root) }}
+            {{- range $list := list "tenants" "admin_users" "memberships" "api_keys" }}
+            - name: ROUTER_BOOTSTRAP_{{ upper $list }}
+              valueFrom: { secretKeyRef: { name: {{ include "omg.secretName" $root }}, key: bootstrap-{{ $list | replace "_" "-" }} } }
+            {{- end }}
+            {{- end }}
             {{- with $values.extraEnv }}{{ toYaml . | nindent 12 }}{{- end }}
           startupProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 2, failureThreshold: 60 }
           livenessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 }

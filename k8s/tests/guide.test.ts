@@ -1,0 +1,35 @@
+import { describe, expect, it } from '@jest/globals';
+import { repositoryRoot } from '@omg/testkit';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { renderYaml } from './helm.js';
+import { violations } from './kubernetes-schema.js';
+
+/** The values that docs/guides/kubernetes.md tells to use. */
+const blocks = [...readFileSync(join(repositoryRoot(), 'docs/guides/kubernetes.md'), 'utf8').matchAll(/```yaml\n(.*?)```/gs)].map(
+  (match) => parse(match[1]!) as Record<string, any>,
+);
+const production = blocks.find((block) => 'config' in block)!;
+
+describe('the guide "Kubernetes from zero"', () => {
+  it('has values for production that the chart renders to objects that Kubernetes accepts', () => {
+    const manifests = renderYaml(stringify(production));
+    expect(manifests.flatMap(violations)).toEqual([]);
+    expect(manifests.map((manifest) => manifest.kind)).toEqual(expect.arrayContaining(['Ingress', 'Job', 'HorizontalPodAutoscaler']));
+  });
+
+  it('gives a pod longer to end than its streams may go on', () => {
+    const drainSeconds = Number.parseInt(production['config'].server.graceful_shutdown_delay, 10);
+    expect(production['edge'].terminationGracePeriodSeconds).toBeGreaterThan(drainSeconds + 5);
+  });
+
+  it('has other values that fit beside them', () => {
+    const others = blocks.filter((block) => block !== production);
+    expect(others).toHaveLength(2);
+    for (const other of others) {
+      const values = { ...production, ...other };
+      expect(renderYaml(stringify(values)).length).toBeGreaterThan(10);
+    }
+  });
+});
