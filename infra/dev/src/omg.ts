@@ -8,6 +8,7 @@ import { envCommand, logsCommand } from './stack-commands.ts';
 import { CommandError, say } from './terminal.ts';
 import { testCommand } from './test-command.ts';
 import { superviseCommand, upCommand } from './up-command.ts';
+import { verifyCommand } from './verify-command.ts';
 
 interface Command {
   usage: string;
@@ -24,6 +25,11 @@ const COMMANDS: Record<string, Command> = {
     run: testCommand,
   },
   bench: { usage: 'bench [name ...]', does: 'run the benchmarks and write docs/benchmarks/', run: benchCommand },
+  verify: {
+    usage: 'verify [--days n] [--wait seconds] [--running]',
+    does: 'check that rows, rollups, totals, Redis and the audit log agree; prints each mismatch',
+    run: verifyCommand,
+  },
   admin: { usage: 'admin <task>', does: 'daily tasks over the admin API; ./omg admin help lists them', run: adminCommand },
   env: { usage: 'env', does: "the running stack's addresses and process ids as KEY=value lines", run: envCommand },
   logs: { usage: 'logs [-f] [name ...]', does: "the services' logs", run: logsCommand },
