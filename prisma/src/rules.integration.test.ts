@@ -13,10 +13,14 @@ afterAll(async () => {
   await cleanUp();
 });
 
-const usage = (ts: string) => `INSERT INTO usage_records (id, ts, tenant_id, api_key_id, operation, model_alias, provider, input_tokens, output_tokens, meters, usage_source, booked_at)
+const usage = (
+  ts: string,
+) => `INSERT INTO usage_records (id, ts, tenant_id, api_key_id, operation, model_alias, provider, input_tokens, output_tokens, meters, usage_source, booked_at)
   VALUES (gen_random_uuid(), '${ts}', gen_random_uuid(), gen_random_uuid(), 'chat', 'm', 'p', 1, 1, '{}', 'provider', '${ts}')`;
 const partitionsOf = async (parent: string): Promise<string[]> => {
-  const { rows } = await db.query<{ name: string }>('SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = $1::regclass ORDER BY 1', [parent]);
+  const { rows } = await db.query<{ name: string }>('SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = $1::regclass ORDER BY 1', [
+    parent,
+  ]);
   return rows.map((row) => row.name);
 };
 
@@ -70,7 +74,11 @@ describe('rules that no code path can pass by', () => {
     ['a blank tenant name', `INSERT INTO tenants (id, name) VALUES (gen_random_uuid(), '  ')`, 'tenants_name_not_blank'],
     ['a limit of 0 on a key', key(', requests_per_minute', ', 0'), 'api_keys_limits_positive'],
     ['a grace digest without an end', key(', previous_digest', `, decode(repeat('ab', 32), 'hex')`), 'api_keys_grace_complete'],
-    ['a budget of nothing', `INSERT INTO tenant_budget_overrides (tenant_id, budget_nano) VALUES ('00000000-0000-4000-8000-000000000001', 0)`, 'tenant_budget_overrides_valid'],
+    [
+      'a budget of nothing',
+      `INSERT INTO tenant_budget_overrides (tenant_id, budget_nano) VALUES ('00000000-0000-4000-8000-000000000001', 0)`,
+      'tenant_budget_overrides_valid',
+    ],
     ['negative tokens', usage('2026-11-23Z').replace(', 1, 1,', ', -1, 1,'), 'usage_records_not_negative'],
     ['an alias whose key is not its lower case', `INSERT INTO model_aliases (key, alias) VALUES ('A', 'A')`, 'model_aliases_key_is_lower_alias'],
   ])('%s is refused', async (_what, sql, constraint) => {
@@ -80,15 +88,26 @@ describe('rules that no code path can pass by', () => {
   it('an audit row cannot be changed, deleted or truncated; only its user can be forgotten', async () => {
     const userId = '00000000-0000-4000-8000-0000000000aa';
     await db.query(`INSERT INTO users (id, email, name) VALUES ($1, 'gone@example.com', 'G')`, [userId]);
-    await db.query(`INSERT INTO audit_logs (id, user_id, user_email, action, resource, resource_id, prev_hash, hash) VALUES (gen_random_uuid(), $1, 'gone@example.com', 'a', 'r', 'i', '', '')`, [userId]);
-    for (const sql of [`UPDATE audit_logs SET action = 'x'`, `UPDATE audit_logs SET user_id = NULL, action = 'x'`, 'DELETE FROM audit_logs', 'TRUNCATE audit_logs']) await expect(db.query(sql)).rejects.toThrow('append-only');
+    await db.query(
+      `INSERT INTO audit_logs (id, user_id, user_email, action, resource, resource_id, prev_hash, hash) VALUES (gen_random_uuid(), $1, 'gone@example.com', 'a', 'r', 'i', '', '')`,
+      [userId],
+    );
+    for (const sql of [
+      `UPDATE audit_logs SET action = 'x'`,
+      `UPDATE audit_logs SET user_id = NULL, action = 'x'`,
+      'DELETE FROM audit_logs',
+      'TRUNCATE audit_logs',
+    ])
+      await expect(db.query(sql)).rejects.toThrow('append-only');
     await db.query('DELETE FROM users WHERE id = $1', [userId]);
     expect((await db.query('SELECT user_id, user_email FROM audit_logs')).rows).toEqual([{ user_id: null, user_email: 'gone@example.com' }]);
   });
 
   it('a price version cannot be changed', async () => {
     await db.query(`INSERT INTO model_aliases (key, alias) VALUES ('m', 'm')`);
-    await db.query(`INSERT INTO model_routes (id, alias_key, identity, source, provider, provider_model) VALUES ('00000000-0000-4000-8000-000000000002', 'm', 'i', 'db', 'p', 'm')`);
+    await db.query(
+      `INSERT INTO model_routes (id, alias_key, identity, source, provider, provider_model) VALUES ('00000000-0000-4000-8000-000000000002', 'm', 'i', 'db', 'p', 'm')`,
+    );
     await db.query(`INSERT INTO price_versions (id, route_id, price_input) VALUES (gen_random_uuid(), '00000000-0000-4000-8000-000000000002', 1)`);
     await expect(db.query('UPDATE price_versions SET price_input = 2')).rejects.toThrow('immutable');
     await db.query(`DELETE FROM model_aliases WHERE key = 'm'`);

@@ -20,11 +20,20 @@ export function apiKeyBody(row: ApiKeyRow, frame: KeyFrame, nowMs: number) {
     name: row.name,
     scopes: row.scopes,
     ...((row.quotaNano !== null || threshold !== undefined) && {
-      quota: { ...(row.quotaNano !== null && { budget_usd: Number(usdFromNanoUsd(row.quotaNano)) }), ...(threshold !== undefined && { warning_threshold: threshold }) },
+      quota: {
+        ...(row.quotaNano !== null && { budget_usd: Number(usdFromNanoUsd(row.quotaNano)) }),
+        ...(threshold !== undefined && { warning_threshold: threshold }),
+      },
     }),
     budget_refresh_schedule: frame.budget.schedule,
     rate_limits: {
-      key: limitsBody(effectiveLimits(frame.keyDefaults, { requestsPerMinute: row.requestsPerMinute ?? 0, tokensPerMinute: row.tokensPerMinute ?? 0, parallelRequests: row.parallelRequests ?? 0 })),
+      key: limitsBody(
+        effectiveLimits(frame.keyDefaults, {
+          requestsPerMinute: row.requestsPerMinute ?? 0,
+          tokensPerMinute: row.tokensPerMinute ?? 0,
+          parallelRequests: row.parallelRequests ?? 0,
+        }),
+      ),
       tenant: limitsBody(frame.tenantLimits),
     },
     created_at: row.createdAt.toISOString(),

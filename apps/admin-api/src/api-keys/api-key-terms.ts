@@ -54,7 +54,8 @@ function quotaColumns(quota: GovernedInput['quota'], frame: KeyFrame): GovernedC
   if (quota === null) return { quotaNano: null, quotaWarningThreshold: null };
   const usd = quota.budget_usd ?? (quota.budget_cents == null ? undefined : `${quota.budget_cents}e-2`);
   const quotaNano = usd === undefined ? null : nanoUsdFromUsd(usd);
-  if (quotaNano !== null && quotaNano > frame.budget.limitNano) throw new AdminError('invalid_request', { message: "quota.budget_usd: must not be above the tenant's budget" });
+  if (quotaNano !== null && quotaNano > frame.budget.limitNano)
+    throw new AdminError('invalid_request', { message: "quota.budget_usd: must not be above the tenant's budget" });
   return { quotaNano, quotaWarningThreshold: quota.warning_threshold || null };
 }
 
@@ -69,7 +70,8 @@ function limitColumns(limits: GovernedInput['rate_limits'], frame: KeyFrame): Go
   const columns: GovernedColumns = {};
   for (const [field, column] of LIMITS) {
     const value = limits?.[field] || null;
-    if (value !== null && value > frame.tenantLimits[column]) throw new AdminError('invalid_request', { message: `rate_limits.${field}: must not be above the tenant's ${frame.tenantLimits[column]}` });
+    if (value !== null && value > frame.tenantLimits[column])
+      throw new AdminError('invalid_request', { message: `rate_limits.${field}: must not be above the tenant's ${frame.tenantLimits[column]}` });
     columns[column] = value;
   }
   return columns;

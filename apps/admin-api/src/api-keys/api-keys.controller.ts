@@ -34,7 +34,11 @@ export class ApiKeysController {
   @Post('tenants/:tenantId/api-keys')
   @Permission('tenant:admin')
   @Returns(issuedApiKeySchema, { status: 201, summary: 'Make an API key; its secret is shown this once' })
-  create(@Caller() caller: Principal, @Param('tenantId', { schema: uuidSchema }) tenantId: string, @Body({ schema: createApiKeySchema }) body: Parsed<typeof createApiKeySchema>) {
+  create(
+    @Caller() caller: Principal,
+    @Param('tenantId', { schema: uuidSchema }) tenantId: string,
+    @Body({ schema: createApiKeySchema }) body: Parsed<typeof createApiKeySchema>,
+  ) {
     return this.keys.create(caller, tenantId, body);
   }
 

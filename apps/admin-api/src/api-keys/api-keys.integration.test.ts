@@ -28,7 +28,8 @@ afterAll(async () => {
 
 const keys = (tenant = tenantId) => `/admin/tenants/${tenant}/api-keys`;
 const make = (body: object = {}, token = admin) => app.call('POST', keys(), { token, body: { name: 'k', ...body } });
-const on = (method: string, id: string, rest = '', body?: object, headers?: Record<string, string>) => app.call(method, `${keys()}/${id}${rest}`, { token: admin, body, headers });
+const on = (method: string, id: string, rest = '', body?: object, headers?: Record<string, string>) =>
+  app.call(method, `${keys()}/${id}${rest}`, { token: admin, body, headers });
 const matches = async (id: string, token: string, at: 'current' | 'previous' = 'current') => {
   const row = await app.prisma.apiKey.findUniqueOrThrow({ where: { id } });
   const digest = at === 'current' ? row.secretDigest : row.previousDigest;
@@ -37,14 +38,21 @@ const matches = async (id: string, token: string, at: 'current' | 'previous' = '
 
 describe('making a key', () => {
   it('201: shows secret and token once, stores only a digest', async () => {
-    const { status, json, text } = await make({ scopes: ['chat', 'chat'], quota: { budget_usd: 2.5, warning_threshold: 0 }, rate_limits: { requests_per_minute: 5, tokens_per_minute: 0, parallel_requests: 2 } });
+    const { status, json, text } = await make({
+      scopes: ['chat', 'chat'],
+      quota: { budget_usd: 2.5, warning_threshold: 0 },
+      rate_limits: { requests_per_minute: 5, tokens_per_minute: 0, parallel_requests: 2 },
+    });
     expect(status).toBe(201);
     expect(json.token).toMatch(/^sk-[A-Za-z0-9]{10}\.[A-Za-z0-9]{48}$/);
     expect(json.token).toBe(`sk-${json.api_key.prefix}.${json.secret}`);
     expect(json.api_key).toMatchObject({
       scopes: ['chat'],
       quota: { budget_usd: 2.5 },
-      rate_limits: { key: { requests_per_minute: 5, tokens_per_minute: 1_000_000, parallel_requests: 2 }, tenant: { requests_per_minute: 1000, parallel_requests: 100 } },
+      rate_limits: {
+        key: { requests_per_minute: 5, tokens_per_minute: 1_000_000, parallel_requests: 2 },
+        tenant: { requests_per_minute: 1000, parallel_requests: 100 },
+      },
       revoked: false,
       expired: false,
       issuer: { type: 'tenant' },
@@ -84,7 +92,15 @@ describe('making a key', () => {
   });
 
   it('cannot be talked into other fields', async () => {
-    const { json } = await make({ id: randomUUID(), tenant_id: foreign, prefix: 'mine', secret: 'x', revoked: true, owner_user_id: randomUUID(), __proto__: { polluted: true } });
+    const { json } = await make({
+      id: randomUUID(),
+      tenant_id: foreign,
+      prefix: 'mine',
+      secret: 'x',
+      revoked: true,
+      owner_user_id: randomUUID(),
+      __proto__: { polluted: true },
+    });
     expect(json.api_key).toMatchObject({ tenant_id: tenantId, revoked: false });
     expect(json.api_key.prefix).not.toBe('mine');
     expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
@@ -125,13 +141,25 @@ describe('changing a key', () => {
     expect([first.status, first.json.revoked]).toEqual([200, true]);
     expect((await on('DELETE', id)).json).toEqual(first.json);
     expect(await app.prisma.auditLog.count({ where: { resourceId: id, action: 'api_key.revoke' } })).toBe(1);
-    for (const [method, rest] of [['PATCH', ''], ['POST', '/rotate']] as const) expect((await on(method, id, rest, {})).json.code).toBe('conflict');
+    for (const [method, rest] of [
+      ['PATCH', ''],
+      ['POST', '/rotate'],
+    ] as const)
+      expect((await on(method, id, rest, {})).json.code).toBe('conflict');
   });
 
   it('404: a key of another tenant is not found, and not touched', async () => {
     const { id } = (await app.call('POST', keys(foreign), { token: root, body: { name: 'foreign' } })).json.api_key;
-    for (const [method, rest] of [['GET', ''], ['PATCH', ''], ['POST', '/rotate'], ['DELETE', '']] as const) {
-      const [other, missing] = [await on(method, id, rest, method === 'PATCH' ? { name: 'x' } : undefined), await on(method, randomUUID(), rest, method === 'PATCH' ? { name: 'x' } : undefined)];
+    for (const [method, rest] of [
+      ['GET', ''],
+      ['PATCH', ''],
+      ['POST', '/rotate'],
+      ['DELETE', ''],
+    ] as const) {
+      const [other, missing] = [
+        await on(method, id, rest, method === 'PATCH' ? { name: 'x' } : undefined),
+        await on(method, randomUUID(), rest, method === 'PATCH' ? { name: 'x' } : undefined),
+      ];
       expect([other.status, other.text]).toEqual([404, missing.text]);
     }
     expect((await app.prisma.apiKey.findUniqueOrThrow({ where: { id } })).revokedAt).toBeNull();

@@ -82,7 +82,11 @@ export class ApiKeysService {
         include: WITH_TENANT,
       });
       const body = await this.body(tx, row);
-      await this.audit(tx, caller, row, 'api_key.update', { metadata: { tenant_id: tenantId, prefix: row.prefix }, before: apiKeyAudit(before), after: apiKeyAudit(row) });
+      await this.audit(tx, caller, row, 'api_key.update', {
+        metadata: { tenant_id: tenantId, prefix: row.prefix },
+        before: apiKeyAudit(before),
+        after: apiKeyAudit(row),
+      });
       return body;
     });
   }
@@ -127,8 +131,16 @@ export class ApiKeysService {
   }
 
   private async listWhere(tenantIds: string[] | undefined) {
-    const rows = await this.prisma.apiKey.findMany({ where: tenantIds ? { tenantId: { in: tenantIds } } : {}, include: WITH_TENANT, orderBy: [{ createdAt: 'desc' }, { id: 'desc' }], take: KEYS_MAX });
-    const frames = await this.terms.frames(this.prisma, rows.map((row) => row.tenantId));
+    const rows = await this.prisma.apiKey.findMany({
+      where: tenantIds ? { tenantId: { in: tenantIds } } : {},
+      include: WITH_TENANT,
+      orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
+      take: KEYS_MAX,
+    });
+    const frames = await this.terms.frames(
+      this.prisma,
+      rows.map((row) => row.tenantId),
+    );
     const now = Date.now();
     return { api_keys: rows.map((row) => apiKeyBody(row, frames.get(row.tenantId)!, now)) };
   }

@@ -50,7 +50,16 @@ const DEMO: File = {
   bootstrap: {
     tenants: [{ name: 'demo' }, { name: 'quiet', status: 'suspended' }],
     admin_users: [{ email: 'Admin@Example.com', name: 'Admin', password: 'first-password' }],
-    api_keys: [{ tenant: 'demo', prefix: 'sk-demo', secret: 'my-secret', name: 'Demo', rate_limit: { requests_per_minute: 60 }, quota: { budget_usd: 2.5, warning_threshold: 0.5 } }],
+    api_keys: [
+      {
+        tenant: 'demo',
+        prefix: 'sk-demo',
+        secret: 'my-secret',
+        name: 'Demo',
+        rate_limit: { requests_per_minute: 60 },
+        quota: { budget_usd: 2.5, warning_threshold: 0.5 },
+      },
+    ],
     memberships: [{ tenant: 'demo', email: 'admin@example.com', role: 'owner' }],
     tenant_limits: [{ tenant: 'demo', requests_per_minute: 100, tokens_per_minute: 1000, parallel_requests: 5 }],
     tenant_budgets: [{ tenant: 'demo', budget_usd: 50, refresh_schedule: 'rolling_7', alert_emails: [] }],
@@ -89,13 +98,33 @@ async function dump(): Promise<string> {
 describe('the demo set', () => {
   it('makes sk-demo.my-secret a key that works, and all the rest', async () => {
     const report = await runBootstrap(prisma, input(DEMO));
-    expect(report.created).toEqual(['tenant:demo', 'tenant:quiet', 'admin_user:admin@example.com', 'api_key:demo', 'membership:demo:admin@example.com', 'tenant_limit:demo', 'tenant_budget:demo', 'default_model:Demo-Chat']);
+    expect(report.created).toEqual([
+      'tenant:demo',
+      'tenant:quiet',
+      'admin_user:admin@example.com',
+      'api_key:demo',
+      'membership:demo:admin@example.com',
+      'tenant_limit:demo',
+      'tenant_budget:demo',
+      'default_model:Demo-Chat',
+    ]);
     const key = await prisma.apiKey.findUniqueOrThrow({ where: { prefix: 'demo' }, include: { tenant: true } });
     expect(Buffer.from(key.secretDigest).equals(hashApiKeySecret(PEPPER, 'my-secret'))).toBe(true);
     expect(key).toMatchObject({ requestsPerMinute: 60, tokensPerMinute: null, quotaNano: 2_500_000_000n, tenant: { name: 'demo', status: 'active' } });
-    expect(await prisma.tenantBudgetOverride.findFirstOrThrow()).toMatchObject({ budgetNano: 50_000_000_000n, refreshSchedule: 'rolling_7d', alertEmails: [], alertWebhooks: null, warningThreshold: null });
+    expect(await prisma.tenantBudgetOverride.findFirstOrThrow()).toMatchObject({
+      budgetNano: 50_000_000_000n,
+      refreshSchedule: 'rolling_7d',
+      alertEmails: [],
+      alertWebhooks: null,
+      warningThreshold: null,
+    });
     const admin = await prisma.user.findUniqueOrThrow({ where: { email: 'admin@example.com' }, include: { credentials: true, personalTenant: true } });
-    expect(admin).toMatchObject({ isSuperAdmin: true, bootstrapped: true, credentials: [{ passwordHash: 'hash of first-password' }], personalTenant: { kind: 'personal' } });
+    expect(admin).toMatchObject({
+      isSuperAdmin: true,
+      bootstrapped: true,
+      credentials: [{ passwordHash: 'hash of first-password' }],
+      personalTenant: { kind: 'personal' },
+    });
     expect((await prisma.modelAlias.findUniqueOrThrow({ where: { key: 'demo-chat' }, include: { routes: true } })).routes).toHaveLength(2);
   });
 
@@ -160,7 +189,9 @@ describe('what operators changed stays until the file changes', () => {
 
   it('never takes over the password of an account that was made elsewhere', async () => {
     await runBootstrap(prisma, input({ bootstrap: { admin_users: [{ email: 'a@example.com', name: 'A' }] } }));
-    await prisma.credential.create({ data: { id: '00000000-0000-4000-8000-000000000001', kind: 'password', passwordHash: 'own', userId: (await prisma.user.findFirstOrThrow()).id } });
+    await prisma.credential.create({
+      data: { id: '00000000-0000-4000-8000-000000000001', kind: 'password', passwordHash: 'own', userId: (await prisma.user.findFirstOrThrow()).id },
+    });
     await runBootstrap(prisma, input({ bootstrap: { admin_users: [{ email: 'a@example.com', name: 'A', password: 'from-the-file' }] } }));
     expect(await prisma.credential.findFirst()).toMatchObject({ passwordHash: 'own' });
   });
@@ -168,7 +199,10 @@ describe('what operators changed stays until the file changes', () => {
   it('promotes but does not rename an account, and starts without local login', async () => {
     await runBootstrap(prisma, input({ bootstrap: { admin_users: [{ email: 'a@example.com', name: 'A', super_admin: false }] } }));
     expect(await prisma.user.findFirst()).toMatchObject({ isSuperAdmin: false });
-    await runBootstrap(prisma, input({ bootstrap: { admin_users: [{ email: 'a@example.com', name: 'B', password: 'ignored-password' }] } }, { localLogin: false }));
+    await runBootstrap(
+      prisma,
+      input({ bootstrap: { admin_users: [{ email: 'a@example.com', name: 'B', password: 'ignored-password' }] } }, { localLogin: false }),
+    );
     expect(await prisma.user.findFirst()).toMatchObject({ isSuperAdmin: true, name: 'A' });
     expect(await prisma.credential.count()).toBe(0);
   });
@@ -177,11 +211,17 @@ describe('what operators changed stays until the file changes', () => {
 describe('mistakes in the file', () => {
   it.each([
     ['a key of an unknown tenant', { api_keys: [{ tenant: 'nobody', prefix: 'p', secret: 's', name: 'n' }] }, 'nobody'],
-    ['a membership of an unknown user', { tenants: [{ name: 't' }], memberships: [{ tenant: 't', email: 'who@example.com', role: 'user' }] }, 'who@example.com'],
+    [
+      'a membership of an unknown user',
+      { tenants: [{ name: 't' }], memberships: [{ tenant: 't', email: 'who@example.com', role: 'user' }] },
+      'who@example.com',
+    ],
     ['a limit of an unknown tenant', { tenant_limits: [{ tenant: 'nobody', limits: { requests_per_minute: 1 } }] }, 'nobody'],
     ['a default model outside the catalog', { default_models: ['gpt-none'] }, 'gpt-none'],
   ])('%s stops the start, and nothing of the file is applied', async (_what, bootstrap, named) => {
-    await expect(runBootstrap(prisma, input({ bootstrap: { ...bootstrap, tenants: [{ name: 't' }] }, model_catalog: DEMO.model_catalog! }))).rejects.toThrow(named);
+    await expect(runBootstrap(prisma, input({ bootstrap: { ...bootstrap, tenants: [{ name: 't' }] }, model_catalog: DEMO.model_catalog! }))).rejects.toThrow(
+      named,
+    );
     expect(await prisma.tenant.count()).toBe(0);
     expect(await prisma.modelRoute.count()).toBe(0);
   });
@@ -197,7 +237,9 @@ describe('the catalog of the file', () => {
     const after = await prisma.modelRoute.findFirstOrThrow({ include: { priceVersions: { orderBy: { validFrom: 'asc' } } } });
     expect(after).toMatchObject({ id: before.id, weight: 3, version: 2 });
     expect(after.priceVersions.map((version) => version.priceInput?.toFixed())).toEqual(['0.0005', '0.0007']);
-    expect(ring.open((after.sealedSecrets as Record<string, string>)['fields.api_key']!, sealedContext.routeSetting('fields.api_key', after.id))).toBe('secret-b');
+    expect(ring.open((after.sealedSecrets as Record<string, string>)['fields.api_key']!, sealedContext.routeSetting('fields.api_key', after.id))).toBe(
+      'secret-b',
+    );
   });
 
   it('seals everything anew after a change of the key ring', async () => {
@@ -222,7 +264,12 @@ describe('the catalog of the file', () => {
       }),
     );
     const reasons = Object.fromEntries((await prisma.modelRoute.findMany()).map((route) => [route.providerModel, route.invalidReason]));
-    expect(reasons).toMatchObject({ good: null, x: expect.stringContaining('no-such-provider'), 'no-endpoint': expect.stringMatching(/./), dear: expect.stringContaining('price_input') });
+    expect(reasons).toMatchObject({
+      good: null,
+      x: expect.stringContaining('no-such-provider'),
+      'no-endpoint': expect.stringMatching(/./),
+      dear: expect.stringContaining('price_input'),
+    });
     expect(report.warnings).toEqual([expect.stringContaining('the same route')]);
   });
 

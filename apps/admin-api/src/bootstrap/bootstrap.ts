@@ -86,7 +86,8 @@ class BootstrapRun {
   }
 
   private async loadTenants(): Promise<void> {
-    for (const tenant of await this.tx.tenant.findMany({ where: { kind: 'organization' }, select: { id: true, name: true } })) this.tenants.set(tenant.name, tenant.id);
+    for (const tenant of await this.tx.tenant.findMany({ where: { kind: 'organization' }, select: { id: true, name: true } }))
+      this.tenants.set(tenant.name, tenant.id);
   }
 
   private async tenant({ name, status }: AdminConfig['bootstrap']['tenants'][number]): Promise<void> {
@@ -152,7 +153,8 @@ class BootstrapRun {
     const name = `api_key:${record.prefix}`;
     const changed = await this.remember(name, governed);
     if (existing) {
-      if (existing.tenantId !== tenantId) this.report.warnings.push(`bootstrap: the prefix ${record.prefix} belongs to a key of another tenant; that key stays as it is`);
+      if (existing.tenantId !== tenantId)
+        this.report.warnings.push(`bootstrap: the prefix ${record.prefix} belongs to a key of another tenant; that key stays as it is`);
       else if (changed) {
         await this.tx.apiKey.update({ where: { id: existing.id }, data: { ...governed, version: { increment: 1 } } });
         this.report.updated.push(name);
@@ -161,7 +163,16 @@ class BootstrapRun {
     }
     const secretDigest = Uint8Array.from(hashApiKeySecret(this.input.pepper, record.secret));
     await this.tx.apiKey.create({
-      data: { id: newId(), tenantId, prefix: record.prefix, name: record.name, secretDigest, lastFour: record.secret.slice(-4), scopes: record.scopes ?? [], ...governed },
+      data: {
+        id: newId(),
+        tenantId,
+        prefix: record.prefix,
+        name: record.name,
+        secretDigest,
+        lastFour: record.secret.slice(-4),
+        scopes: record.scopes ?? [],
+        ...governed,
+      },
     });
     this.report.created.push(name);
   }
@@ -184,7 +195,11 @@ class BootstrapRun {
   private async tenantLimit(record: AdminConfig['bootstrap']['tenantLimits'][number]): Promise<void> {
     const tenantId = this.tenantId(record.tenant, 'a tenant limit');
     const from = record.limits ?? record;
-    const limits = { requestsPerMinute: from.requests_per_minute ?? 0, tokensPerMinute: from.tokens_per_minute ?? 0, parallelRequests: from.parallel_requests ?? 0 };
+    const limits = {
+      requestsPerMinute: from.requests_per_minute ?? 0,
+      tokensPerMinute: from.tokens_per_minute ?? 0,
+      parallelRequests: from.parallel_requests ?? 0,
+    };
     const name = `tenant_limit:${record.tenant}`;
     if (!(await this.remember(name, limits))) return;
     const existing = await this.tx.tenantRateLimit.findUnique({ where: { tenantId }, select: { tenantId: true } });

@@ -24,8 +24,15 @@ export class BudgetFigures {
   async of(tx: PrismaTx, tenantIds: readonly string[]): Promise<Map<string, TenantFigures>> {
     const terms = await termsOf(tx, this.config, tenantIds);
     const [{ now }] = (await tx.$queryRaw<{ now: Date }[]>`SELECT now() AS now`) as [{ now: Date }];
-    const windows = new Map([...terms].map(([id, term]) => [id, { window: budgetWindow(term.schedule, this.timezone, now.getTime()), rolling: rollingDays(term.schedule) !== undefined }]));
-    const fixed = [...windows].filter(([, { rolling }]) => !rolling).map(([tenantId, { window }]) => ({ tenantId, apiKeyId: WHOLE_TENANT, windowId: window.id }));
+    const windows = new Map(
+      [...terms].map(([id, term]) => [
+        id,
+        { window: budgetWindow(term.schedule, this.timezone, now.getTime()), rolling: rollingDays(term.schedule) !== undefined },
+      ]),
+    );
+    const fixed = [...windows]
+      .filter(([, { rolling }]) => !rolling)
+      .map(([tenantId, { window }]) => ({ tenantId, apiKeyId: WHOLE_TENANT, windowId: window.id }));
     const totals = fixed.length === 0 ? [] : await tx.budgetTotal.findMany({ where: { OR: fixed }, select: { tenantId: true, spentNano: true } });
     const spent = new Map(totals.map((row) => [row.tenantId, row.spentNano]));
     const moving = [...windows].filter(([, { rolling }]) => rolling).map(([tenantId, { window }]) => ({ tenantId, startMs: window.startMs }));
@@ -48,5 +55,9 @@ async function sumSince(tx: PrismaTx, windows: readonly { tenantId: string; star
 }
 
 export function figuresBody(figures: TenantFigures): { budget_limit_usd: number; budget_used_usd: number; warning_threshold: number } {
-  return { budget_limit_usd: Number(usdFromNanoUsd(figures.limitNano)), budget_used_usd: Number(usdFromNanoUsd(figures.spentNano)), warning_threshold: figures.warningThreshold };
+  return {
+    budget_limit_usd: Number(usdFromNanoUsd(figures.limitNano)),
+    budget_used_usd: Number(usdFromNanoUsd(figures.spentNano)),
+    warning_threshold: figures.warningThreshold,
+  };
 }

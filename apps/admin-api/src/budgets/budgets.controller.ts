@@ -1,5 +1,13 @@
 import { Body, Controller, Delete, Get, Headers, Param, Put, Query } from '@nestjs/common';
-import { budgetDefaultsInputSchema, budgetDefaultsSchema, budgetOverrideInputSchema, budgetOverrideListQuerySchema, budgetOverrideListSchema, budgetOverrideSchema, uuidSchema } from '@omg/contracts';
+import {
+  budgetDefaultsInputSchema,
+  budgetDefaultsSchema,
+  budgetOverrideInputSchema,
+  budgetOverrideListQuerySchema,
+  budgetOverrideListSchema,
+  budgetOverrideSchema,
+  uuidSchema,
+} from '@omg/contracts';
 import type { Parsed } from '../http/paging.js';
 import { Caller, Permission } from '../http/permission.js';
 import type { Principal } from '../http/principal.js';
@@ -26,7 +34,11 @@ export class BudgetsController {
   @Put('default')
   @Permission('super_admin')
   @Returns(budgetDefaultsSchema, { summary: 'Change the default budget; it wins over the configuration file' })
-  putDefault(@Caller() caller: Principal, @Body({ schema: budgetDefaultsInputSchema }) body: Parsed<typeof budgetDefaultsInputSchema>, @Headers('if-match') ifMatch?: string) {
+  putDefault(
+    @Caller() caller: Principal,
+    @Body({ schema: budgetDefaultsInputSchema }) body: Parsed<typeof budgetDefaultsInputSchema>,
+    @Headers('if-match') ifMatch?: string,
+  ) {
     return this.budgets.putDefault(caller, body, ifMatch);
   }
 

@@ -5,5 +5,9 @@ import { BudgetsService } from './budgets.service.js';
 import { OverridesService } from './overrides.service.js';
 import { WebhookGuard } from './webhook-guard.js';
 
-@Module({ controllers: [BudgetsController], providers: [BudgetsService, OverridesService, BudgetFigures, WebhookGuard], exports: [OverridesService, BudgetFigures] })
+@Module({
+  controllers: [BudgetsController],
+  providers: [BudgetsService, OverridesService, BudgetFigures, WebhookGuard],
+  exports: [OverridesService, BudgetFigures],
+})
 export class BudgetsModule {}

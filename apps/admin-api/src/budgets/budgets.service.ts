@@ -43,14 +43,26 @@ export class BudgetsService {
       };
       await saveSetting(tx, caller, SETTING_KEYS.budget, value, ifMatch);
       const body = await this.defaultBody(tx);
-      await audit(tx, { actor: actorOf(caller), action: 'budget.default.update', resource: 'budget_default', resourceId: 'global', before: auditBody(before), after: auditBody(await defaultBudget(tx, this.config)) });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'budget.default.update',
+        resource: 'budget_default',
+        resourceId: 'global',
+        before: auditBody(before),
+        after: auditBody(await defaultBudget(tx, this.config)),
+      });
       return body;
     });
   }
 
   private async defaultBody(tx: PrismaTx) {
     const budget = await defaultBudget(tx, this.config);
-    return { ...valuesBody(budget), ...(budget.changes && { metadata: await changesBody(tx, budget.changes) }), timezone: this.config.reporting.timezone, version: budget.version };
+    return {
+      ...valuesBody(budget),
+      ...(budget.changes && { metadata: await changesBody(tx, budget.changes) }),
+      timezone: this.config.reporting.timezone,
+      version: budget.version,
+    };
   }
 }
 
@@ -74,5 +86,10 @@ async function changesBody(tx: PrismaTx, changes: NonNullable<DefaultBudget['cha
   const ids = [changes.createdBy, changes.updatedBy].filter((id) => id !== null);
   const people = await tx.user.findMany({ where: { id: { in: ids } }, select: { id: true, name: true, email: true } });
   const person = (id: string | null) => people.find((user) => user.id === id);
-  return { created_at: changes.createdAt.toISOString(), updated_at: changes.updatedAt.toISOString(), created_by: person(changes.createdBy), updated_by: person(changes.updatedBy) };
+  return {
+    created_at: changes.createdAt.toISOString(),
+    updated_at: changes.updatedAt.toISOString(),
+    created_by: person(changes.createdBy),
+    updated_by: person(changes.updatedBy),
+  };
 }

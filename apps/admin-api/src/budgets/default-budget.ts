@@ -17,7 +17,13 @@ export async function defaultBudget(tx: PrismaTx, { budgets }: ConfigOf<'budgets
   if (row) {
     const value = budgetSettingSchema.parse(row.value);
     const { createdAt, updatedAt, createdBy, updatedBy } = row;
-    return { ...value, schedule: parseBudgetSchedule(value.schedule) ?? 'calendar_month', enforcement: value.enforcement ?? budgets.enforcement, version: row.version, changes: { createdAt, updatedAt, createdBy, updatedBy } };
+    return {
+      ...value,
+      schedule: parseBudgetSchedule(value.schedule) ?? 'calendar_month',
+      enforcement: value.enforcement ?? budgets.enforcement,
+      version: row.version,
+      changes: { createdAt, updatedAt, createdBy, updatedBy },
+    };
   }
   const { alert } = budgets;
   return {

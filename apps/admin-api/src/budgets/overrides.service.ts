@@ -36,7 +36,12 @@ export class OverridesService {
   async list(caller: Principal, tenantId: string | undefined) {
     if (tenantId !== undefined) requireTenantRole(caller, tenantId, 'viewer');
     const ids = tenantId === undefined ? visibleTenantIds(caller, 'viewer') : [tenantId];
-    const rows = await this.prisma.tenantBudgetOverride.findMany({ where: ids ? { tenantId: { in: ids } } : {}, include: WITH_STATE, orderBy: { createdAt: 'asc' }, take: OVERRIDES_MAX });
+    const rows = await this.prisma.tenantBudgetOverride.findMany({
+      where: ids ? { tenantId: { in: ids } } : {},
+      include: WITH_STATE,
+      orderBy: { createdAt: 'asc' },
+      take: OVERRIDES_MAX,
+    });
     const base = await defaultBudget(this.prisma, this.config);
     return { overrides: rows.map((row) => overrideBody(row, base)), timezone: this.config.reporting.timezone };
   }
@@ -83,12 +88,30 @@ export class OverridesService {
     });
   }
 
-  private audit(tx: PrismaTx, caller: Principal, tenantId: string, names: { action: string; resource: string }, before: OverrideBody | null, after: OverrideBody | null): Promise<void> {
-    return audit(tx, { actor: actorOf(caller), action: names.action, resource: names.resource, resourceId: tenantId, tenantId, before: before && changeable(before), after: after && changeable(after) });
+  private audit(
+    tx: PrismaTx,
+    caller: Principal,
+    tenantId: string,
+    names: { action: string; resource: string },
+    before: OverrideBody | null,
+    after: OverrideBody | null,
+  ): Promise<void> {
+    return audit(tx, {
+      actor: actorOf(caller),
+      action: names.action,
+      resource: names.resource,
+      resourceId: tenantId,
+      tenantId,
+      before: before && changeable(before),
+      after: after && changeable(after),
+    });
   }
 }
 
-type Columns = Pick<Prisma.TenantBudgetOverrideUncheckedCreateInput, 'budgetNano' | 'warningThreshold' | 'refreshSchedule' | 'enforcement' | 'alertEmails' | 'alertWebhooks' | 'alertCooldownSeconds'>;
+type Columns = Pick<
+  Prisma.TenantBudgetOverrideUncheckedCreateInput,
+  'budgetNano' | 'warningThreshold' | 'refreshSchedule' | 'enforcement' | 'alertEmails' | 'alertWebhooks' | 'alertCooldownSeconds'
+>;
 
 function overrideColumns(input: Parsed<typeof budgetOverrideInputSchema>): Columns {
   return {
@@ -140,6 +163,14 @@ function overrideBody(row: OverrideRow, base: DefaultBudget) {
   };
 }
 
-function changeable({ tenant_id: _id, last_alert_at: _at, last_alert_level: _level, created_at: _created, updated_at: _updated, version: _version, ...rest }: OverrideBody) {
+function changeable({
+  tenant_id: _id,
+  last_alert_at: _at,
+  last_alert_level: _level,
+  created_at: _created,
+  updated_at: _updated,
+  version: _version,
+  ...rest
+}: OverrideBody) {
   return rest;
 }

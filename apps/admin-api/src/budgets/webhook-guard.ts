@@ -29,9 +29,11 @@ export class WebhookGuard {
   private async checkOne(url: URL): Promise<void> {
     const host = url.hostname.replace(/^\[|\]$/g, '');
     // Plain http only to hosts that the configuration names.
-    if (url.protocol !== 'https:' && !this.allowed.includes(host.toLowerCase())) throw new AdminError('invalid_request', { message: 'alert_webhooks: must be https URLs' });
+    if (url.protocol !== 'https:' && !this.allowed.includes(host.toLowerCase()))
+      throw new AdminError('invalid_request', { message: 'alert_webhooks: must be https URLs' });
     for (const address of isIP(host) ? [host] : await addressesOf(host)) {
-      if (!this.guard.permits(host, address)) throw new AdminError('invalid_request', { message: 'alert_webhooks: must not lead into a private network', cause: new BlockedAddressError(host) });
+      if (!this.guard.permits(host, address))
+        throw new AdminError('invalid_request', { message: 'alert_webhooks: must not lead into a private network', cause: new BlockedAddressError(host) });
     }
   }
 }

@@ -81,6 +81,17 @@ function tiersBody(tiers: unknown) {
 
 /** What an audit row tells of a route: everything but the secrets, which are only named. */
 export function catalogAudit(body: ReturnType<typeof catalogBody>) {
-  const { id: _id, modalities_json: _m, metadata_json: _j, provider_config_json: _p, created_at: _c, updated_at: _u, version: _v, price_version_id: _pv, invalid_reason: _i, ...rest } = body;
+  const {
+    id: _id,
+    modalities_json: _m,
+    metadata_json: _j,
+    provider_config_json: _p,
+    created_at: _c,
+    updated_at: _u,
+    version: _v,
+    price_version_id: _pv,
+    invalid_reason: _i,
+    ...rest
+  } = body;
   return { ...rest, has_api_key: body.api_key !== '' };
 }

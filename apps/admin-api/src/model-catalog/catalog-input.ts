@@ -18,7 +18,12 @@ export function entryFromInput(input: CatalogInput, definition: ProviderDefiniti
   const { deployment: blockDeployment, ...block } = { ...ownBlock(input, definition), ...input.provider_overrides };
   const sources: CatalogSources = {
     block,
-    fields: { endpoint: input.endpoint ?? '', api_version: input.api_version ?? '', region: input.region ?? '', ...(input.api_key !== null && { api_key: input.api_key ?? '' }) },
+    fields: {
+      endpoint: input.endpoint ?? '',
+      api_version: input.api_version ?? '',
+      region: input.region ?? '',
+      ...(input.api_key !== null && { api_key: input.api_key ?? '' }),
+    },
     metadata: input.metadata,
   };
   return {
@@ -60,7 +65,8 @@ function keepSecrets(definition: ProviderDefinition, sources: CatalogSources, st
 
 export function pricesFromInput(input: CatalogInput): Prices {
   const cents = input.metadata['price_image_cents'] ?? '';
-  if (cents !== '' && !/^\d{1,9}(\.\d{1,12})?$/.test(cents)) throw new AdminError('invalid_request', { message: 'metadata.price_image_cents: must be a number of cents' });
+  if (cents !== '' && !/^\d{1,9}(\.\d{1,12})?$/.test(cents))
+    throw new AdminError('invalid_request', { message: 'metadata.price_image_cents: must be a number of cents' });
   return {
     input: input.price_input ?? undefined,
     output: input.price_output ?? undefined,

@@ -1,5 +1,13 @@
 import { KeyRing, sealedContext } from '@omg/domain';
-import { getProvider, isSecretSetting, resolveSettings, routeIdentity, type CatalogSources, type ProviderDefinition, type ResolvedSettings } from '@omg/providers';
+import {
+  getProvider,
+  isSecretSetting,
+  resolveSettings,
+  routeIdentity,
+  type CatalogSources,
+  type ProviderDefinition,
+  type ResolvedSettings,
+} from '@omg/providers';
 import { createHash } from 'node:crypto';
 import type { CatalogContext } from '../config.js';
 

@@ -40,7 +40,11 @@ export class ModelCatalogController {
   @Post('model-catalog')
   @Permission('super_admin')
   @Returns(catalogEntrySchema, { summary: 'Make or replace a route of a model' })
-  upsert(@Caller() caller: Principal, @Body({ schema: catalogEntryInputSchema }) body: Parsed<typeof catalogEntryInputSchema>, @Headers('if-match') ifMatch?: string) {
+  upsert(
+    @Caller() caller: Principal,
+    @Body({ schema: catalogEntryInputSchema }) body: Parsed<typeof catalogEntryInputSchema>,
+    @Headers('if-match') ifMatch?: string,
+  ) {
     return this.catalog.upsert(caller, body, ifMatch);
   }
 
@@ -73,7 +77,11 @@ export class ModelCatalogController {
   @Post('model-catalog/:alias/test')
   @Permission('super_admin')
   @Returns(routeTestSchema, { summary: 'Try the routes of a model' })
-  test(@Caller() caller: Principal, @Param('alias', { schema: aliasSchema }) alias: string, @Body({ schema: routeTestInputSchema }) body: Parsed<typeof routeTestInputSchema>) {
+  test(
+    @Caller() caller: Principal,
+    @Param('alias', { schema: aliasSchema }) alias: string,
+    @Body({ schema: routeTestInputSchema }) body: Parsed<typeof routeTestInputSchema>,
+  ) {
     return this.tester.test(caller, alias, body);
   }
 

@@ -53,7 +53,12 @@ async function fromFile(alias: string): Promise<void> {
 describe('200', () => {
   it('makes a route with its defaults, shows it to viewers, and never shows the secret', async () => {
     const alias = fresh();
-    const answer = await post(entry(alias, { metadata: { audio_voice: 'alloy', gcp_credentials_json: '{"private":"thing-9876"}' }, openai_compatible: { api_key: 'block-secret-5678' } }));
+    const answer = await post(
+      entry(alias, {
+        metadata: { audio_voice: 'alloy', gcp_credentials_json: '{"private":"thing-9876"}' },
+        openai_compatible: { api_key: 'block-secret-5678' },
+      }),
+    );
     expect(answer.status).toBe(200);
     expect(answer.json).toMatchObject({
       alias,
@@ -70,14 +75,19 @@ describe('200', () => {
       price_input: 0.0005,
     });
     expect(await list(alias)).toEqual([answer.json]);
-    const everything = JSON.stringify([await app.call('GET', '/admin/model-catalog', { token: viewer }), await app.prisma.modelRoute.findMany(), await app.prisma.auditLog.findMany({ select: { metadata: true } })]);
+    const everything = JSON.stringify([
+      await app.call('GET', '/admin/model-catalog', { token: viewer }),
+      await app.prisma.modelRoute.findMany(),
+      await app.prisma.auditLog.findMany({ select: { metadata: true } }),
+    ]);
     for (const secret of ['a-secret-key', 'thing-9876', 'block-secret']) expect(everything).not.toContain(secret);
   });
 
   it('keeps a secret that comes back masked, empty or not at all, and takes a new one', async () => {
     const alias = fresh();
     await post(entry(alias));
-    for (const api_key of ['••••1234', '', undefined]) expect((await post(entry(alias, { api_key, weight: 5 }))).json).toMatchObject({ api_key: '••••1234', weight: 5 });
+    for (const api_key of ['••••1234', '', undefined])
+      expect((await post(entry(alias, { api_key, weight: 5 }))).json).toMatchObject({ api_key: '••••1234', weight: 5 });
     expect((await post(entry(alias, { api_key: 'another-secret-4321' }))).json.api_key).toBe('••••4321');
     expect((await post(entry(alias, { api_key: null }))).json.api_key).toBe('');
   });
@@ -101,7 +111,11 @@ describe('200', () => {
     await post(entry(alias, { price_input: 0.0007 }));
     await post(entry(alias, { price_input: 0.0009, price_valid_from: new Date(Date.now() + 3_600_000).toISOString() }));
     const { json } = await app.call('GET', `/admin/model-catalog/${alias}/prices`, { token: viewer });
-    expect(json.routes[0].versions.map((version: any) => [version.price_input, version.current])).toEqual([[0.0009, false], [0.0007, true], [0.0005, false]]);
+    expect(json.routes[0].versions.map((version: any) => [version.price_input, version.current])).toEqual([
+      [0.0009, false],
+      [0.0007, true],
+      [0.0005, false],
+    ]);
     expect((await list(alias))[0].price_input).toBe(0.0007);
   });
 
@@ -124,6 +138,9 @@ describe('200', () => {
     expect((await remove(alias.toUpperCase())).status).toBe(204);
     expect(await list(alias)).toEqual([]);
     expect((await remove(alias)).status).toBe(404);
+    const tenantId = await app.tenant();
+    expect((await app.call('GET', `/admin/tenants/${tenantId}/models`, { token: admin })).json.models).not.toContain(alias);
+    expect((await app.call('PUT', `/admin/tenants/${tenantId}/models`, { token: admin, body: { models: [alias] } })).status).toBe(400);
     expect((await post(entry(alias))).status).toBe(200);
     expect(await list(alias)).toHaveLength(1);
   });
@@ -145,7 +162,9 @@ describe('200', () => {
     const good = (await post(entry(alias))).json;
     const closed = (await post(entry(alias, { append: true, provider_model: 'closed', endpoint: 'http://127.0.0.1:1/v1' }))).json;
     const broken = newId();
-    await app.prisma.modelRoute.create({ data: { id: broken, aliasKey: alias.toLowerCase(), identity: 'x', source: 'config', provider: 'no-such-provider', providerModel: 'x' } });
+    await app.prisma.modelRoute.create({
+      data: { id: broken, aliasKey: alias.toLowerCase(), identity: 'x', source: 'config', provider: 'no-such-provider', providerModel: 'x' },
+    });
     const { status, json } = await app.call('POST', `/admin/model-catalog/${alias}/test`, { token: admin });
     expect(status).toBe(200);
     const byId = Object.fromEntries(json.results.map((result: any) => [result.id, result]));
@@ -202,7 +221,17 @@ describe('400', () => {
     ['another currency', { currency: 'EUR' }],
     ['metadata that is no map', { metadata: ['a'] }],
     ['a setting name that is no name', { metadata: { 'a b': '1' } }],
-    ['two kinds of units in a bucket', { pricing_tiers: { image: [{ unit: 'per_image', price_per_unit: 1 }, { unit: 'per_megapixel', price_per_unit: 1 }] } }],
+    [
+      'two kinds of units in a bucket',
+      {
+        pricing_tiers: {
+          image: [
+            { unit: 'per_image', price_per_unit: 1 },
+            { unit: 'per_megapixel', price_per_unit: 1 },
+          ],
+        },
+      },
+    ],
     ['a block that is no map', { openai_compatible: 'x' }],
     ['NUL in a name', { provider_model: 'a\u0000b' }],
   ])('%s', async (_what, over) => {
@@ -225,7 +254,11 @@ describe('403, 404, 409, 422', () => {
   it('403: viewers read, they do not write or test', async () => {
     const alias = fresh();
     await post(entry(alias));
-    for (const [method, path] of [['POST', '/admin/model-catalog'], ['DELETE', `/admin/model-catalog/${alias}`], ['POST', `/admin/model-catalog/${alias}/test`]] as const) {
+    for (const [method, path] of [
+      ['POST', '/admin/model-catalog'],
+      ['DELETE', `/admin/model-catalog/${alias}`],
+      ['POST', `/admin/model-catalog/${alias}/test`],
+    ] as const) {
       expect((await app.call(method, path, { token: viewer, ...(method === 'POST' && { body: entry(alias) }) })).status).toBe(403);
     }
     expect(await list(alias)).toHaveLength(1);

@@ -40,3 +40,24 @@ export async function requireRoutes(tx: PrismaTx, alias: string, id?: string): P
   if (found.length === 0) throw new AdminError('not_found', { message: id === undefined ? 'The model does not exist.' : 'The route does not exist.' });
   return found;
 }
+
+export interface KnownModel {
+  key: string;
+  alias: string;
+  /** At least one of its routes is switched on. */
+  enabled: boolean;
+}
+
+/** Aliases with a route that counts; what a tombstone hides does not exist. Without keys: all. */
+export async function knownModels(tx: PrismaTx, keys?: readonly string[]): Promise<KnownModel[]> {
+  const rows = await tx.modelAlias.findMany({
+    where: keys ? { key: { in: [...keys] } } : {},
+    select: { key: true, alias: true, routes: { select: { source: true, identity: true, tombstone: true, enabled: true } } },
+    orderBy: { key: 'asc' },
+    take: ROUTES_MAX,
+  });
+  return rows.flatMap(({ key, alias, routes }) => {
+    const visible = visibleRoutes(routes);
+    return visible.length === 0 ? [] : [{ key, alias, enabled: visible.some((route) => route.enabled) }];
+  });
+}

@@ -69,7 +69,14 @@ export class ModelCatalogService {
     });
   }
 
-  private async write(tx: PrismaTx, rows: readonly CatalogRow[], target: CatalogRow | undefined, id: string, aliasKey: string, entry: RouteEntry): Promise<void> {
+  private async write(
+    tx: PrismaTx,
+    rows: readonly CatalogRow[],
+    target: CatalogRow | undefined,
+    id: string,
+    aliasKey: string,
+    entry: RouteEntry,
+  ): Promise<void> {
     const identity = identityOf(entry);
     const clash = visibleRoutes(rows).find((row) => row.identity === identity && row.id !== target?.id);
     if (clash) throw new AdminError('conflict', { message: 'Another route of this alias is the same provider, model and place.' });
@@ -111,7 +118,11 @@ export class ModelCatalogService {
 
   async priceHistory(alias: string) {
     const rows = await requireRoutes(this.prisma, alias);
-    const versions = await this.prisma.priceVersion.findMany({ where: { routeId: { in: rows.map((row) => row.id) } }, orderBy: [{ validFrom: 'desc' }, { createdAt: 'desc' }], take: 10_000 });
+    const versions = await this.prisma.priceVersion.findMany({
+      where: { routeId: { in: rows.map((row) => row.id) } },
+      orderBy: [{ validFrom: 'desc' }, { createdAt: 'desc' }],
+      take: 10_000,
+    });
     return {
       alias: rows[0]!.alias.alias,
       routes: rows.map((row) => ({
@@ -157,7 +168,13 @@ async function hideConfigRow(tx: PrismaTx, rows: readonly CatalogRow[], gone: Ca
 }
 
 /** A price that is the same makes no new version; one that counts later is always written. */
-async function writePrice(tx: PrismaTx, routeId: string, target: CatalogRow | undefined, price: ReturnType<typeof priceColumns>, validFrom: string | undefined): Promise<void> {
+async function writePrice(
+  tx: PrismaTx,
+  routeId: string,
+  target: CatalogRow | undefined,
+  price: ReturnType<typeof priceColumns>,
+  validFrom: string | undefined,
+): Promise<void> {
   const current = target?.id === routeId ? target.priceVersions[0] : undefined;
   if (validFrom === undefined && (current ? samePrice(current, price) : isUnpriced(price))) return;
   await insertPrice(tx, routeId, price, validFrom === undefined ? undefined : new Date(validFrom));

@@ -40,7 +40,10 @@ export interface StoredTier {
 const decimal = (value: number | undefined): Prisma.Decimal | null => (value === undefined ? null : new Prisma.Decimal(value));
 
 export function priceColumns(prices: Prices): PriceColumns {
-  const tiers = Object.entries(prices.tiers).map(([bucket, list]) => [bucket, list.map((tier) => ({ ...tier, price_per_unit: new Prisma.Decimal(tier.price_per_unit).toFixed() }))]);
+  const tiers = Object.entries(prices.tiers).map(([bucket, list]) => [
+    bucket,
+    list.map((tier) => ({ ...tier, price_per_unit: new Prisma.Decimal(tier.price_per_unit).toFixed() })),
+  ]);
   return {
     priceInput: decimal(prices.input),
     priceOutput: decimal(prices.output),
@@ -70,5 +73,10 @@ export function samePrice(version: StoredPrice | undefined, price: PriceColumns)
 /** Postgres orders the fields of JSON its own way. */
 function tiersText(tiers: unknown): string {
   const buckets = Object.entries(tiers as Record<string, StoredTier[]>).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify(buckets.map(([bucket, list]) => [bucket, list.map((tier) => [tier.unit, tier.price_per_unit, tier.max_units ?? null, Object.entries(tier.metadata ?? {}).sort()])]));
+  return JSON.stringify(
+    buckets.map(([bucket, list]) => [
+      bucket,
+      list.map((tier) => [tier.unit, tier.price_per_unit, tier.max_units ?? null, Object.entries(tier.metadata ?? {}).sort()]),
+    ]),
+  );
 }

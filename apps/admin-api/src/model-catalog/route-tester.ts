@@ -53,7 +53,13 @@ export class RouteTester implements OnModuleDestroy {
     const results = await inParallel(rows, async (row) => {
       const startedMs = performance.now();
       const outcome = await this.testOne(row, input.mode);
-      return { id: row.id, provider: row.provider, provider_model: row.providerModel, latency_ms: Math.round((performance.now() - startedMs) * 10) / 10, ...outcome };
+      return {
+        id: row.id,
+        provider: row.provider,
+        provider_model: row.providerModel,
+        latency_ms: Math.round((performance.now() - startedMs) * 10) / 10,
+        ...outcome,
+      };
     });
     await this.prisma.$transaction((tx) =>
       audit(tx, {

@@ -65,7 +65,9 @@ export class RoutingService {
 
   async incidents(query: Parsed<typeof incidentQuerySchema>) {
     const alias = query.alias?.toLowerCase();
-    const found = (await this.health.incidents()).filter((incident) => (alias === undefined || incident.alias.toLowerCase() === alias) && (!query.open || incident.endedAtMs === undefined));
+    const found = (await this.health.incidents()).filter(
+      (incident) => (alias === undefined || incident.alias.toLowerCase() === alias) && (!query.open || incident.endedAtMs === undefined),
+    );
     const incidents = found.slice(0, query.limit).map((incident) => ({
       id: incident.id,
       route_id: incident.routeId,
@@ -96,7 +98,17 @@ function needsOf(query: Parsed<typeof explainQuerySchema>): RouteNeeds {
 
 function plannedRoute(row: CatalogRow): PlannedRoute {
   const definition = getProvider(row.provider);
-  const nothing = { operations: new Set<never>(), stream: false, tools: false, imageInput: false, jsonSchema: false, logprobs: false, multipleChoices: false, tokenArrays: false, contextWindow: 0 };
+  const nothing = {
+    operations: new Set<never>(),
+    stream: false,
+    tools: false,
+    imageInput: false,
+    jsonSchema: false,
+    logprobs: false,
+    multipleChoices: false,
+    tokenArrays: false,
+    contextWindow: 0,
+  };
   return { id: row.id, weight: row.weight, enabled: row.enabled, abilities: definition ? routeAbilities(row, definition) : nothing };
 }
 

@@ -115,7 +115,9 @@ function broken(item: Extract<CatalogItem, { ok: false }>): Wanted | undefined {
 export function fromYaml(entry: CatalogEntry): RouteEntry {
   const definition = getProvider(entry.provider);
   const name = definition ? blockName(definition) : entry.provider.replaceAll('-', '_');
-  const block = (PROVIDER_BLOCKS as readonly string[]).includes(name) ? (entry as unknown as Record<string, Record<string, string> | undefined>)[name] : undefined;
+  const block = (PROVIDER_BLOCKS as readonly string[]).includes(name)
+    ? (entry as unknown as Record<string, Record<string, string> | undefined>)[name]
+    : undefined;
   const { deployment: blockDeployment, ...blockRest } = block ?? {};
   const written = entry.deployment === entry.provider_model ? '' : entry.deployment;
   return {
@@ -129,7 +131,11 @@ export function fromYaml(entry: CatalogEntry): RouteEntry {
     supportsTools: entry.supports_tools,
     enabled: entry.enabled,
     weight: entry.weight,
-    sources: { block: blockRest, fields: { endpoint: entry.endpoint, api_key: entry.api_key, api_version: entry.api_version, region: entry.region }, metadata: entry.metadata },
+    sources: {
+      block: blockRest,
+      fields: { endpoint: entry.endpoint, api_key: entry.api_key, api_version: entry.api_version, region: entry.region },
+      metadata: entry.metadata,
+    },
   };
 }
 
@@ -162,7 +168,10 @@ async function updateRoute(tx: PrismaTx, row: Row, item: Wanted, context: Catalo
   const columns = item.columns(row.id);
   const repriced = !samePrice(row.priceVersions[0], item.price);
   if (repriced) await insertPrice(tx, row.id, item.price);
-  const changed = row.invalidReason !== columns.invalidReason || needsSealing(row, context.ring) || content(item.entry ?? columns) !== content(item.entry ? openedOrUndefined(row, context) : columnsOf(row));
+  const changed =
+    row.invalidReason !== columns.invalidReason ||
+    needsSealing(row, context.ring) ||
+    content(item.entry ?? columns) !== content(item.entry ? openedOrUndefined(row, context) : columnsOf(row));
   if (changed) await tx.modelRoute.update({ where: { id: row.id }, data: { ...columns, version: { increment: 1 } } });
   return changed || repriced;
 }

@@ -34,8 +34,10 @@ export async function findDrift(bucket: ConfigBucket, db: Database, settings: Pr
     expect(ref, modelDocument(row, settings, readModelDocument(models.get(keyOf(ref)))));
   }
   const defaultModels = await readDefaultModels(db);
-  for await (const row of pages((last: { id: string } | undefined) => readTenantsAfter(db, last?.id ?? NO_UUID, PAGE))) expect({ kind: 'tenant', ref: row.id }, tenantDocument(row, defaultModels));
-  for await (const row of pages((last: { prefix: string } | undefined) => readKeysAfter(db, last?.prefix ?? '', PAGE))) expect({ kind: 'key', ref: row.prefix }, keyDocument(row, now.getTime()));
+  for await (const row of pages((last: { id: string } | undefined) => readTenantsAfter(db, last?.id ?? NO_UUID, PAGE)))
+    expect({ kind: 'tenant', ref: row.id }, tenantDocument(row, defaultModels));
+  for await (const row of pages((last: { prefix: string } | undefined) => readKeysAfter(db, last?.prefix ?? '', PAGE)))
+    expect({ kind: 'key', ref: row.prefix }, keyDocument(row, now.getTime()));
   // What is left belongs to nothing any more.
   const known = new Set(drift.map(identify));
   for (const key of stored.keys()) {

@@ -1,4 +1,13 @@
-import { defaultsDocumentSchema, type BudgetSetting, type DefaultsDocument, type KeyDocument, type ModelDocument, type RateLimitsSetting, type RouteDocument, type TenantDocument } from '@omg/contracts';
+import {
+  defaultsDocumentSchema,
+  type BudgetSetting,
+  type DefaultsDocument,
+  type KeyDocument,
+  type ModelDocument,
+  type RateLimitsSetting,
+  type RouteDocument,
+  type TenantDocument,
+} from '@omg/contracts';
 import { KeyRing, nanoUsdFromUsd, parseBudgetSchedule, sealedContext } from '@omg/domain';
 import { getProvider, isSecretSetting } from '@omg/providers';
 import type { AdminConfig, CatalogContext } from '../config.js';
@@ -12,7 +21,10 @@ import type { KeyRow, ModelRow, TenantRow } from './documents.queries.js';
 /** Most routes of an alias that a document carries; the admin API refuses more. */
 export const ROUTES_MAX = 64;
 
-export function defaultsDocument(config: Pick<AdminConfig, 'rateLimits' | 'budgets' | 'reporting'>, settings: { budget?: BudgetSetting; rateLimits?: RateLimitsSetting }): DefaultsDocument {
+export function defaultsDocument(
+  config: Pick<AdminConfig, 'rateLimits' | 'budgets' | 'reporting'>,
+  settings: { budget?: BudgetSetting; rateLimits?: RateLimitsSetting },
+): DefaultsDocument {
   const { rateLimits, budgets, reporting } = config;
   return defaultsDocumentSchema.parse({
     v: 1,
@@ -78,7 +90,10 @@ function sealSettings(row: RouteRow, context: CatalogContext, previous: Readonly
     const definition = getProvider(row.provider);
     for (const [name, value] of Object.entries(settingsOf(toEntry(row, context.ring), context).settings).sort()) {
       if (!isSecretSetting(definition, name)) plain[name] = value;
-      else sealed[name] = reusable(previous[name], value, sealedContext.routeSetting(name, row.id), context.ring) ?? context.ring.seal(value, sealedContext.routeSetting(name, row.id));
+      else
+        sealed[name] =
+          reusable(previous[name], value, sealedContext.routeSetting(name, row.id), context.ring) ??
+          context.ring.seal(value, sealedContext.routeSetting(name, row.id));
     }
     return { settings: plain, sealed };
   } catch {
@@ -139,7 +154,8 @@ function modelsOf(row: TenantRow, defaultModels: readonly string[]): string[] | 
 export function keyDocument(row: KeyRow, nowMs: number): KeyDocument {
   const limits = positive(row);
   const graceEndMs = row.previousValidUntil?.getTime();
-  const previous = row.previousDigest && graceEndMs !== undefined && graceEndMs > nowMs ? [{ digest: base64(row.previousDigest), validUntilMs: graceEndMs }] : [];
+  const previous =
+    row.previousDigest && graceEndMs !== undefined && graceEndMs > nowMs ? [{ digest: base64(row.previousDigest), validUntilMs: graceEndMs }] : [];
   const threshold = row.quotaWarningThreshold?.toNumber();
   return {
     v: 1,

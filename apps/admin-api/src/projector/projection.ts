@@ -91,7 +91,9 @@ async function loadDocuments(db: Database, settings: ProjectionSettings, refs: r
     const document = defaultsDocument(settings.config, await readDefaults(db));
     builders.set('defaults ', () => document);
   }
-  if (models.length > 0) for (const row of await readModels(db, models, now)) builders.set(`model ${row.key}`, (previous) => modelDocument(row, settings, readModelDocument(previous)));
+  if (models.length > 0)
+    for (const row of await readModels(db, models, now))
+      builders.set(`model ${row.key}`, (previous) => modelDocument(row, settings, readModelDocument(previous)));
   if (tenants.length > 0) {
     const defaultModels = await readDefaultModels(db);
     for (const row of await readTenants(db, tenants)) builders.set(`tenant ${row.id}`, () => tenantDocument(row, defaultModels));

@@ -155,7 +155,8 @@ describe('how fast and how surely', () => {
     const prefix = await fixture.key(await fixture.tenant());
     // The leader's session dies as if its process had been killed; it may not come back first.
     const stopping = leader.stop();
-    await fixture.prisma.$queryRaw`SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE application_name = 'omg:projector' AND datname = current_database()`;
+    await fixture.prisma
+      .$queryRaw`SELECT pg_terminate_backend(pid)::text FROM pg_stat_activity WHERE application_name = 'omg:projector' AND datname = current_database()`;
     await stopping;
     await waitFor(() => other.isLeading);
     await fixture.settled();

@@ -60,7 +60,12 @@ export class Projector {
     this.pollMs = options.pollMs ?? 1000;
     this.compareIntervalMs = options.compareIntervalMs ?? 300_000;
     this.metrics = new ProjectorMetrics(options.metrics, () => this.session.isLeading);
-    this.session = new LeaderSession(options.database, { name: 'projector', purpose: ADVISORY_LOCKS.projector, channel: 'omg_config_outbox', onNotify: () => this.wakeup.wake() });
+    this.session = new LeaderSession(options.database, {
+      name: 'projector',
+      purpose: ADVISORY_LOCKS.projector,
+      channel: 'omg_config_outbox',
+      onNotify: () => this.wakeup.wake(),
+    });
     this.endNatsListener = options.nats.onUp(() => {
       // A server that came back may have lost its files: the bucket is opened and compared anew.
       this.bucket = undefined;
@@ -135,7 +140,10 @@ export class Projector {
     const { conflicts } = await this.project(bucket, [...refs.values()]);
     const again = new Set(conflicts.map(identify));
     const done = rows.filter((row) => !again.has(identify(row as ProjectionRef)));
-    await deleteOutbox(this.options.prisma, done.map((row) => row.seq));
+    await deleteOutbox(
+      this.options.prisma,
+      done.map((row) => row.seq),
+    );
     const nowMs = Date.now();
     for (const row of done) this.metrics.delay.observe(Math.max(0, nowMs - row.createdAt.getTime()) / 1000);
   }
@@ -144,7 +152,8 @@ export class Projector {
     const result = await project(bucket, this.options.prisma, this.options.settings, refs);
     this.metrics.written.inc(result.written);
     this.metrics.removed.inc(result.removed);
-    for (const { ref, error } of result.impossible) this.options.logger.error({ err: error, kind: ref.kind, ref: ref.ref }, 'this document cannot be made; the edges keep the one they have');
+    for (const { ref, error } of result.impossible)
+      this.options.logger.error({ err: error, kind: ref.kind, ref: ref.ref }, 'this document cannot be made; the edges keep the one they have');
     return result;
   }
 
@@ -167,7 +176,10 @@ export class Projector {
   private async projectNewPrices(bucket: ConfigBucket): Promise<void> {
     const { until, aliasKeys } = await readPricesThatBegan(this.options.prisma, this.pricesUntil);
     for (let start = 0; start < aliasKeys.length; start += BATCH) {
-      await this.project(bucket, aliasKeys.slice(start, start + BATCH).map((ref) => ({ kind: 'model', ref })));
+      await this.project(
+        bucket,
+        aliasKeys.slice(start, start + BATCH).map((ref) => ({ kind: 'model', ref })),
+      );
     }
     this.pricesUntil = until;
     this.nextPriceCheckMs = Date.now() + (this.options.priceCheckMs ?? PRICE_CHECK_MS);

@@ -30,7 +30,11 @@ export class RateLimitsController {
   @Put()
   @Permission('super_admin')
   @Returns(rateLimitDefaultsSchema, { summary: 'Change the default rate limits; they win over the configuration file' })
-  put(@Caller() caller: Principal, @Body({ schema: rateLimitDefaultsInputSchema }) input: Parsed<typeof rateLimitDefaultsInputSchema>, @Headers('if-match') ifMatch?: string) {
+  put(
+    @Caller() caller: Principal,
+    @Body({ schema: rateLimitDefaultsInputSchema }) input: Parsed<typeof rateLimitDefaultsInputSchema>,
+    @Headers('if-match') ifMatch?: string,
+  ) {
     return this.prisma.$transaction(async (tx) => {
       const { version: _version, ...before } = await this.body(tx);
       const value: RateLimitsSetting = {
@@ -40,7 +44,14 @@ export class RateLimitsController {
         parallelRequestsTenant: input.parallel_requests_tenant,
       };
       await saveSetting(tx, caller, SETTING_KEYS.rateLimits, value, ifMatch);
-      await audit(tx, { actor: actorOf(caller), action: 'rate_limits.default.update', resource: 'rate_limit_default', resourceId: 'global', before, after: input });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'rate_limits.default.update',
+        resource: 'rate_limit_default',
+        resourceId: 'global',
+        before,
+        after: input,
+      });
       return this.body(tx);
     });
   }

@@ -35,7 +35,11 @@ export class AlertSettingsController {
   @Put()
   @Permission('super_admin')
   @Returns(alertSettingsSchema, { summary: 'Change how alerts travel; effective at once' })
-  put(@Caller() caller: Principal, @Body({ schema: alertSettingsInputSchema }) input: Parsed<typeof alertSettingsInputSchema>, @Headers('if-match') ifMatch?: string) {
+  put(
+    @Caller() caller: Principal,
+    @Body({ schema: alertSettingsInputSchema }) input: Parsed<typeof alertSettingsInputSchema>,
+    @Headers('if-match') ifMatch?: string,
+  ) {
     return this.prisma.$transaction(async (tx) => {
       const before = await alertTransport(tx, this.config, this.context.ring);
       const { password: sent, ...smtp } = input.smtp;
@@ -73,7 +77,9 @@ export class AlertSettingsController {
   async test(@Caller() caller: Principal, @Body({ schema: testEmailSchema }) { email }: Parsed<typeof testEmailSchema>): Promise<void> {
     const { smtp } = await alertTransport(this.prisma, this.config, this.context.ring);
     await sendTestMail(smtp, email);
-    await this.prisma.$transaction((tx) => audit(tx, { actor: actorOf(caller), action: 'settings.alerts.test', resource: 'settings', resourceId: 'alerts', metadata: { email } }));
+    await this.prisma.$transaction((tx) =>
+      audit(tx, { actor: actorOf(caller), action: 'settings.alerts.test', resource: 'settings', resourceId: 'alerts', metadata: { email } }),
+    );
   }
 }
 

@@ -8,6 +8,7 @@ import { Caller, Permission } from '../http/permission.js';
 import type { Principal } from '../http/principal.js';
 import { Returns } from '../http/returns.js';
 import { PRISMA } from '../http/tokens.js';
+import { knownModels } from '../model-catalog/model-catalog.queries.js';
 
 const aliasSchema = text(128);
 
@@ -29,7 +30,7 @@ export class DefaultModelsController {
   @Returns(defaultModelSchema, { status: 201, summary: 'Give personal tenants a model' })
   add(@Caller() caller: Principal, @Body({ schema: defaultModelSchema }) body: Parsed<typeof defaultModelSchema>) {
     return this.prisma.$transaction(async (tx) => {
-      const model = await tx.modelAlias.findUnique({ where: { key: body.alias.toLowerCase() } });
+      const [model] = await knownModels(tx, [body.alias.toLowerCase()]);
       if (!model) throw new AdminError('invalid_request', { message: 'alias: is not in the model catalog' });
       const { count } = await tx.defaultModel.createMany({ data: [{ aliasKey: model.key }], skipDuplicates: true });
       if (count > 0) await this.audit(tx, caller, 'default_model.add', model.alias);

@@ -8,6 +8,9 @@ export async function saveSetting(tx: PrismaTx, caller: Principal, key: string, 
   await tx.$executeRaw`INSERT INTO settings (key, value, version, created_by) VALUES (${key}, 'null', 0, ${caller.userId}::uuid) ON CONFLICT DO NOTHING`;
   const [row] = await tx.$queryRaw<{ version: number }[]>`SELECT version FROM settings WHERE key = ${key} FOR UPDATE`;
   requireVersion(ifMatch, row!.version);
-  const saved = await tx.setting.update({ where: { key }, data: { value: value as Prisma.InputJsonObject, version: { increment: 1 }, updatedBy: caller.userId } });
+  const saved = await tx.setting.update({
+    where: { key },
+    data: { value: value as Prisma.InputJsonObject, version: { increment: 1 }, updatedBy: caller.userId },
+  });
   return saved.version;
 }

@@ -23,7 +23,8 @@ afterAll(async () => {
   await cleanUp();
 });
 
-const call = (method: string, path: string, body?: object, headers?: Record<string, string>, token = root) => app.call(method, `/admin/${path}`, { token, body, headers });
+const call = (method: string, path: string, body?: object, headers?: Record<string, string>, token = root) =>
+  app.call(method, `/admin/${path}`, { token, body, headers });
 
 describe('default budget', () => {
   const body = { default_usd: 42.5, warning_threshold: 0.7, refresh_schedule: 'Rolling_7' };
@@ -31,7 +32,13 @@ describe('default budget', () => {
   it("200: begins with the file's values, then keeps the changed ones and who changed them", async () => {
     expect((await call('GET', 'budgets/default')).json).toMatchObject({ default_usd: 100, version: 0 });
     const { json } = await call('PUT', 'budgets/default', { ...body, alert_cooldown_seconds: 0 });
-    expect(json).toMatchObject({ default_usd: 42.5, warning_threshold_perc: 0.7, refresh_schedule: 'rolling_7d', alert: { enabled: false, cooldown_seconds: 3600 }, metadata: { updated_by: { email: 'root@example.com' } } });
+    expect(json).toMatchObject({
+      default_usd: 42.5,
+      warning_threshold_perc: 0.7,
+      refresh_schedule: 'rolling_7d',
+      alert: { enabled: false, cooldown_seconds: 3600 },
+      metadata: { updated_by: { email: 'root@example.com' } },
+    });
     expect((await call('GET', 'budgets/default')).json).toEqual(json);
   });
 
@@ -45,9 +52,12 @@ describe('default budget', () => {
     expect(both.map((answer) => answer.status).sort()).toEqual([200, 409]);
   });
 
-  it.each([[{ default_usd: 0 }], [{ default_usd: 1e9 }], [{ warning_threshold: 2 }], [{ refresh_schedule: 'yearly' }], [{ alert_emails: ['x'] }]])('400: %j', async (over) => {
-    expect((await call('PUT', 'budgets/default', { ...body, ...over })).status).toBe(400);
-  });
+  it.each([[{ default_usd: 0 }], [{ default_usd: 1e9 }], [{ warning_threshold: 2 }], [{ refresh_schedule: 'yearly' }], [{ alert_emails: ['x'] }]])(
+    '400: %j',
+    async (over) => {
+      expect((await call('PUT', 'budgets/default', { ...body, ...over })).status).toBe(400);
+    },
+  );
 });
 
 describe('default rate limits', () => {
@@ -73,7 +83,10 @@ describe('default rate limits', () => {
 });
 
 describe('alert settings', () => {
-  const smtp = (over: object = {}) => ({ smtp: { host: '127.0.0.1', port: 2525, username: 'u', password: 'the-smtp-password', from: 'gateway@example.com', use_tls: false, ...over }, webhook: {} });
+  const smtp = (over: object = {}) => ({
+    smtp: { host: '127.0.0.1', port: 2525, username: 'u', password: 'the-smtp-password', from: 'gateway@example.com', use_tls: false, ...over },
+    webhook: {},
+  });
 
   it('200: the password is sealed and masked, kept when it comes back masked or empty, removed by null', async () => {
     const put = await call('PUT', 'settings/alerts', smtp());
@@ -130,7 +143,10 @@ describe('providers', () => {
   it('200: lists all of them by name with what they can do', async () => {
     const { providers } = (await call('GET', 'providers', undefined, undefined, viewer)).json;
     expect(providers.map((provider: any) => provider.name)).toEqual([...providers.map((provider: any) => provider.name)].sort());
-    expect(providers.find((provider: any) => provider.name === 'openai-compatible')).toMatchObject({ capabilities: expect.arrayContaining(['chat', 'chat_stream', 'embeddings']), secret_settings: ['api_key'] });
+    expect(providers.find((provider: any) => provider.name === 'openai-compatible')).toMatchObject({
+      capabilities: expect.arrayContaining(['chat', 'chat_stream', 'embeddings']),
+      secret_settings: ['api_key'],
+    });
   });
 });
 

@@ -27,7 +27,12 @@ export async function sendTestMail(smtp: AlertTransport['smtp'], to: string): Pr
   });
   try {
     await withDeadline(
-      transport.sendMail({ from: smtp.from, to, subject: '[Open Model Gateway] Test of the alert settings', text: 'Alerts about budgets will be sent like this mail.' }),
+      transport.sendMail({
+        from: smtp.from,
+        to,
+        subject: '[Open Model Gateway] Test of the alert settings',
+        text: 'Alerts about budgets will be sent like this mail.',
+      }),
       timeoutMs,
     );
   } catch (error) {
@@ -41,7 +46,15 @@ export async function sendTestMail(smtp: AlertTransport['smtp'], to: string): Pr
 /** A class, never the server's text, which may quote what it was sent. */
 function smtpReason(error: unknown): string {
   const { code, responseCode } = error as { code?: string; responseCode?: number };
-  const byCode: Record<string, string> = { EAUTH: 'auth', ETLS: 'tls', EENVELOPE: 'address refused', EDNS: 'dns', ETIMEDOUT: 'timeout', ESOCKET: errorClass(error), ECONNECTION: errorClass(error) };
+  const byCode: Record<string, string> = {
+    EAUTH: 'auth',
+    ETLS: 'tls',
+    EENVELOPE: 'address refused',
+    EDNS: 'dns',
+    ETIMEDOUT: 'timeout',
+    ESOCKET: errorClass(error),
+    ECONNECTION: errorClass(error),
+  };
   const reason = (code && byCode[code]) ?? errorClass(error);
   return responseCode ? `${reason} (${responseCode})` : reason;
 }

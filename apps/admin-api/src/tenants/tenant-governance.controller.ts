@@ -1,5 +1,13 @@
 import { Body, Controller, Delete, Get, Headers, Param, Put } from '@nestjs/common';
-import { budgetOverrideInputSchema, budgetOverrideSchema, modelListSchema, rateLimitsInputSchema, rateLimitsSchema, tenantModelsInputSchema, uuidSchema } from '@omg/contracts';
+import {
+  budgetOverrideInputSchema,
+  budgetOverrideSchema,
+  modelListSchema,
+  rateLimitsInputSchema,
+  rateLimitsSchema,
+  tenantModelsInputSchema,
+  uuidSchema,
+} from '@omg/contracts';
 import { OverridesService, type OverrideNames } from '../budgets/overrides.service.js';
 import type { Parsed } from '../http/paging.js';
 import { Caller, Permission } from '../http/permission.js';
@@ -41,7 +49,11 @@ export class TenantGovernanceController {
   @Delete('budget')
   @Permission('tenant:owner')
   @Returns(undefined, { summary: 'Let a tenant follow the default budget' })
-  async removeBudget(@Caller() caller: Principal, @Param('tenantId', { schema: uuidSchema }) tenantId: string, @Headers('if-match') ifMatch?: string): Promise<void> {
+  async removeBudget(
+    @Caller() caller: Principal,
+    @Param('tenantId', { schema: uuidSchema }) tenantId: string,
+    @Headers('if-match') ifMatch?: string,
+  ): Promise<void> {
     await this.budgets.remove(caller, tenantId, NAMES, ifMatch);
   }
 
@@ -67,7 +79,11 @@ export class TenantGovernanceController {
   @Delete('models')
   @Permission('tenant:owner')
   @Returns(undefined, { summary: 'Lift the restriction to a list of models' })
-  async clearModels(@Caller() caller: Principal, @Param('tenantId', { schema: uuidSchema }) tenantId: string, @Headers('if-match') ifMatch?: string): Promise<void> {
+  async clearModels(
+    @Caller() caller: Principal,
+    @Param('tenantId', { schema: uuidSchema }) tenantId: string,
+    @Headers('if-match') ifMatch?: string,
+  ): Promise<void> {
     await this.models.clear(caller, tenantId, ifMatch);
   }
 
@@ -93,7 +109,11 @@ export class TenantGovernanceController {
   @Delete('rate-limits')
   @Permission('tenant:owner')
   @Returns(undefined, { summary: 'Let a tenant follow the default rate limits' })
-  async removeLimits(@Caller() caller: Principal, @Param('tenantId', { schema: uuidSchema }) tenantId: string, @Headers('if-match') ifMatch?: string): Promise<void> {
+  async removeLimits(
+    @Caller() caller: Principal,
+    @Param('tenantId', { schema: uuidSchema }) tenantId: string,
+    @Headers('if-match') ifMatch?: string,
+  ): Promise<void> {
     await this.limits.remove(caller, tenantId, ifMatch);
   }
 }

@@ -27,7 +27,11 @@ export class TenantLimitsService {
   }
 
   async put(caller: Principal, tenantId: string, input: Parsed<typeof rateLimitsInputSchema>, ifMatch?: string) {
-    const values: LimitValues = { requestsPerMinute: input.requests_per_minute, tokensPerMinute: input.tokens_per_minute, parallelRequests: input.parallel_requests };
+    const values: LimitValues = {
+      requestsPerMinute: input.requests_per_minute,
+      tokensPerMinute: input.tokens_per_minute,
+      parallelRequests: input.parallel_requests,
+    };
     return this.prisma.$transaction(async (tx) => {
       const tenant = await lockTenant(tx, tenantId, ifMatch);
       requireGovernor(caller, tenant);
@@ -36,7 +40,15 @@ export class TenantLimitsService {
       requireLimitsAllowed(caller, effectiveLimits(platform, values), effectiveLimits(platform, before ?? undefined), platform);
       const row = await tx.tenantRateLimit.upsert({ where: { tenantId }, create: { tenantId, ...values }, update: values });
       await bumpTenant(tx, tenantId);
-      await audit(tx, { actor: actorOf(caller), action: 'tenant.rate_limit.upsert', resource: 'tenant', resourceId: tenantId, tenantId, before: before && limitsBody(before), after: limitsBody(row) });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'tenant.rate_limit.upsert',
+        resource: 'tenant',
+        resourceId: tenantId,
+        tenantId,
+        before: before && limitsBody(before),
+        after: limitsBody(row),
+      });
       return limitsBody(row);
     });
   }
@@ -49,7 +61,14 @@ export class TenantLimitsService {
       if (!before) throw new AdminError('not_found', { message: 'The tenant has no limits of its own.' });
       await tx.tenantRateLimit.delete({ where: { tenantId } });
       await bumpTenant(tx, tenantId);
-      await audit(tx, { actor: actorOf(caller), action: 'tenant.rate_limit.delete', resource: 'tenant', resourceId: tenantId, tenantId, before: limitsBody(before) });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'tenant.rate_limit.delete',
+        resource: 'tenant',
+        resourceId: tenantId,
+        tenantId,
+        before: limitsBody(before),
+      });
     });
   }
 

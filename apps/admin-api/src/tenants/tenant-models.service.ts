@@ -5,6 +5,7 @@ import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
 import type { Principal } from '../http/principal.js';
 import { PRISMA } from '../http/tokens.js';
+import { knownModels } from '../model-catalog/model-catalog.queries.js';
 import { requireModelsAllowed } from './owner-limits.js';
 import { lockTenant, requireGovernor } from './tenant-lock.js';
 
@@ -20,13 +21,9 @@ export class TenantModelsService {
     const tenant = await this.prisma.tenant.findUnique({ where: { id: tenantId }, select: { kind: true, modelsRestricted: true } });
     if (!tenant) throw new AdminError('not_found', { message: 'The tenant does not exist.' });
     if (tenant.modelsRestricted) return { models: await listed(this.prisma, tenantId) };
-    const every = tenant.kind === 'organization';
-    const rows = await this.prisma.modelAlias.findMany({
-      where: every ? { routes: { some: { tombstone: false, enabled: true } } } : { defaultModels: { isNot: null } },
-      select: { alias: true },
-      take: 10_000,
-    });
-    return { models: sorted(rows.map((row) => row.alias)) };
+    if (tenant.kind === 'organization') return { models: sorted((await knownModels(this.prisma)).filter(({ enabled }) => enabled).map(({ alias }) => alias)) };
+    const defaults = await this.prisma.defaultModel.findMany({ select: { alias: { select: { alias: true } } } });
+    return { models: sorted(defaults.map((row) => row.alias.alias)) };
   }
 
   async set(caller: Principal, tenantId: string, models: readonly string[], ifMatch?: string): Promise<{ models: string[] }> {
@@ -34,7 +31,7 @@ export class TenantModelsService {
       const tenant = await lockTenant(tx, tenantId, ifMatch);
       requireGovernor(caller, tenant);
       const keys = [...new Set(models.map((model) => model.toLowerCase()))];
-      const known = await tx.modelAlias.findMany({ where: { key: { in: keys } }, select: { key: true, alias: true } });
+      const known = await knownModels(tx, keys);
       const missing = keys.filter((key) => !known.some((row) => row.key === key));
       if (missing.length > 0) throw new AdminError('invalid_request', { message: `models: unknown: ${missing.slice(0, 10).join(', ').slice(0, 500)}` });
       const before = tenant.modelsRestricted ? await listed(tx, tenantId) : null;
@@ -43,7 +40,15 @@ export class TenantModelsService {
       await tx.tenantModel.createMany({ data: keys.map((aliasKey) => ({ tenantId, aliasKey })), skipDuplicates: true });
       await tx.tenant.update({ where: { id: tenantId }, data: { modelsRestricted: true, version: { increment: 1 } } });
       const after = sorted(known.map((row) => row.alias));
-      await audit(tx, { actor: actorOf(caller), action: 'tenant.models.set', resource: 'tenant', resourceId: tenantId, tenantId, before: { models: before }, after: { models: after } });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'tenant.models.set',
+        resource: 'tenant',
+        resourceId: tenantId,
+        tenantId,
+        before: { models: before },
+        after: { models: after },
+      });
       return { models: after };
     });
   }
@@ -58,7 +63,15 @@ export class TenantModelsService {
       requireModelsAllowed(caller, null, new Set(before));
       await tx.tenantModel.deleteMany({ where: { tenantId } });
       await tx.tenant.update({ where: { id: tenantId }, data: { modelsRestricted: false, version: { increment: 1 } } });
-      await audit(tx, { actor: actorOf(caller), action: 'tenant.models.clear', resource: 'tenant', resourceId: tenantId, tenantId, before: { models: before }, after: { models: null } });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'tenant.models.clear',
+        resource: 'tenant',
+        resourceId: tenantId,
+        tenantId,
+        before: { models: before },
+        after: { models: null },
+      });
     });
   }
 }

@@ -1,5 +1,15 @@
 import { Body, Controller, Get, Headers, Param, Patch, Post, Query } from '@nestjs/common';
-import { createTenantSchema, pagingSchema, personalTenantListSchema, renameTenantSchema, tenantListQuerySchema, tenantListSchema, tenantSchema, tenantStatusSchema, uuidSchema } from '@omg/contracts';
+import {
+  createTenantSchema,
+  pagingSchema,
+  personalTenantListSchema,
+  renameTenantSchema,
+  tenantListQuerySchema,
+  tenantListSchema,
+  tenantSchema,
+  tenantStatusSchema,
+  uuidSchema,
+} from '@omg/contracts';
 import type { Parsed } from '../http/paging.js';
 import { Caller, Permission } from '../http/permission.js';
 import type { Principal } from '../http/principal.js';
@@ -41,14 +51,24 @@ export class TenantsController {
   @Patch(':tenantId')
   @Permission('tenant:owner')
   @Returns(tenantSchema, { summary: 'Rename an organization' })
-  rename(@Caller() caller: Principal, @Param('tenantId', { schema: uuidSchema }) tenantId: string, @Body({ schema: renameTenantSchema }) body: Parsed<typeof renameTenantSchema>, @Headers('if-match') ifMatch?: string) {
+  rename(
+    @Caller() caller: Principal,
+    @Param('tenantId', { schema: uuidSchema }) tenantId: string,
+    @Body({ schema: renameTenantSchema }) body: Parsed<typeof renameTenantSchema>,
+    @Headers('if-match') ifMatch?: string,
+  ) {
     return this.tenants.rename(caller, tenantId, body.name, ifMatch);
   }
 
   @Patch(':tenantId/status')
   @Permission('tenant:owner')
   @Returns(tenantSchema, { summary: 'Suspend or activate an organization' })
-  setStatus(@Caller() caller: Principal, @Param('tenantId', { schema: uuidSchema }) tenantId: string, @Body({ schema: tenantStatusSchema }) body: Parsed<typeof tenantStatusSchema>, @Headers('if-match') ifMatch?: string) {
+  setStatus(
+    @Caller() caller: Principal,
+    @Param('tenantId', { schema: uuidSchema }) tenantId: string,
+    @Body({ schema: tenantStatusSchema }) body: Parsed<typeof tenantStatusSchema>,
+    @Headers('if-match') ifMatch?: string,
+  ) {
     return this.tenants.setStatus(caller, tenantId, body.status, ifMatch);
   }
 }

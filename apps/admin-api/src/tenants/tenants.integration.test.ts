@@ -16,7 +16,10 @@ beforeAll(async () => {
   ownerPersonal = (await app.user('owner@example.com')).personalTenantId!;
   await app.user('viewer@example.com');
   [root, owner, viewer] = [await app.signIn('root@example.com'), await app.signIn('owner@example.com'), await app.signIn('viewer@example.com')];
-  for (const alias of ['small', 'large']) await app.prisma.modelAlias.create({ data: { key: alias, alias, routes: { create: { id: randomUUID(), identity: 'i', source: 'config', provider: 'p', providerModel: 'm' } } } });
+  for (const alias of ['small', 'large'])
+    await app.prisma.modelAlias.create({
+      data: { key: alias, alias, routes: { create: { id: randomUUID(), identity: 'i', source: 'config', provider: 'p', providerModel: 'm' } } },
+    });
 });
 afterAll(async () => {
   await app.close();
@@ -25,11 +28,13 @@ afterAll(async () => {
 beforeEach(async () => {
   tenantId = await app.tenant();
   const ids = await app.prisma.user.findMany({ where: { email: { in: ['owner@example.com', 'viewer@example.com'] } } });
-  for (const user of ids) await app.prisma.membership.create({ data: { tenantId, userId: user.id, role: user.email.startsWith('owner') ? 'owner' : 'viewer' } });
+  for (const user of ids)
+    await app.prisma.membership.create({ data: { tenantId, userId: user.id, role: user.email.startsWith('owner') ? 'owner' : 'viewer' } });
 });
 
 const path = (rest = '') => `/admin/tenants/${tenantId}${rest}`;
-const as = (token: string) => async (method: string, rest: string, body?: object, headers?: Record<string, string>) => app.call(method, rest.startsWith('/admin') ? rest : path(rest), { token, body, headers });
+const as = (token: string) => async (method: string, rest: string, body?: object, headers?: Record<string, string>) =>
+  app.call(method, rest.startsWith('/admin') ? rest : path(rest), { token, body, headers });
 const byRoot = (method: string, rest: string, body?: object, headers?: Record<string, string>) => as(root)(method, rest, body, headers);
 const byOwner = (method: string, rest: string, body?: object, headers?: Record<string, string>) => as(owner)(method, rest, body, headers);
 const limits = (requests: number) => ({ requests_per_minute: requests, tokens_per_minute: 0, parallel_requests: 0 });
@@ -39,7 +44,10 @@ describe('tenants', () => {
   it('201: are made by super admins, with real figures at once', async () => {
     const name = `acme ${randomUUID()}`;
     const made = await byRoot('POST', '/admin/tenants', { name: ` ${name} `, status: 'suspended' });
-    expect([made.status, made.json]).toEqual([201, expect.objectContaining({ name, status: 'suspended', budget_limit_usd: 100, budget_used_usd: 0, timezone: 'UTC' })]);
+    expect([made.status, made.json]).toEqual([
+      201,
+      expect.objectContaining({ name, status: 'suspended', budget_limit_usd: 100, budget_used_usd: 0, timezone: 'UTC' }),
+    ]);
     expect(await auditOf(made.json.id)).toEqual(['tenant.create']);
     expect((await byOwner('POST', '/admin/tenants', { name: 'x' })).status).toBe(403);
   });
@@ -58,12 +66,41 @@ describe('tenants', () => {
 
   it('200: shows what was spent in the running window, also in a rolling one', async () => {
     const window = new Date().toISOString().slice(0, 7);
-    await app.prisma.budgetTotal.create({ data: { tenantId, apiKeyId: '00000000-0000-0000-0000-000000000000', windowId: `calendar_month:${window}-01`, windowStart: new Date(0), windowEnd: new Date(1), spentNano: 1_500_000_000n } });
+    await app.prisma.budgetTotal.create({
+      data: {
+        tenantId,
+        apiKeyId: '00000000-0000-0000-0000-000000000000',
+        windowId: `calendar_month:${window}-01`,
+        windowStart: new Date(0),
+        windowEnd: new Date(1),
+        spentNano: 1_500_000_000n,
+      },
+    });
     expect((await byOwner('GET', '')).json.budget_used_usd).toBe(1.5);
     await byRoot('PUT', '/budget', { refresh_schedule: 'rolling_2d' });
     const bucket = (hoursAgo: number) => new Date(Math.floor((Date.now() - hoursAgo * 3_600_000) / 900_000) * 900_000);
-    for (const [hoursAgo, costNano] of [[1, 250_000_000n], [47, 500_000_000n], [49, 4_000_000_000n]] as const) {
-      await app.prisma.usageRollup.create({ data: { bucket: bucket(hoursAgo), tenantId, apiKeyId: tenantId, modelAlias: 'm', provider: 'p', requests: 1, inputTokens: 1, outputTokens: 1, cachedInputTokens: 0, reasoningTokens: 0, images: 0, unpriced: 0, costNano } });
+    for (const [hoursAgo, costNano] of [
+      [1, 250_000_000n],
+      [47, 500_000_000n],
+      [49, 4_000_000_000n],
+    ] as const) {
+      await app.prisma.usageRollup.create({
+        data: {
+          bucket: bucket(hoursAgo),
+          tenantId,
+          apiKeyId: tenantId,
+          modelAlias: 'm',
+          provider: 'p',
+          requests: 1,
+          inputTokens: 1,
+          outputTokens: 1,
+          cachedInputTokens: 0,
+          reasoningTokens: 0,
+          images: 0,
+          unpriced: 0,
+          costNano,
+        },
+      });
     }
     expect((await byOwner('GET', '')).json.budget_used_usd).toBe(0.75);
   });
@@ -75,9 +112,12 @@ describe('tenants', () => {
     expect((await byRoot('PATCH', '', { name: name.toLowerCase() })).json.code).toBe('name_taken');
   });
 
-  it.each([[{ name: '' }], [{ name: 'x'.repeat(129) }], [{ name: 'Personal:someone' }], [{ name: 7 }], [{ name: 'a', status: 'gone' }], [{}]])('400: %j', async (body) => {
-    expect((await byRoot('POST', '/admin/tenants', body)).status).toBe(400);
-  });
+  it.each([[{ name: '' }], [{ name: 'x'.repeat(129) }], [{ name: 'Personal:someone' }], [{ name: 7 }], [{ name: 'a', status: 'gone' }], [{}]])(
+    '400: %j',
+    async (body) => {
+      expect((await byRoot('POST', '/admin/tenants', body)).status).toBe(400);
+    },
+  );
 
   it('403: a suspension by a super admin is lifted only by one', async () => {
     expect((await byOwner('PATCH', '/status', { status: 'suspended' })).json.status).toBe('suspended');
@@ -107,8 +147,20 @@ describe('budgets of tenants', () => {
   it('404 without an override, 200 with one whose missing fields follow the default live', async () => {
     expect((await as(viewer)('GET', '/budget')).status).toBe(404);
     const put = await byOwner('PUT', '/budget', { budget_usd: 20, alert_emails: [] });
-    expect(put.json).toMatchObject({ budget_usd: 20, warning_threshold: 0.8, alert_emails: [], inherited: expect.arrayContaining(['warning_threshold', 'alert_webhooks']), last_alert_at: null, last_alert_level: null });
-    await byRoot('PUT', '/admin/budgets/default', { default_usd: 100, warning_threshold: 0.6, refresh_schedule: 'calendar_month', alert_emails: ['Ops@Example.com'] });
+    expect(put.json).toMatchObject({
+      budget_usd: 20,
+      warning_threshold: 0.8,
+      alert_emails: [],
+      inherited: expect.arrayContaining(['warning_threshold', 'alert_webhooks']),
+      last_alert_at: null,
+      last_alert_level: null,
+    });
+    await byRoot('PUT', '/admin/budgets/default', {
+      default_usd: 100,
+      warning_threshold: 0.6,
+      refresh_schedule: 'calendar_month',
+      alert_emails: ['Ops@Example.com'],
+    });
     expect((await as(viewer)('GET', '/budget')).json).toMatchObject({ warning_threshold: 0.6, alert_emails: [] });
     expect((await byOwner('DELETE', '/budget')).status).toBe(204);
     expect((await byOwner('DELETE', '/budget')).status).toBe(404);
@@ -152,7 +204,11 @@ describe('budgets of tenants', () => {
   });
 
   it('normalises the spellings of rolling windows', async () => {
-    for (const [given, kept] of [['rolling_', 'rolling_30d'], ['ROLLING_7', 'rolling_7d']]) expect((await byRoot('PUT', '/budget', { refresh_schedule: given })).json.refresh_schedule).toBe(kept);
+    for (const [given, kept] of [
+      ['rolling_', 'rolling_30d'],
+      ['ROLLING_7', 'rolling_7d'],
+    ])
+      expect((await byRoot('PUT', '/budget', { refresh_schedule: given })).json.refresh_schedule).toBe(kept);
   });
 
   it('are the same through /admin/budgets/overrides, scoped to what the caller sees', async () => {
@@ -208,7 +264,11 @@ describe('limits and models of tenants', () => {
     expect((await byRoot('DELETE', '/admin/settings/default-models/SMALL')).status).toBe(404);
     expect((await byRoot('POST', '/admin/settings/default-models', { alias: 'nope' })).status).toBe(400);
     expect((await byOwner('GET', at('/models'))).json.models).toEqual([]);
-    for (const [rest, body] of [['/budget', { budget_usd: 1 }], ['/rate-limits', limits(1)], ['/models', { models: [] }]] as const) {
+    for (const [rest, body] of [
+      ['/budget', { budget_usd: 1 }],
+      ['/rate-limits', limits(1)],
+      ['/models', { models: [] }],
+    ] as const) {
       expect((await byOwner('PUT', at(rest), body)).status).toBe(403);
       expect((await byRoot('PUT', at(rest), body)).status).toBe(200);
     }

@@ -6,5 +6,9 @@ import { TenantModelsService } from './tenant-models.service.js';
 import { TenantsController } from './tenants.controller.js';
 import { TenantsService } from './tenants.service.js';
 
-@Module({ imports: [BudgetsModule], controllers: [TenantsController, TenantGovernanceController], providers: [TenantsService, TenantLimitsService, TenantModelsService] })
+@Module({
+  imports: [BudgetsModule],
+  controllers: [TenantsController, TenantGovernanceController],
+  providers: [TenantsService, TenantLimitsService, TenantModelsService],
+})
 export class TenantsModule {}

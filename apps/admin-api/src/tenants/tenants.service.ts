@@ -34,18 +34,32 @@ export class TenantsService {
       ...(query.status && { status: query.status }),
       ...(query.q && { name: { contains: escapeLike(query.q), mode: 'insensitive' } }),
     };
-    const [rows, total] = await Promise.all([this.prisma.tenant.findMany({ where, orderBy: [{ name: 'asc' }, { id: 'asc' }], ...slice(query) }), this.prisma.tenant.count({ where })]);
-    const figures = await this.figures.of(this.prisma, rows.map((row) => row.id));
+    const [rows, total] = await Promise.all([
+      this.prisma.tenant.findMany({ where, orderBy: [{ name: 'asc' }, { id: 'asc' }], ...slice(query) }),
+      this.prisma.tenant.count({ where }),
+    ]);
+    const figures = await this.figures.of(
+      this.prisma,
+      rows.map((row) => row.id),
+    );
     return page(query, total, { tenants: rows.map((row) => this.body(row, figures.get(row.id)!)) });
   }
 
   async personal(query: { limit: number; offset: number }) {
     const where: Prisma.TenantWhereInput = { kind: 'personal', personalOwner: { isNot: null } };
     const [rows, total] = await Promise.all([
-      this.prisma.tenant.findMany({ where, include: { personalOwner: true, _count: { select: { memberships: true } } }, orderBy: { id: 'asc' }, ...slice(query) }),
+      this.prisma.tenant.findMany({
+        where,
+        include: { personalOwner: true, _count: { select: { memberships: true } } },
+        orderBy: { id: 'asc' },
+        ...slice(query),
+      }),
       this.prisma.tenant.count({ where }),
     ]);
-    const figures = await this.figures.of(this.prisma, rows.map((row) => row.id));
+    const figures = await this.figures.of(
+      this.prisma,
+      rows.map((row) => row.id),
+    );
     const personal = rows.map((row) => ({
       tenant_id: row.id,
       user_id: row.personalOwner!.id,
@@ -68,9 +82,18 @@ export class TenantsService {
   async create(caller: Principal, input: Parsed<typeof createTenantSchema>) {
     return this.prisma.$transaction(async (tx) => {
       await requireFreeName(tx, input.name);
-      const row = await tx.tenant.create({ data: { id: newId(), name: input.name, status: input.status, suspendedBySuperAdmin: input.status === 'suspended' } });
+      const row = await tx.tenant.create({
+        data: { id: newId(), name: input.name, status: input.status, suspendedBySuperAdmin: input.status === 'suspended' },
+      });
       const body = await this.withFigures(tx, row);
-      await audit(tx, { actor: actorOf(caller), action: 'tenant.create', resource: 'tenant', resourceId: row.id, tenantId: row.id, after: { name: row.name, status: row.status } });
+      await audit(tx, {
+        actor: actorOf(caller),
+        action: 'tenant.create',
+        resource: 'tenant',
+        resourceId: row.id,
+        tenantId: row.id,
+        after: { name: row.name, status: row.status },
+      });
       return body;
     });
   }
@@ -80,24 +103,47 @@ export class TenantsService {
       if (tenant.name === name) return;
       await requireFreeName(tx, name, tenantId);
       await tx.tenant.update({ where: { id: tenantId }, data: { name, version: { increment: 1 } } });
-      return () => audit(tx, { actor: actorOf(caller), action: 'tenant.update_name', resource: 'tenant', resourceId: tenantId, tenantId, before: { name: tenant.name }, after: { name } });
+      return () =>
+        audit(tx, {
+          actor: actorOf(caller),
+          action: 'tenant.update_name',
+          resource: 'tenant',
+          resourceId: tenantId,
+          tenantId,
+          before: { name: tenant.name },
+          after: { name },
+        });
     });
   }
 
   /** A suspension by a super admin is lifted only by one. */
   async setStatus(caller: Principal, tenantId: string, status: 'active' | 'suspended', ifMatch?: string) {
     return this.change(tenantId, ifMatch, async (tx, tenant) => {
-      if (status === 'active' && tenant.suspendedBySuperAdmin && !caller.isSuperAdmin) throw new AdminError('forbidden', { message: 'A super admin suspended this tenant; only a super admin lifts that.' });
+      if (status === 'active' && tenant.suspendedBySuperAdmin && !caller.isSuperAdmin)
+        throw new AdminError('forbidden', { message: 'A super admin suspended this tenant; only a super admin lifts that.' });
       // Who suspended counts even when it is suspended already: an owner's suspension can become the operator's.
       const suspendedBySuperAdmin = status === 'suspended' && (caller.isSuperAdmin || tenant.suspendedBySuperAdmin);
       if (tenant.status === status && tenant.suspendedBySuperAdmin === suspendedBySuperAdmin) return;
       await tx.tenant.update({ where: { id: tenantId }, data: { status, suspendedBySuperAdmin, version: { increment: 1 } } });
-      return () => audit(tx, { actor: actorOf(caller), action: 'tenant.update_status', resource: 'tenant', resourceId: tenantId, tenantId, before: { status: tenant.status }, after: { status } });
+      return () =>
+        audit(tx, {
+          actor: actorOf(caller),
+          action: 'tenant.update_status',
+          resource: 'tenant',
+          resourceId: tenantId,
+          tenantId,
+          before: { status: tenant.status },
+          after: { status },
+        });
     });
   }
 
   /** Runs a change of an organization under its lock; the change returns what writes its audit row, or nothing when nothing changed. */
-  private change(tenantId: string, ifMatch: string | undefined, work: (tx: PrismaTx, tenant: LockedTenant) => Promise<(() => Promise<void>) | undefined | void>) {
+  private change(
+    tenantId: string,
+    ifMatch: string | undefined,
+    work: (tx: PrismaTx, tenant: LockedTenant) => Promise<(() => Promise<void>) | undefined | void>,
+  ) {
     return this.prisma.$transaction(async (tx) => {
       const tenant = await lockTenant(tx, tenantId, ifMatch);
       if (tenant.kind === 'personal') throw new AdminError('personal_tenant');
@@ -120,7 +166,10 @@ export class TenantsService {
 }
 
 async function requireFreeName(tx: PrismaTx, name: string, except?: string): Promise<void> {
-  const taken = await tx.tenant.findFirst({ where: { name: { equals: escapeLike(name), mode: 'insensitive' }, ...(except && { id: { not: except } }) }, select: { id: true } });
+  const taken = await tx.tenant.findFirst({
+    where: { name: { equals: escapeLike(name), mode: 'insensitive' }, ...(except && { id: { not: except } }) },
+    select: { id: true },
+  });
   if (taken) throw new AdminError('name_taken');
 }
 

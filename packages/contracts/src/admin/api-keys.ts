@@ -7,7 +7,10 @@ import { rateLimitsSchema } from './tenants.js';
 /** What a key may be used for; an empty list means everything. */
 export const API_KEY_SCOPES = ['chat', 'embeddings', 'images', 'models'] as const;
 
-const scopes = z.array(z.enum(API_KEY_SCOPES)).max(API_KEY_SCOPES.length).transform((list) => [...new Set(list)]);
+const scopes = z
+  .array(z.enum(API_KEY_SCOPES))
+  .max(API_KEY_SCOPES.length)
+  .transform((list) => [...new Set(list)]);
 
 /** Quotas are held by the tenant's budget; `budget_cents` is read when `budget_usd` is absent. 0 as threshold inherits. */
 const quota = z.object({

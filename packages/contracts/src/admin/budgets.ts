@@ -19,9 +19,18 @@ export const webhookSchema = text(2048).refine((value) => {
   return url !== undefined && (url.protocol === 'https:' || url.protocol === 'http:') && url.username === '' && url.password === '';
 }, 'must be an https URL without credentials');
 
-const emails = z.array(emailSchema).max(100).transform((list) => [...new Set(list)]);
-const webhooks = z.array(webhookSchema).max(100).transform((list) => [...new Set(list)]);
-const cooldown = z.int().max(31_536_000).transform((seconds) => (seconds <= 0 ? COOLDOWN_DEFAULT : seconds));
+const emails = z
+  .array(emailSchema)
+  .max(100)
+  .transform((list) => [...new Set(list)]);
+const webhooks = z
+  .array(webhookSchema)
+  .max(100)
+  .transform((list) => [...new Set(list)]);
+const cooldown = z
+  .int()
+  .max(31_536_000)
+  .transform((seconds) => (seconds <= 0 ? COOLDOWN_DEFAULT : seconds));
 const enforcement = z.enum(['estimate', 'strict']);
 
 /** Absent fields keep their value. */
@@ -45,7 +54,9 @@ export const budgetDefaultsSchema = z.object({
   enforcement,
   alert: z.object({ enabled: z.boolean(), emails: z.array(z.string()), webhooks: z.array(z.string()), cooldown_seconds: z.int() }),
   /** Absent: the configuration file's values, never changed here. */
-  metadata: z.object({ created_at: timeSchema.optional(), updated_at: timeSchema.optional(), created_by: person.optional(), updated_by: person.optional() }).optional(),
+  metadata: z
+    .object({ created_at: timeSchema.optional(), updated_at: timeSchema.optional(), created_by: person.optional(), updated_by: person.optional() })
+    .optional(),
   timezone: z.string(),
   version: z.int(),
 });

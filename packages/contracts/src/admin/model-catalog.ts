@@ -12,7 +12,9 @@ export const aliasSchema = text(128);
 /** Settings as forms and scripts write them; inside they are texts. */
 const settingValue = z.union([z.string().max(SETTING_CHARS_MAX), z.number(), z.boolean()]).transform(String);
 const settingName = z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,63}$/, 'must be a setting name');
-export const routeSettingsSchema = z.record(settingName, settingValue).refine((settings) => Object.keys(settings).length <= SETTINGS_MAX, `must have at most ${SETTINGS_MAX} entries`);
+export const routeSettingsSchema = z
+  .record(settingName, settingValue)
+  .refine((settings) => Object.keys(settings).length <= SETTINGS_MAX, `must have at most ${SETTINGS_MAX} entries`);
 
 const price = z.number().min(0).max(1_000_000).nullish();
 
@@ -26,11 +28,27 @@ const tier = z.object({
   max_units: z.number().positive().optional(),
   metadata: z.record(z.string().max(64), settingValue).optional(),
 });
-export const PRICING_BUCKETS = ['image', 'image_generation', 'image_edit', 'image_variation', 'input', 'output', 'cache', 'cache_write', 'reasoning', 'embedding', 'audio', 'tts', 'video'] as const;
-const tiers = z.partialRecord(z.enum(PRICING_BUCKETS), z.array(tier).max(64)).refine(
-  (buckets) => Object.values(buckets).every((list) => new Set(list?.map(({ unit }) => unit.replace(/_per_(thousand|million)$/, ''))).size <= 1),
-  'each bucket must have one kind of unit',
-);
+export const PRICING_BUCKETS = [
+  'image',
+  'image_generation',
+  'image_edit',
+  'image_variation',
+  'input',
+  'output',
+  'cache',
+  'cache_write',
+  'reasoning',
+  'embedding',
+  'audio',
+  'tts',
+  'video',
+] as const;
+const tiers = z
+  .partialRecord(z.enum(PRICING_BUCKETS), z.array(tier).max(64))
+  .refine(
+    (buckets) => Object.values(buckets).every((list) => new Set(list?.map(({ unit }) => unit.replace(/_per_(thousand|million)$/, ''))).size <= 1),
+    'each bucket must have one kind of unit',
+  );
 
 /**
  * A whole entry: what is absent takes its default. Only secrets are kept when they come back empty, masked or not at all.
@@ -99,7 +117,10 @@ export const catalogEntrySchema = z.object({
   price_cached_input: shownPrice,
   price_cache_write: shownPrice,
   price_reasoning: shownPrice,
-  pricing_tiers: z.record(z.string(), z.array(z.object({ unit: z.string(), price_per_unit: z.number(), max_units: z.number().optional(), metadata: settings.optional() }))),
+  pricing_tiers: z.record(
+    z.string(),
+    z.array(z.object({ unit: z.string(), price_per_unit: z.number(), max_units: z.number().optional(), metadata: settings.optional() })),
+  ),
   price_version_id: uuidSchema.nullable(),
   currency: z.string(),
   enabled: z.boolean(),
@@ -173,7 +194,10 @@ export const routeTestSchema = z.object({
   ),
 });
 
-const flag = z.enum(['true', 'false', '1', '0', '']).default('false').transform((value) => value === 'true' || value === '1' || value === '');
+const flag = z
+  .enum(['true', 'false', '1', '0', ''])
+  .default('false')
+  .transform((value) => value === 'true' || value === '1' || value === '');
 export const explainQuerySchema = z.object({
   model: aliasSchema,
   operation: z.enum(OPERATIONS).default('chat'),

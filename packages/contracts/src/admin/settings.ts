@@ -26,7 +26,11 @@ const host = z
   .max(253)
   .regex(/^$|^[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$/, 'must be a host name or address');
 /** A sender, with or without a name; no line breaks, which would let in further headers. */
-const sender = z.string().trim().max(320).regex(/^[^\r\n]*$/, 'must be one line');
+const sender = z
+  .string()
+  .trim()
+  .max(320)
+  .regex(/^[^\r\n]*$/, 'must be one line');
 
 /** An absent, empty or masked password keeps the stored one; null removes it. */
 export const alertSettingsInputSchema = z.object({

@@ -32,7 +32,11 @@ describe('settings of a catalog entry', () => {
   });
 
   it('hands the adapter canonical names only, and keeps settings that it does not know', () => {
-    const { settings } = resolveSettings(definition, sources({ fields: { endpoint: 'https://entry', region: '' }, metadata: { price_image_cents: '4' } }), shared);
+    const { settings } = resolveSettings(
+      definition,
+      sources({ fields: { endpoint: 'https://entry', region: '' }, metadata: { price_image_cents: '4' } }),
+      shared,
+    );
     expect(settings).toEqual({ base_url: 'https://entry', account: 'shared-account', api_key: 'shared-key', price_image_cents: '4' });
   });
 

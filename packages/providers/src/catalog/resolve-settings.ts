@@ -77,7 +77,11 @@ export function resolveSettings(definition: ProviderDefinition, sources: Catalog
  * What makes two entries of an alias the same route: provider, upstream model, deployment and place. Secrets are not part
  * of it, so a rotated key keeps the route.
  */
-export function routeIdentity(definition: ProviderDefinition | undefined, entry: { provider: string; providerModel: string; deployment: string }, sources: CatalogSources): string {
+export function routeIdentity(
+  definition: ProviderDefinition | undefined,
+  entry: { provider: string; providerModel: string; deployment: string },
+  sources: CatalogSources,
+): string {
   const own = ownSettings(definition, sources);
   const places = (definition?.catalog?.places ?? DEFAULT_PLACES).filter((name) => own[name] !== undefined).map((name) => `${name}=${own[name]}`);
   return [entry.provider, entry.providerModel, entry.deployment, ...places].join(' | ');
