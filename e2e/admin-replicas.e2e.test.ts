@@ -1,0 +1,95 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { keyDocumentSchema, kvToken } from '@omg/contracts';
+import { ConfigBucket, connectNats, createPool, type NatsClient, type PostgresPool } from '@omg/storage';
+import { cleanUp, createTestDatabase, createTestRedis, startNats, startService, waitFor, type RunningApp } from '@omg/testkit';
+
+/** Two admin processes that started together on empty stores, as behind a load balancer. */
+let replicas: RunningApp[];
+let nats: NatsClient;
+let pool: PostgresPool;
+let tokens: string[];
+let tenantId: string;
+
+beforeAll(async () => {
+  const [database, redis, server] = await Promise.all([createTestDatabase({ migrated: false }), createTestRedis(), startNats()]);
+  const env = {
+    ROUTER_PROFILE: 'development',
+    ROUTER_DB_URL: database.url,
+    ROUTER_REDIS_URL: redis.url,
+    ROUTER_NATS_URL: server.url,
+    ROUTER_OBSERVABILITY_ENABLE_OTLP: 'false',
+    ROUTER_BOOTSTRAP_TENANTS: JSON.stringify([{ name: 'demo' }]),
+    ROUTER_BOOTSTRAP_ADMIN_USERS: JSON.stringify([{ email: 'root@example.com', name: 'Root', password: 'correct horse battery' }]),
+    ROUTER_BOOTSTRAP_API_KEYS: JSON.stringify([{ tenant: 'demo', prefix: 'demo', secret: 'my-secret', name: 'Demo' }]),
+  };
+  replicas = await Promise.all([startService('admin-api', env), startService('admin-api', env)]);
+  nats = connectNats({ url: server.url }, { name: 'test' });
+  pool = createPool({ url: database.url, maxConns: 2 }, { name: 'test' });
+  tokens = await Promise.all(replicas.map(signIn));
+  tenantId = (await call(0, 'GET', '/admin/tenants')).body.tenants[0].id;
+}, 120_000);
+afterAll(async () => {
+  await pool?.end();
+  await nats?.close();
+  await cleanUp();
+});
+
+async function signIn(replica: RunningApp): Promise<string> {
+  const response = await fetch(`${replica.url}/admin/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email: 'root@example.com', password: 'correct horse battery' }),
+  });
+  return ((await response.json()) as { access_token: string }).access_token;
+}
+
+async function call(replica: number, method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<{ status: number; body: any }> {
+  const response = await fetch(`${replicas[replica]!.url}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${tokens[replica]}`, ...(body && { 'content-type': 'application/json' }), ...headers },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  return { status: response.status, body: await response.json().catch(() => undefined) };
+}
+
+async function keyDocument(prefix: string) {
+  const { value } = await (await ConfigBucket.open(await nats.connected(), 1)).read(`key.${kvToken(prefix)}`);
+  return value && keyDocumentSchema.parse(JSON.parse(value.toString('utf8')));
+}
+
+const leads = async (replica: RunningApp): Promise<boolean> => /^open_model_gateway_config_projector_leading 1$/m.test(await (await fetch(`${replica.url}/metrics`)).text());
+
+describe('two replicas of the admin API', () => {
+  it('migrate and bootstrap once, and the demo key reaches the edges', async () => {
+    const { rows } = await pool.query(`SELECT (SELECT count(*)::int FROM tenants WHERE kind = 'organization') AS tenants, (SELECT count(*)::int FROM api_keys) AS keys,
+      (SELECT count(*)::int FROM audit_logs WHERE action = 'bootstrap.apply') AS runs, (SELECT count(*) = count(DISTINCT migration_name) FROM _prisma_migrations) AS once`);
+    expect(rows).toEqual([{ tenants: 1, keys: 1, runs: 1, once: true }]);
+    expect(await waitFor(() => keyDocument('demo'))).toMatchObject({ tenantId, revoked: false });
+    expect((await Promise.all(replicas.map(leads))).filter(Boolean)).toHaveLength(1);
+  });
+
+  it('lose no update: of changes from one version exactly one wins, unconditional ones are all counted', async () => {
+    const { version } = (await call(0, 'GET', `/admin/tenants/${tenantId}`)).body;
+    const conditional = await Promise.all(Array.from({ length: 10 }, (_, i) => call(i % 2, 'PATCH', `/admin/tenants/${tenantId}`, { name: `name ${i}` }, { 'if-match': `"${version}"` })));
+    expect(conditional.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(conditional.filter(({ status }) => status === 409)).toHaveLength(9);
+    const limits = await Promise.all(
+      Array.from({ length: 10 }, (_, i) => call(i % 2, 'PUT', `/admin/tenants/${tenantId}/rate-limits`, { requests_per_minute: i + 1, tokens_per_minute: 0, parallel_requests: 0 })),
+    );
+    expect(limits.every(({ status }) => status === 200)).toBe(true);
+    expect((await call(1, 'GET', `/admin/tenants/${tenantId}`)).body.version).toBe(version + 11);
+  });
+
+  it('go on projecting when the one that projects is killed, and miss nothing that changed meanwhile', async () => {
+    const { rows } = await pool.query<{ id: string }>(`SELECT id FROM api_keys WHERE prefix = 'demo'`);
+    const leader = (await leads(replicas[0]!)) ? 0 : 1;
+    const other = 1 - leader;
+    const killed = replicas[leader]!.kill();
+    const startedMs = Date.now();
+    expect((await call(other, 'DELETE', `/admin/tenants/${tenantId}/api-keys/${rows[0]!.id}`)).status).toBe(200);
+    await waitFor(async () => (await keyDocument('demo'))?.revoked === true);
+    console.log(`leader killed: a revocation reached the bucket after ${Date.now() - startedMs} ms`);
+    expect(await leads(replicas[other]!)).toBe(true);
+    await killed;
+  });
+});
