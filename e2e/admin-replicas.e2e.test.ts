@@ -43,7 +43,13 @@ async function signIn(replica: RunningApp): Promise<string> {
   return ((await response.json()) as { access_token: string }).access_token;
 }
 
-async function call(replica: number, method: string, path: string, body?: object, headers: Record<string, string> = {}): Promise<{ status: number; body: any }> {
+async function call(
+  replica: number,
+  method: string,
+  path: string,
+  body?: object,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; body: any }> {
   const response = await fetch(`${replicas[replica]!.url}${path}`, {
     method,
     headers: { authorization: `Bearer ${tokens[replica]}`, ...(body && { 'content-type': 'application/json' }), ...headers },
@@ -57,11 +63,13 @@ async function keyDocument(prefix: string) {
   return value && keyDocumentSchema.parse(JSON.parse(value.toString('utf8')));
 }
 
-const leads = async (replica: RunningApp): Promise<boolean> => /^open_model_gateway_config_projector_leading 1$/m.test(await (await fetch(`${replica.url}/metrics`)).text());
+const leads = async (replica: RunningApp): Promise<boolean> =>
+  /^open_model_gateway_config_projector_leading 1$/m.test(await (await fetch(`${replica.url}/metrics`)).text());
 
 describe('two replicas of the admin API', () => {
   it('migrate and bootstrap once, and the demo key reaches the edges', async () => {
-    const { rows } = await pool.query(`SELECT (SELECT count(*)::int FROM tenants WHERE kind = 'organization') AS tenants, (SELECT count(*)::int FROM api_keys) AS keys,
+    const { rows } =
+      await pool.query(`SELECT (SELECT count(*)::int FROM tenants WHERE kind = 'organization') AS tenants, (SELECT count(*)::int FROM api_keys) AS keys,
       (SELECT count(*)::int FROM audit_logs WHERE action = 'bootstrap.apply') AS runs, (SELECT count(*) = count(DISTINCT migration_name) FROM _prisma_migrations) AS once`);
     expect(rows).toEqual([{ tenants: 1, keys: 1, runs: 1, once: true }]);
     expect(await waitFor(() => keyDocument('demo'))).toMatchObject({ tenantId, revoked: false });
@@ -70,11 +78,15 @@ describe('two replicas of the admin API', () => {
 
   it('lose no update: of changes from one version exactly one wins, unconditional ones are all counted', async () => {
     const { version } = (await call(0, 'GET', `/admin/tenants/${tenantId}`)).body;
-    const conditional = await Promise.all(Array.from({ length: 10 }, (_, i) => call(i % 2, 'PATCH', `/admin/tenants/${tenantId}`, { name: `name ${i}` }, { 'if-match': `"${version}"` })));
+    const conditional = await Promise.all(
+      Array.from({ length: 10 }, (_, i) => call(i % 2, 'PATCH', `/admin/tenants/${tenantId}`, { name: `name ${i}` }, { 'if-match': `"${version}"` })),
+    );
     expect(conditional.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(conditional.filter(({ status }) => status === 409)).toHaveLength(9);
     const limits = await Promise.all(
-      Array.from({ length: 10 }, (_, i) => call(i % 2, 'PUT', `/admin/tenants/${tenantId}/rate-limits`, { requests_per_minute: i + 1, tokens_per_minute: 0, parallel_requests: 0 })),
+      Array.from({ length: 10 }, (_, i) =>
+        call(i % 2, 'PUT', `/admin/tenants/${tenantId}/rate-limits`, { requests_per_minute: i + 1, tokens_per_minute: 0, parallel_requests: 0 }),
+      ),
     );
     expect(limits.every(({ status }) => status === 200)).toBe(true);
     expect((await call(1, 'GET', `/admin/tenants/${tenantId}`)).body.version).toBe(version + 11);
