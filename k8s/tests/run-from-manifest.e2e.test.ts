@@ -5,7 +5,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { configOf, containerOf, startContainer, type Container } from './from-manifest.js';
+import { configOf, containerOf, startContainer, type Container } from './from-manifest.test-helper.js';
 import { render, type Manifest } from './helm.js';
 
 /** Entries of the Secret that an operator would have made. */

@@ -5,7 +5,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { configOf, containerOf, startContainer } from './from-manifest.js';
+import { configOf, containerOf, startContainer } from './from-manifest.test-helper.js';
 import { render } from './helm.js';
 
 /** What `helm install --set trial.enabled=true` renders, without any other value, runs here on this machine's stores. */
