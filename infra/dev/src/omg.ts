@@ -7,6 +7,7 @@ import { seedCommand } from './seed-command.ts';
 import { envCommand, logsCommand } from './stack-commands.ts';
 import { CommandError, say } from './terminal.ts';
 import { testCommand } from './test-command.ts';
+import { translateLitellmCommand } from './translate-litellm-command.ts';
 import { superviseCommand, upCommand } from './up-command.ts';
 import { verifyCommand } from './verify-command.ts';
 
@@ -35,6 +36,11 @@ const COMMANDS: Record<string, Command> = {
   logs: { usage: 'logs [-f] [name ...]', does: "the services' logs", run: logsCommand },
   migrate: { usage: 'migrate', does: 'apply the migrations to ROUTER_DB_URL, else to the running stack', run: migrateCommand },
   seed: { usage: 'seed [n]', does: 'send n demo requests (100) through the running edge, so that reports have something to show', run: seedCommand },
+  'translate-litellm': {
+    usage: 'translate-litellm <config.yaml>',
+    does: "print a LiteLLM proxy's configuration as router.yaml, and what has no equal",
+    run: translateLitellmCommand,
+  },
   doctor: { usage: 'doctor', does: 'what is missing on this machine and how to get it', run: doctorCommand },
 };
 
