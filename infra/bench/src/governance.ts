@@ -42,7 +42,14 @@ async function main(): Promise<void> {
     method: [
       `${REQUESTS.toLocaleString('en')} requests with ${CONCURRENCY} at a time over one connection with automatic pipelining: one admission and one settlement each, then released in groups of ${RELEASE_AT_ONCE} as the recorder does. Redis runs on its own process with its append-only file on; the client is this process. CPU times are user and system of each process.`,
     ],
-    columns: ['virtual keys', 'attempts waiting to be booked', 'admit + settle per second', 'Redis µs per request', 'Redis µs per release', 'client µs per request'],
+    columns: [
+      'virtual keys',
+      'attempts waiting to be booked',
+      'admit + settle per second',
+      'Redis µs per request',
+      'Redis µs per release',
+      'client µs per request',
+    ],
     rows,
     findings: [
       `100,000 keys cost Redis ${(many.redisMicros / few.redisMicros).toFixed(2)} times what 10 keys cost per request.`,
@@ -70,7 +77,8 @@ async function measure(keys: number, waiting: number): Promise<Measured> {
     const client = process.cpuUsage(before.client);
     const redisUsed = cpuMicros(pid) - before.redis;
     const releaseFrom = cpuMicros(pid);
-    for (const [tenantId, ids] of ended) for (let i = 0; i < ids.length; i += RELEASE_AT_ONCE) await ledger.release(tenantId, ids.slice(i, i + RELEASE_AT_ONCE), []);
+    for (const [tenantId, ids] of ended)
+      for (let i = 0; i < ids.length; i += RELEASE_AT_ONCE) await ledger.release(tenantId, ids.slice(i, i + RELEASE_AT_ONCE), []);
     return {
       perSecond: Math.round(REQUESTS / seconds),
       redisMicros: round(redisUsed / REQUESTS),

@@ -49,7 +49,10 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
 }
 
 /** Runs `work` and tells the CPU microseconds per request of each process. */
-export async function withCpu<T extends { requests: number }>(pids: Record<string, number>, work: () => Promise<T>): Promise<T & { cpu: Record<string, number> }> {
+export async function withCpu<T extends { requests: number }>(
+  pids: Record<string, number>,
+  work: () => Promise<T>,
+): Promise<T & { cpu: Record<string, number> }> {
   const before = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuMicros(pid)]));
   const result = await work();
   const cpu = Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, (cpuMicros(pid) - before[name]!) / Math.max(1, result.requests)]));

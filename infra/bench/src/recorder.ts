@@ -57,7 +57,12 @@ function event(index: number): UsageEvent {
 async function fill(nats: NatsClient, events: number, perBatch: number): Promise<void> {
   let pending: Promise<void>[] = [];
   for (let from = 0; from < events; from += perBatch) {
-    const batch = { v: 1 as const, batchId: randomUUID(), edgeId: 'bench', events: Array.from({ length: Math.min(perBatch, events - from) }, (_, i) => event(from + i)) };
+    const batch = {
+      v: 1 as const,
+      batchId: randomUUID(),
+      edgeId: 'bench',
+      events: Array.from({ length: Math.min(perBatch, events - from) }, (_, i) => event(from + i)),
+    };
     pending.push(publishUsageBatch(nats, batch, 30_000));
     if (pending.length < 64) continue;
     await Promise.all(pending);
@@ -85,16 +90,27 @@ async function main(): Promise<void> {
   const nats = connectNats({ url: natsServer.url }, { name: 'bench' });
   const connection = await nats.connected();
   await ensureUsageStreams(connection, { maxBytes: 2 ** 31, replicas: 1 });
-  const env = { ROUTER_PROFILE: 'development', ROUTER_DB_URL: database.url, ROUTER_REDIS_URL: redis.url, ROUTER_NATS_URL: natsServer.url, ROUTER_OBSERVABILITY_LOG_LEVEL: 'warn', ROUTER_OBSERVABILITY_ENABLE_OTLP: 'false' };
+  const env = {
+    ROUTER_PROFILE: 'development',
+    ROUTER_DB_URL: database.url,
+    ROUTER_REDIS_URL: redis.url,
+    ROUTER_NATS_URL: natsServer.url,
+    ROUTER_OBSERVABILITY_LOG_LEVEL: 'warn',
+    ROUTER_OBSERVABILITY_ENABLE_OTLP: 'false',
+  };
   let booked = 0;
 
   const measure = async (events: number, perBatch: number): Promise<Figures> => {
     await fill(nats, events, perBatch);
     const recorder = await startService('usage-recorder', env, { readyPath: null });
     execFileSync('taskset', ['-acp', String(RECORDER_CORE), String(recorder.pid)], { stdio: 'ignore' });
-    const rows = async (): Promise<number> => Number((await pool.query<{ n: string }>('SELECT coalesce(sum(requests), 0)::text AS n FROM usage_rollups')).rows[0]!.n);
+    const rows = async (): Promise<number> =>
+      Number((await pool.query<{ n: string }>('SELECT coalesce(sum(requests), 0)::text AS n FROM usage_rollups')).rows[0]!.n);
     // The start of the process is not what is measured.
-    const first = await waitFor(async () => ((await rows()) > booked ? { rows: await rows(), at: performance.now() } : undefined), { intervalMs: 5, timeoutMs: 60_000 });
+    const first = await waitFor(async () => ((await rows()) > booked ? { rows: await rows(), at: performance.now() } : undefined), {
+      intervalMs: 5,
+      timeoutMs: 60_000,
+    });
     const left = booked + events - first.rows;
     const { cpu } = await withCpu({ recorder: recorder.pid, redis: redis.identity.pid, nats: natsServer.identity.pid }, async () => {
       await waitFor(async () => (await usageBacklog(connection)).oldestAtMs === undefined, { intervalMs: 20, timeoutMs: 300_000 });
@@ -131,7 +147,9 @@ function report(figures: readonly Figures[]): void {
       micros(cpu['redis']!),
       micros(cpu['nats']!),
     ]),
-    findings: [`One recorder commits ${Math.round(best.events / best.seconds)} events per second with full messages, using ${((best.cpu['recorder']! * best.events) / best.seconds / 1e4).toFixed(0)} % of its core.`],
+    findings: [
+      `One recorder commits ${Math.round(best.events / best.seconds)} events per second with full messages, using ${((best.cpu['recorder']! * best.events) / best.seconds / 1e4).toFixed(0)} % of its core.`,
+    ],
   });
 }
 

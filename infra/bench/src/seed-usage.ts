@@ -53,20 +53,23 @@ export async function seedUsage(databaseUrl: string, options: SeedOptions, say: 
   }
 }
 
-const tenantUuid = (n: string): string => `md5('tenant' || ${n})::uuid`;
-const keyUuid = (n: string, k: string): string => `md5('key' || ${n} || '-' || ${k})::uuid`;
+/** A version 4 UUID out of a text, always the same one. */
+const uuidOf = (text: string): string => `overlay(overlay(md5(${text}) PLACING '4' FROM 13) PLACING '8' FROM 17)::uuid`;
+const tenantUuid = (n: string): string => uuidOf(`'tenant' || ${n}`);
+const userUuid = (n: string): string => uuidOf(`'user' || ${n}`);
+const keyUuid = (n: string, k: string): string => uuidOf(`'key' || ${n} || '-' || ${k}`);
 
 async function seedTenants(client: pg.Client, { tenants }: SeedOptions): Promise<void> {
   await client.query(`INSERT INTO tenants (id, name, updated_at) SELECT ${tenantUuid('n')}, 'tenant ' || n, now() FROM generate_series(1, $1::int) n`, [
     tenants,
   ]);
   await client.query(
-    `INSERT INTO users (id, email, name, updated_at) SELECT md5('user' || n)::uuid, 'user' || n || '@example.com', 'User ' || n, now() FROM generate_series(1, $1::int) n`,
+    `INSERT INTO users (id, email, name, updated_at) SELECT ${userUuid('n')}, 'user' || n || '@example.com', 'User ' || n, now() FROM generate_series(1, $1::int) n`,
     [tenants],
   );
   await client.query(
     `INSERT INTO api_keys (id, tenant_id, owner_user_id, prefix, secret_digest, last_four, name, updated_at)
-     SELECT ${keyUuid('n', 'k')}, ${tenantUuid('n')}, CASE WHEN k = 1 THEN md5('user' || n)::uuid END, 'bench' || n || 'x' || k, sha256(('key' || n || 'x' || k)::bytea), '0000', 'key ' || k, now()
+     SELECT ${keyUuid('n', 'k')}, ${tenantUuid('n')}, CASE WHEN k = 1 THEN ${userUuid('n')} END, 'bench' || n || 'x' || k, sha256(('key' || n || 'x' || k)::bytea), '0000', 'key ' || k, now()
      FROM generate_series(1, $1::int) n, generate_series(1, ${KEYS_PER_TENANT}) k`,
     [tenants],
   );
@@ -91,10 +94,11 @@ INSERT INTO requests (id, ts, tenant_id, api_key_id, trace_id, operation, model_
 SELECT id, ts, tenant_id, api_key_id, 'bench-' || id, operation, model_alias, provider, false, 200, 300 + input_tokens % 900, input_tokens, output_tokens, cost_nano
 FROM usage_records WHERE ts > now() - make_interval(days => $1::int)`;
 
+/** In the order of time, as the recorder writes them: a day's rows lie together. */
 const ROLLUPS = `
 INSERT INTO usage_rollups (bucket, tenant_id, api_key_id, model_alias, provider, requests, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, images, cost_nano, unpriced)
 SELECT date_bin('15 minutes', booked_at, 'epoch'), tenant_id, api_key_id, model_alias, provider, count(*), sum(input_tokens), sum(output_tokens), 0, 0, 0, coalesce(sum(cost_nano), 0), 0
-FROM usage_records GROUP BY 1, 2, 3, 4, 5`;
+FROM usage_records GROUP BY 1, 2, 3, 4, 5 ORDER BY 1`;
 
 if (import.meta.main) {
   const [rows = 5_000_000, tenants = 1_000, days = 90] = process.argv.slice(2).map(Number);
