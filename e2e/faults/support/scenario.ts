@@ -35,14 +35,20 @@ export async function play(story: Story, scenario: Scenario): Promise<Outcome[]>
     scenario.perSecond,
     scenario.call,
   );
-  await delay(scenario.beforeMs);
-  const faultAt = performance.now();
-  await scenario.fault();
-  await delay(scenario.lastsMs);
-  await scenario.heal();
-  const outageMs = Math.round(performance.now() - faultAt);
-  await delay(scenario.afterMs);
-  const outcomes = await load.stop();
+  let outageMs = 0;
+  let outcomes: Outcome[];
+  try {
+    await delay(scenario.beforeMs);
+    const faultAt = performance.now();
+    await scenario.fault();
+    await delay(scenario.lastsMs);
+    await scenario.heal();
+    outageMs = Math.round(performance.now() - faultAt);
+    await delay(scenario.afterMs);
+  } finally {
+    // Also when the fault or its healing failed: a load that goes on would fail every scenario after this one.
+    outcomes = await load.stop();
+  }
   story.outcomes.push(...outcomes);
   const options = { outcomes: story.outcomes, provider: stack.provider, formerApps: story.formerApps, ...scenario.books };
   const figures = await checkBooks(stack, options);
