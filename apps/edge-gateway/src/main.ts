@@ -17,6 +17,8 @@ await runService({
   fastify: (config) => ({
     trustProxy: config.server.trustedProxies.length > 0 ? config.server.trustedProxies : false,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    // A body that trickles in for longer than an answer may take holds its socket no longer.
+    requestTimeout: config.server.syncTimeoutMs,
     return503OnClosing: false,
     exposeHeadRoutes: false,
     http: { headersTimeout: config.server.readHeaderTimeoutMs },

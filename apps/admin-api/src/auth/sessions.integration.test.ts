@@ -272,10 +272,10 @@ describe('logout and password reset', () => {
 });
 
 describe('accounts', () => {
-  it('every account owns one personal tenant with the default models', async () => {
+  it('every account owns one personal tenant, which follows the default models until a super admin restricts it', async () => {
     const user = await fixture.user(mail());
     const tenant = await fixture.prisma.tenant.findUniqueOrThrow({ where: { id: user.personalTenantId! }, include: { memberships: true } });
-    expect(tenant).toMatchObject({ name: `personal:${user.id}`, kind: 'personal', status: 'active', modelsRestricted: true });
+    expect(tenant).toMatchObject({ name: `personal:${user.id}`, kind: 'personal', status: 'active', modelsRestricted: false });
     expect(tenant.memberships).toMatchObject([{ userId: user.id, role: 'owner' }]);
   });
 });

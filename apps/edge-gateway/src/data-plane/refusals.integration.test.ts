@@ -77,6 +77,11 @@ describe('a request that cannot be served', () => {
     expect(await errorOf(await harness.post('/v1/embeddings', body))).toMatchObject({ status: 400, code, param });
   });
 
+  it('gets to read its 413 although it is still sending', async () => {
+    const answers = await Promise.all(Array.from({ length: 8 }, () => harness.chat({ user: 'x'.repeat(24 * 1024 * 1024) }).then((response) => response.status)));
+    expect(answers).toEqual(Array.from({ length: 8 }, () => 413));
+  });
+
   it('gets 413 for a body over the limit and 415 for another content type', async () => {
     expect(await errorOf(await harness.chat({ user: 'x'.repeat(1024 * 1024) }))).toMatchObject({ status: 413, code: 'request_too_large' });
     expect(await errorOf(await harness.post('/v1/chat/completions', 'model=chat', { 'content-type': 'application/x-www-form-urlencoded' }))).toMatchObject({

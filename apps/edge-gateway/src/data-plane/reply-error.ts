@@ -34,6 +34,9 @@ export function replyError(ctx: RequestContext, error: GatewayError): void {
     if (!ctx.reply.sent) ctx.reply.hijack();
     return;
   }
+  // Fastify would close the connection under a client that is still sending, which then never reads the answer. Node reads
+  // the rest and throws it away instead, within the server's request timeout.
+  if (error.code === 'request_too_large') ctx.reply.removeHeader('connection');
   ctx.reply
     .code(error.status)
     .headers({ ...answerHeaders(ctx), ...errorHeaders(error) })
