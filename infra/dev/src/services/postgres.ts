@@ -61,9 +61,18 @@ function initialise(folder: string, cluster: string, user: SystemUser | undefine
 }
 
 /** The server's own word: line 8 of its pid file. Line 1 tells this server from a killed one that left its file behind. */
+/** A postmaster that starts after a crash removes the old file and writes its own: in between there is none. */
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
 function saysReady(pidFile: string, pid: number): boolean {
-  if (!existsSync(pidFile)) return false;
-  const lines = readFileSync(pidFile, 'utf8').split('\n');
+  const lines = readOrEmpty(pidFile).split('\n');
   return Number(lines[0]) === pid && (lines[7] ?? '').startsWith('ready');
 }
 
