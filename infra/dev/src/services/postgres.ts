@@ -60,7 +60,6 @@ function initialise(folder: string, cluster: string, user: SystemUser | undefine
   }
 }
 
-/** The server's own word: line 8 of its pid file. Line 1 tells this server from a killed one that left its file behind. */
 /** A postmaster that starts after a crash removes the old file and writes its own: in between there is none. */
 function readOrEmpty(file: string): string {
   try {
@@ -71,6 +70,7 @@ function readOrEmpty(file: string): string {
   }
 }
 
+/** The server's own word: line 8 of its pid file. Line 1 tells this server from a killed one that left its file behind. */
 function saysReady(pidFile: string, pid: number): boolean {
   const lines = readOrEmpty(pidFile).split('\n');
   return Number(lines[0]) === pid && (lines[7] ?? '').startsWith('ready');
