@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
+import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
+
+let harness: EdgeHarness;
+let upstream: FakeUpstream;
+
+const CHUNK = 'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}\n\n';
+
+beforeAll(async () => {
+  upstream = await startFakeUpstream();
+  harness = await startEdge({
+    config: {
+      ROUTER_SERVER_SYNC_TIMEOUT: '1500ms',
+      ROUTER_SERVER_PROVIDER_TIMEOUT: '1s',
+      ROUTER_SERVER_STREAM_MAX_DURATION: '1s',
+      ROUTER_SERVER_STREAM_IDLE_TIMEOUT: '1s',
+      ROUTER_HEALTH_FAILURE_THRESHOLD: '100',
+      ROUTER_EDGE_RETRY_BUDGET_RATIO: '1',
+    },
+  });
+  const route = () => chatRoute(`${upstream.origin}/v1`);
+  await harness.putModel('chat', [route(), route(), route(), route()]);
+}, 60_000);
+
+afterAll(cleanUp);
+
+describe('time limits', () => {
+  it('the whole request ends within its limit, however many routes could still be tried', async () => {
+    const startedAt = performance.now();
+    const response = await harness.chat();
+    expect(response.status).toBe(504);
+    expect(await response.json()).toMatchObject({ error: { code: 'upstream_timeout' } });
+    // One attempt of a second and half of the next one, not four.
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(1490);
+    expect(performance.now() - startedAt).toBeLessThan(3500);
+    await waitFor(() => upstream.exchanges.every((exchange) => exchange.aborted), { what: 'the upstream calls to be cancelled' });
+  });
+
+  it('a stream that goes on for ever is ended by one error frame, without [DONE], and the provider call with it', async () => {
+    upstream.once(async (exchange) => {
+      await exchange.startEventStream();
+      await exchange.chunk(CHUNK);
+      const more = setInterval(() => void exchange.chunk(CHUNK), 50);
+      await waitFor(() => exchange.aborted, { timeoutMs: 10_000, what: 'the gateway to end the call' }).finally(() => clearInterval(more));
+    });
+    const response = await harness.chat({ stream: true });
+    expect(response.status).toBe(200);
+    const body = await response.text();
+    expect(body.match(/word /g)!.length).toBeGreaterThan(5);
+    expect(body).toContain('"code":"upstream_timeout"');
+    expect(body).not.toContain('[DONE]');
+    await waitFor(() => upstream.exchanges.at(-1)!.aborted, { what: 'the upstream call to be cancelled' });
+  });
+});
