@@ -94,7 +94,8 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningSe
   const port = options.port ?? (await freePort());
   const pidFile = join(cluster, 'postmaster.pid');
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=300', 'timezone=UTC', 'log_timezone=UTC'];
-  if (options.durable === false) settings.push('fsync=off', 'synchronous_commit=off', 'full_page_writes=off');
+  // Commits stay synchronous: a killed process loses nothing that it has handed to the system, a deferred commit it would.
+  if (options.durable === false) settings.push('fsync=off', 'full_page_writes=off');
   return launchService({
     name: 'postgres',
     command: join(folder, 'postgres'),
