@@ -74,28 +74,49 @@ describe('rate limits', () => {
 
   it('free a place as soon as a call ends, whatever its end', async () => {
     await harness.putKey({ id: randomUUID(), limits: { parallelRequests: 1 } });
-    const releases: (() => Promise<void>)[] = [];
-    upstream.script((exchange) => void releases.push(() => exchange.respond(200, ANSWER)));
+    const held: (() => Promise<void>)[] = [];
+    upstream.script((exchange) => void held.push(() => exchange.respond(200, ANSWER)));
+    /** Starts a call and resolves once it is refused or waits at the provider. */
+    const start = async (signal?: AbortSignal): Promise<{ refused: boolean; ended: Promise<number | undefined> }> => {
+      const before = held.length;
+      let status: number | undefined;
+      const body = JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'x' }] });
+      const headers = { authorization: harness.authorization, 'content-type': 'application/json' };
+      const ended = fetch(`${harness.edge.url}/v1/chat/completions`, { method: 'POST', headers, body, signal }).then(
+        (response) => (status = response.status),
+        () => undefined,
+      );
+      await waitFor(() => status !== undefined || held.length > before, { what: 'the call to be refused or to reach the provider' });
+      return { refused: status === 429, ended };
+    };
+    const release = async (): Promise<void> => void (await Promise.all(held.splice(0).map((answer) => answer())));
+
+    // In force: while one call runs the next one is refused; the first still ends well.
     await waitFor(
       async () => {
-        const left = AbortSignal.timeout(150);
-        await fetch(`${harness.edge.url}/v1/chat/completions`, {
-          method: 'POST',
-          headers: { authorization: harness.authorization, 'content-type': 'application/json' },
-          body: JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'x' }] }),
-          signal: left,
-        }).catch(() => undefined);
-        const running = harness.chat();
-        await waitFor(() => releases.length >= 2, { what: 'the second call upstream' });
-        const refused = (await harness.chat()).status === 429;
-        for (const release of releases.splice(0)) await release();
-        expect((await running).status).toBe(200);
-        return refused;
+        const first = await start();
+        const second = await start();
+        await release();
+        await Promise.all([first.ended, second.ended]);
+        return !first.refused && second.refused;
       },
-      { what: 'the parallel limit', timeoutMs: 5000 },
+      { what: 'the parallel limit' },
+    );
+    // A client that leaves frees its place too.
+    const leaving = new AbortController();
+    const left = await start(leaving.signal);
+    expect(left.refused).toBe(false);
+    leaving.abort();
+    await left.ended;
+    await waitFor(
+      async () => {
+        const next = await start();
+        await release();
+        return (await next.ended) === 200;
+      },
+      { what: 'the place of the client that left' },
     );
     upstream.script(plain);
-    expect((await harness.chat()).status).toBe(200);
     await harness.putKey({ id: randomUUID() });
     await waitFor(async () => (await harness.chat()).status === 200, { what: 'another key' });
   });
