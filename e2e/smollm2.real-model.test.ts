@@ -54,7 +54,9 @@ describe('a real small language model behind the gateway', () => {
   }, 120_000);
 
   it('streams its tokens as they come, and the stream is recorded and priced', async () => {
-    const { data: stream, request_id } = await client.chat.completions.create({ model: 'smollm2', messages, max_tokens: 48, temperature: 0, stream: true }).withResponse();
+    const { data: stream, request_id } = await client.chat.completions
+      .create({ model: 'smollm2', messages, max_tokens: 48, temperature: 0, stream: true })
+      .withResponse();
     const arrivals: number[] = [];
     let text = '';
     for await (const chunk of stream) {

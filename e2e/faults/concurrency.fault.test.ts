@@ -111,7 +111,12 @@ describe('rate limits', () => {
     const [hotOutcomes, calmOutcomes] = await Promise.all([hot.stop(), calm.stop()]);
     story.outcomes.push(...quiet, ...hotOutcomes, ...calmOutcomes);
     const [alonePercentile, besidePercentile] = [percentile(quiet, 0.5), percentile(calmOutcomes, 0.5)];
-    printFigures('hot beside calm', { ...(await books()), hotServed: statuses(hotOutcomes, 200).length, calmMedianAloneMs: alonePercentile, calmMedianBesideMs: besidePercentile });
+    printFigures('hot beside calm', {
+      ...(await books()),
+      hotServed: statuses(hotOutcomes, 200).length,
+      calmMedianAloneMs: alonePercentile,
+      calmMedianBesideMs: besidePercentile,
+    });
     expect(statuses(hotOutcomes, 200).length).toBeLessThanOrEqual(60);
     expect(share(calmOutcomes, (outcome) => outcome.status === 200 && outcome.whole)).toBe(1);
     expect(besidePercentile).toBeLessThan(alonePercentile * 3 + 20);

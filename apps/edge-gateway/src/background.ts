@@ -86,7 +86,11 @@ function replaySpool(parts: Background): void {
     if (spool.isEmpty || !nats.isConnected) return;
     spool
       .replay((events) =>
-        publishUsageBatch(nats, { v: 1, batchId: randomUUID(), edgeId: parts.edgeId, events: events.map((text) => JSON.parse(text) as UsageEvent) }, REPLAY_TIMEOUT_MS),
+        publishUsageBatch(
+          nats,
+          { v: 1, batchId: randomUUID(), edgeId: parts.edgeId, events: events.map((text) => JSON.parse(text) as UsageEvent) },
+          REPLAY_TIMEOUT_MS,
+        ),
       )
       .then(
         (result) => service.logger.info(result, 'spool replayed'),

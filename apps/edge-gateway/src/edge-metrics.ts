@@ -29,13 +29,29 @@ export class EdgeMetrics {
   constructor(metrics: Metrics, gauges: EdgeGauges) {
     this.http = httpMetrics(metrics);
     const byCall = ['model', 'provider', 'status'];
-    this.apiDuration = metrics.histogram({ name: 'api_request_duration_seconds', help: 'Duration of requests that were admitted to a model.', labelNames: byCall, buckets: HTTP_BUCKETS });
+    this.apiDuration = metrics.histogram({
+      name: 'api_request_duration_seconds',
+      help: 'Duration of requests that were admitted to a model.',
+      labelNames: byCall,
+      buckets: HTTP_BUCKETS,
+    });
     this.tokens = metrics.counter({ name: 'api_tokens_total', help: 'Tokens used.', labelNames: ['model', 'provider', 'type'] });
-    this.cost = metrics.counter({ name: 'api_cost_usd_total', help: 'Cost in USD, for trends; the exact sums are in the reports.', labelNames: ['model', 'provider'] });
-    this.firstToken = metrics.histogram({ name: 'api_time_to_first_token_seconds', help: 'Time to the first byte of a streamed answer.', labelNames: ['model', 'provider'], buckets: HTTP_BUCKETS });
+    this.cost = metrics.counter({
+      name: 'api_cost_usd_total',
+      help: 'Cost in USD, for trends; the exact sums are in the reports.',
+      labelNames: ['model', 'provider'],
+    });
+    this.firstToken = metrics.histogram({
+      name: 'api_time_to_first_token_seconds',
+      help: 'Time to the first byte of a streamed answer.',
+      labelNames: ['model', 'provider'],
+      buckets: HTTP_BUCKETS,
+    });
     this.refusals = metrics.counter({ name: 'refusals_total', help: 'Requests that were refused before a provider was called.', labelNames: ['code'] });
     this.attempts = metrics.counter({ name: 'upstream_attempts_total', help: 'Calls to providers, failovers included.', labelNames: ['provider', 'outcome'] });
-    this.overhead = metrics.histogram({ name: 'overhead_seconds', help: 'Time that the gateway itself added to an answer that was not streamed.', buckets: OVERHEAD_BUCKETS }).child();
+    this.overhead = metrics
+      .histogram({ name: 'overhead_seconds', help: 'Time that the gateway itself added to an answer that was not streamed.', buckets: OVERHEAD_BUCKETS })
+      .child();
     gauge(metrics, 'requests_in_flight', 'Running requests.', gauges.inFlight);
     gauge(metrics, 'usage_queue_events', 'Usage events in memory that wait for the bus.', gauges.queuedEvents);
     gauge(metrics, 'usage_queue_overflow_events', 'Usage events dropped from memory since the start; they are booked from Redis.', gauges.overflowedEvents);

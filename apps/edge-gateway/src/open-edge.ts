@@ -148,7 +148,12 @@ function openSnapshot(service: Service): ConfigSnapshot {
 }
 
 /** Follows the control plane: models and tenants by value, keys by name only, since there may be millions of them. */
-function watchConfiguration(service: Service, nats: NatsClient, bucket: KvBucket, parts: { snapshot: ConfigSnapshot; keys: KeyCache; routing: RouteStates }): void {
+function watchConfiguration(
+  service: Service,
+  nats: NatsClient,
+  bucket: KvBucket,
+  parts: { snapshot: ConfigSnapshot; keys: KeyCache; routing: RouteStates },
+): void {
   const { snapshot, keys, routing } = parts;
   const watch = watchKv(nats, bucket, {
     keys: ['defaults', 'model.>', 'tenant.>'],
@@ -167,7 +172,8 @@ function watchConfiguration(service: Service, nats: NatsClient, bucket: KvBucket
 }
 
 function watchHealth(service: Service, nats: NatsClient, routing: RouteStates): void {
-  const tell = (key: string, value: string | undefined): void => routing.onHealth(key.slice('route.'.length), value === undefined ? undefined : readHealth(value));
+  const tell = (key: string, value: string | undefined): void =>
+    routing.onHealth(key.slice('route.'.length), value === undefined ? undefined : readHealth(value));
   const watch = watchKv(nats, new KvBucket(nats, BUCKETS.health), {
     keys: ['route.>'],
     onSnapshot: (entries) => entries.forEach((value, key) => tell(key, value)),

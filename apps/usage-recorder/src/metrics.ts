@@ -4,9 +4,21 @@ const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 /** Everything that the recorder counts. Label values are closed lists. */
 export function recorderMetrics(metrics: Metrics) {
-  const commitDuration = metrics.histogram({ name: 'recorder_commit_duration_seconds', help: 'One transaction of usage events, waiting for Postgres included.', buckets: SECONDS });
-  const bookingDelay = metrics.histogram({ name: 'recorder_booking_delay_seconds', help: 'From the publication of a batch to its acknowledgement.', buckets: SECONDS });
-  const events = metrics.counter({ name: 'recorder_events_total', help: 'Usage events committed: inserted, or known already (redelivered, or without usage).', labelNames: ['result'] });
+  const commitDuration = metrics.histogram({
+    name: 'recorder_commit_duration_seconds',
+    help: 'One transaction of usage events, waiting for Postgres included.',
+    buckets: SECONDS,
+  });
+  const bookingDelay = metrics.histogram({
+    name: 'recorder_booking_delay_seconds',
+    help: 'From the publication of a batch to its acknowledgement.',
+    buckets: SECONDS,
+  });
+  const events = metrics.counter({
+    name: 'recorder_events_total',
+    help: 'Usage events committed: inserted, or known already (redelivered, or without usage).',
+    labelNames: ['result'],
+  });
   const jobAge = metrics.gauge({ name: 'recorder_job_last_success_timestamp_seconds', help: 'When a recurring job last ended well.', labelNames: ['task'] });
   return {
     commitDuration: commitDuration.child(),
@@ -22,8 +34,16 @@ export function recorderMetrics(metrics: Metrics) {
     queueJobs: metrics.gauge({ name: 'recorder_queue_jobs', help: 'Jobs in the queues.', labelNames: ['queue', 'state'] }),
     seeds: metrics.counter({ name: 'recorder_budget_seeds_total', help: 'Totals put into Redis on request.', labelNames: ['result'] }),
     alerts: metrics.counter({ name: 'budget_alerts_total', help: 'Budget alerts raised.', labelNames: ['level'] }),
-    deliveries: metrics.counter({ name: 'budget_alert_deliveries_total', help: 'Deliveries of alerts, by their final result.', labelNames: ['channel', 'result'] }),
-    reaped: metrics.counter({ name: 'recorder_reaped_attempts_total', help: 'Attempts that nobody ended (booked with the held estimate) or nobody released (booked exactly).', labelNames: ['kind'] }),
+    deliveries: metrics.counter({
+      name: 'budget_alert_deliveries_total',
+      help: 'Deliveries of alerts, by their final result.',
+      labelNames: ['channel', 'result'],
+    }),
+    reaped: metrics.counter({
+      name: 'recorder_reaped_attempts_total',
+      help: 'Attempts that nobody ended (booked with the held estimate) or nobody released (booked exactly).',
+      labelNames: ['kind'],
+    }),
     mismatches: metrics.gauge({ name: 'ledger_mismatches', help: 'Mismatches that the last verification found.' }).child(),
     purgedRows: metrics.counter({ name: 'recorder_purged_rows_total', help: 'Rows deleted because their retention ended.', labelNames: ['table'] }),
     jobSucceeded: (job: string, nowMs: number) => jobAge.child(job).set(nowMs / 1_000),

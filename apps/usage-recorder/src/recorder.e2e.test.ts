@@ -79,7 +79,8 @@ const inOrder = (count: number) => ({ rows: count, rollup: count * 1_500, total:
 
 const streamIsEmpty = async (): Promise<boolean> => (await usageBacklog(await nats.connected())).oldestAtMs === undefined;
 
-const verify = (...args: string[]) => promisify(execFile)(process.execPath, [join(repositoryRoot(), 'apps/usage-recorder/dist/verify.js'), ...args], { env: { ...process.env, ...environment() } });
+const verify = (...args: string[]) =>
+  promisify(execFile)(process.execPath, [join(repositoryRoot(), 'apps/usage-recorder/dist/verify.js'), ...args], { env: { ...process.env, ...environment() } });
 
 describe('the recorder', () => {
   it('books what lay in the stream, tells that it is ready, and counts it', async () => {

@@ -1,7 +1,18 @@
 import { QUEUES, budgetEvaluationJobSchema } from '@omg/contracts';
 import { KeyRing } from '@omg/domain';
 import type { ServiceParts } from '@omg/service-kit';
-import { RedisLedgerStore, closeRedis, connectNats, connectQueues, connectRedis, createPool, ledgerDatabase, openQueue, pingPostgres, pingRedis } from '@omg/storage';
+import {
+  RedisLedgerStore,
+  closeRedis,
+  connectNats,
+  connectQueues,
+  connectRedis,
+  createPool,
+  ledgerDatabase,
+  openQueue,
+  pingPostgres,
+  pingRedis,
+} from '@omg/storage';
 import { Alerting } from './alerts/alerting.js';
 import { AppModule } from './app.module.js';
 import { Backlog } from './backlog.js';
@@ -67,7 +78,11 @@ export function buildRecorder(context: RecorderContext): ServiceParts {
     },
   );
   lifecycle.onClose('ingestion', () => ingestion.close());
-  const backlog = new Backlog({ nats, metrics, depths: { [QUEUES.usage]: () => ingestion.depth(), [QUEUES.budgetEvaluation]: () => evaluations.depth(), [QUEUES.alertDelivery]: () => alerting.depth() } });
+  const backlog = new Backlog({
+    nats,
+    metrics,
+    depths: { [QUEUES.usage]: () => ingestion.depth(), [QUEUES.budgetEvaluation]: () => evaluations.depth(), [QUEUES.alertDelivery]: () => alerting.depth() },
+  });
   lifecycle.onClose('backlog', () => backlog.close());
   const jobs = new RecurringJobs({ database, metrics, log: logger }, recurringJobs(context, { database, store, nats, metrics, alerting, ingestion, backlog }));
   lifecycle.onClose('recurring jobs', () => jobs.close());

@@ -1,7 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { STREAMS, type UsageEvent } from '@omg/contracts';
 import { Metrics, createLogger } from '@omg/service-kit';
-import { RedisAdmissionStore, RedisLedgerStore, closeRedis, connectNats, connectQueues, connectRedis, createPool, ledgerDatabase, publishUsageBatch, type NatsClient } from '@omg/storage';
+import {
+  RedisAdmissionStore,
+  RedisLedgerStore,
+  closeRedis,
+  connectNats,
+  connectQueues,
+  connectRedis,
+  createPool,
+  ledgerDatabase,
+  publishUsageBatch,
+  type NatsClient,
+} from '@omg/storage';
 import { addCleanup, createTestDatabase, createTestRedis, startNats } from '@omg/testkit';
 import { recorderMetrics } from './metrics.js';
 
@@ -23,7 +34,21 @@ export async function openSurroundings() {
   addCleanup(() => nats.close());
   const log = createLogger({ service: 'recorder-test', level: process.env['TEST_LOG'] ?? 'fatal' });
   const metrics = recorderMetrics(new Metrics({ service: 'recorder-test', version: '0' }, { runtime: false }));
-  return { databaseServer, redisServer, natsServer, pool, database: ledgerDatabase(pool), redis, redisSettings, store, admission, queueRedis, nats, log, metrics };
+  return {
+    databaseServer,
+    redisServer,
+    natsServer,
+    pool,
+    database: ledgerDatabase(pool),
+    redis,
+    redisSettings,
+    store,
+    admission,
+    queueRedis,
+    nats,
+    log,
+    metrics,
+  };
 }
 
 export type Surroundings = Awaited<ReturnType<typeof openSurroundings>>;

@@ -16,7 +16,9 @@ const CONNECT_MS = 10_000;
 const RETENTION_MARGIN_MS = DAY_MS;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { days: { type: 'string' }, wait: { type: 'string', default: '10' }, running: { type: 'boolean', default: false }, config: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { days: { type: 'string' }, wait: { type: 'string', default: '10' }, running: { type: 'boolean', default: false }, config: { type: 'string' } },
+  });
   const { config } = loadConfig({ sections: ['database', 'redis', 'nats', 'retention'], argv: values.config ? ['--config', values.config] : [] });
   const pool = createPool(config.database, { name: 'verify' });
   const redis = connectRedis(config.redis, { name: 'verify', mode: 'background' });

@@ -13,6 +13,8 @@ const scriptArguments = (file: string): string[] => ['--disable-warning=Experime
 export const CHECKS: readonly Check[] = [
   { name: 'the types hold', command: 'pnpm', args: ['--silent', 'typecheck'] },
   { name: 'no lint finding: sizes, unused code, environment access', command: 'pnpm', args: ['--silent', 'lint'] },
+  { name: 'every file is formatted', command: 'pnpm', args: ['--silent', 'format'] },
+  { name: 'no unused file, export or dependency', command: 'pnpm', args: ['--silent', 'deadcode'] },
   { name: 'every import keeps to the borders', command: 'pnpm', args: ['--silent', 'borders'] },
   { name: 'the generated files are those that the sources give', command: process.execPath, args: scriptArguments('check-generated.ts') },
 ];

@@ -41,7 +41,9 @@ describe('admission while the shared store is away', () => {
   });
 
   it('never stops a customer with a small limit altogether', () => {
-    expect(limiter().admit(request({ limits: { key: { requestsPerMinute: 1, tokensPerMinute: 1, parallelRequests: 1 }, tenant: WIDE } }), 0).admitted).toBe(true);
+    expect(limiter().admit(request({ limits: { key: { requestsPerMinute: 1, tokensPerMinute: 1, parallelRequests: 1 }, tenant: WIDE } }), 0).admitted).toBe(
+      true,
+    );
   });
 
   it('counts running calls and gives them back at settlement and cancellation', () => {

@@ -3,13 +3,7 @@ export * from './postgres/prisma.js';
 export { RedisAdmissionStore, type AdmissionStoreOptions } from './redis/admission-store.js';
 export * from './redis/admission.types.js';
 export { RedisUnavailableError, type GuardOptions, type RedisFailure } from './redis/guarded-redis.js';
-export {
-  IdempotencyStore,
-  type IdempotencyBegin,
-  type IdempotencyScope,
-  type IdempotencyStoreOptions,
-  type StoredAnswer,
-} from './redis/idempotency-store.js';
+export { IdempotencyStore, type IdempotencyBegin, type IdempotencyScope, type IdempotencyStoreOptions, type StoredAnswer } from './redis/idempotency-store.js';
 export { RedisLedgerStore, type LedgerStoreOptions } from './redis/ledger-store.js';
 export { silentObserver, type ConnectionObserver } from './connection-observer.js';
 export { createPool, pingPostgres, type DatabaseSettings, type PoolOptions, type PostgresPool } from './postgres/pool.js';

@@ -50,13 +50,3 @@ export function byCost(a: Sums & { id: string }, b: Sums & { id: string }): numb
 function compareBig(a: bigint, b: bigint): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
-
-export function groupById<T extends { id: string }>(rows: Iterable<T>): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const row of rows) {
-    const group = groups.get(row.id);
-    if (group) group.push(row);
-    else groups.set(row.id, [row]);
-  }
-  return groups;
-}

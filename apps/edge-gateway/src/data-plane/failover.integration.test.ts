@@ -45,7 +45,16 @@ describe('failover', () => {
   it.each([
     ['500', () => primary.script((exchange) => exchange.respond(500, SERVER_ERROR))],
     ['429 with Retry-After', () => primary.script((exchange) => exchange.respond(429, SERVER_ERROR, { 'retry-after': '7' }))],
-    ['the gateway\'s own key refused', () => primary.script((exchange) => exchange.respond(401, '{"error":{"message":"Incorrect API key provided: sk-upst****","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}'))],
+    [
+      "the gateway's own key refused",
+      () =>
+        primary.script((exchange) =>
+          exchange.respond(
+            401,
+            '{"error":{"message":"Incorrect API key provided: sk-upst****","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}',
+          ),
+        ),
+    ],
     ['a reset before the headers', () => primary.script((exchange) => exchange.reset())],
     ['silence before the headers', () => primary.script(() => undefined)],
     ['an answer that is not JSON', () => primary.script((exchange) => exchange.respond(200, '<html>busy</html>', { 'content-type': 'text/html' }))],
@@ -58,8 +67,10 @@ describe('failover', () => {
     expect(response.headers.get('x-omg-route')).toBe(secondaryRoute);
   });
 
-  it('does not happen for what is the client\'s fault, and the provider\'s words stay here', async () => {
-    primary.script((exchange) => exchange.respond(400, '{"error":{"message":"internal detail","type":"invalid_request_error","param":"top_k","code":"unknown_parameter"}}'));
+  it("does not happen for what is the client's fault, and the provider's words stay here", async () => {
+    primary.script((exchange) =>
+      exchange.respond(400, '{"error":{"message":"internal detail","type":"invalid_request_error","param":"top_k","code":"unknown_parameter"}}'),
+    );
     const before = secondary.requests.length;
     const response = await harness.chat({ model });
     expect(response.status).toBe(400);
@@ -71,7 +82,9 @@ describe('failover', () => {
     const chunk = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"},"finish_reason":null}]}\n\n`;
     secondary.once(async (exchange) => {
       await exchange.startEventStream();
-      await exchange.chunk(chunk + chunk.replace('"delta":{"role":"assistant","content":"Hi"},"finish_reason":null', '"delta":{},"finish_reason":"stop"') + 'data: [DONE]\n\n');
+      await exchange.chunk(
+        chunk + chunk.replace('"delta":{"role":"assistant","content":"Hi"},"finish_reason":null', '"delta":{},"finish_reason":"stop"') + 'data: [DONE]\n\n',
+      );
       await exchange.endChunks();
     });
     primary.script(async (exchange) => {
@@ -131,7 +144,7 @@ describe('failover', () => {
 });
 
 describe('what reaches the provider', () => {
-  it('is the client\'s body byte for byte, but for the model\'s name', async () => {
+  it("is the client's body byte for byte, but for the model's name", async () => {
     primary.script((exchange) => exchange.respond(200, answer('ok')));
     const body = `{ "messages":[{"role":"user","content":"\\u00e9 1e400"}],"seed":12345678901234567890,"temperature":0.0, "model" : "${model}","x_unknown":{"a":[1.50]}}`;
     const response = await harness.post('/v1/chat/completions', body);
@@ -140,7 +153,7 @@ describe('what reaches the provider', () => {
     expect(primary.requests.at(-1)!.body.toString()).toBe(body.replace(`"${model}"`, '"upstream-model"'));
   });
 
-  it('never holds the client\'s key, cookies or hop headers', async () => {
+  it("never holds the client's key, cookies or hop headers", async () => {
     primary.script((exchange) => exchange.respond(200, answer('ok')));
     await harness.chat({ model }, { cookie: 'session=1', 'x-secret': 'x' });
     const { headers } = primary.requests.at(-1)!;

@@ -39,7 +39,13 @@ describe('a request that cannot be served', () => {
   ])('is answered alike whatever is wrong with its key: %s', async (_what, value) => {
     const authorization = value === 'wrong' ? harness.authorization.replace(/\..*$/, '.not-the-secret') : value;
     const response = await fetch(`${harness.edge.url}/v1/models`, { headers: authorization ? { authorization } : {} });
-    expect(await errorOf(response)).toEqual({ status: 401, code: 'invalid_api_key', type: 'invalid_request_error', param: null, message: 'Incorrect API key provided.' });
+    expect(await errorOf(response)).toEqual({
+      status: 401,
+      code: 'invalid_api_key',
+      type: 'invalid_request_error',
+      param: null,
+      message: 'Incorrect API key provided.',
+    });
     expect(response.headers.get('x-request-id')).toMatch(/^req_/);
     expect(response.headers.get('x-budget-limit-cents')).toBeNull();
   });
@@ -53,11 +59,21 @@ describe('a request that cannot be served', () => {
     ['no messages', '{"model":"chat"}', 'missing_required_parameter', 'messages'],
     ['an unknown role', '{"model":"chat","messages":[{"role":"robot","content":"x"}]}', 'invalid_value', 'messages[0].role'],
     ['content of a wrong type', '{"model":"chat","messages":[{"role":"user","content":7}]}', 'invalid_value', 'messages[0].content'],
-    ['a tool message without its call', '{"model":"chat","messages":[{"role":"tool","content":"x"}]}', 'missing_required_parameter', 'messages[0].tool_call_id'],
+    [
+      'a tool message without its call',
+      '{"model":"chat","messages":[{"role":"tool","content":"x"}]}',
+      'missing_required_parameter',
+      'messages[0].tool_call_id',
+    ],
     ['a negative limit', '{"model":"chat","messages":[{"role":"user","content":"x"}],"max_tokens":-1}', 'invalid_value', 'max_tokens'],
     ['too many stops', '{"model":"chat","messages":[{"role":"user","content":"x"}],"stop":["a","b","c","d","e"]}', 'invalid_value', 'stop'],
     ['stream options without a stream', '{"model":"chat","messages":[{"role":"user","content":"x"}],"stream_options":{}}', 'invalid_value', 'stream_options'],
-    ['tools that the model does not have', '{"model":"no-tools","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}]}', 'unsupported_parameter', 'tools'],
+    [
+      'tools that the model does not have',
+      '{"model":"no-tools","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}]}',
+      'unsupported_parameter',
+      'tools',
+    ],
     ['an operation that the model does not have', '{"model":"embed","messages":[{"role":"user","content":"x"}]}', 'unsupported_operation', 'model'],
   ])('gets 400 with the field at fault and no provider is called: %s', async (_what, body, code, param) => {
     const calls = upstream.requests.length;
@@ -78,7 +94,9 @@ describe('a request that cannot be served', () => {
   });
 
   it('gets to read its 413 although it is still sending', async () => {
-    const answers = await Promise.all(Array.from({ length: 8 }, () => harness.chat({ user: 'x'.repeat(24 * 1024 * 1024) }).then((response) => response.status)));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => harness.chat({ user: 'x'.repeat(24 * 1024 * 1024) }).then((response) => response.status)),
+    );
     expect(answers).toEqual(Array.from({ length: 8 }, () => 413));
   });
 
@@ -104,7 +122,10 @@ describe('a request that cannot be served', () => {
   });
 
   it('may use __proto__ as a field without any effect', async () => {
-    const response = await harness.post('/v1/chat/completions', '{"model":"chat","messages":[{"role":"user","content":"x"}],"__proto__":{"stream":true},"constructor":1}');
+    const response = await harness.post(
+      '/v1/chat/completions',
+      '{"model":"chat","messages":[{"role":"user","content":"x"}],"__proto__":{"stream":true},"constructor":1}',
+    );
     expect(response.status).toBe(200);
     expect(response.headers.get('content-type')).toMatch(/application\/json/);
   });
@@ -117,7 +138,9 @@ describe('what the control plane changes', () => {
     await waitFor(async () => (await refused('chat')).status === 403, { what: 'the allowlist to reach the edge' });
     expect(await refused('chat')).toMatchObject({ code: 'model_not_allowed', type: 'permission_error' });
     expect(await refused('no-such-model')).toMatchObject({ status: 403, code: 'model_not_allowed' });
-    const list = (await (await fetch(`${harness.edge.url}/v1/models`, { headers: { authorization: harness.authorization } })).json()) as { data: { id: string }[] };
+    const list = (await (await fetch(`${harness.edge.url}/v1/models`, { headers: { authorization: harness.authorization } })).json()) as {
+      data: { id: string }[];
+    };
     expect(list.data.map((model) => model.id)).toEqual(['embed']);
     await harness.putTenant();
     await waitFor(async () => (await harness.chat()).status === 200, { what: 'the allowlist to be lifted' });
@@ -133,9 +156,21 @@ describe('what the control plane changes', () => {
       await waitFor(async () => (await harness.chat()).status === 200, { what: 'the change to be undone' });
       return elapsedMs;
     };
-    await refusedWithin(() => harness.putTenant({ status: 'suspended' }), 403, () => harness.putTenant());
-    await refusedWithin(() => harness.putKey({ revoked: true }), 401, () => harness.putKey());
-    await refusedWithin(() => harness.putKey({ expiresAtMs: 1 }), 401, () => harness.putKey());
+    await refusedWithin(
+      () => harness.putTenant({ status: 'suspended' }),
+      403,
+      () => harness.putTenant(),
+    );
+    await refusedWithin(
+      () => harness.putKey({ revoked: true }),
+      401,
+      () => harness.putKey(),
+    );
+    await refusedWithin(
+      () => harness.putKey({ expiresAtMs: 1 }),
+      401,
+      () => harness.putKey(),
+    );
   });
 
   it('a key may only be used within its scopes', async () => {
@@ -160,7 +195,9 @@ describe('what the control plane changes', () => {
 
   it('an entry that cannot be read leaves the former one in force', async () => {
     await harness.put(`model.${Buffer.from('chat').toString('base64url')}`, { v: 99 });
-    await waitFor(() => harness.edge.logs.some((line) => String(line.msg).startsWith('configuration entry cannot be read')), { what: 'the complaint in the log' });
+    await waitFor(() => harness.edge.logs.some((line) => String(line.msg).startsWith('configuration entry cannot be read')), {
+      what: 'the complaint in the log',
+    });
     expect((await harness.chat()).status).toBe(200);
   });
 });

@@ -5,7 +5,8 @@ import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.
 let harness: EdgeHarness;
 let upstream: FakeUpstream;
 
-const CHUNK = 'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}\n\n';
+const CHUNK =
+  'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"word "},"finish_reason":null}]}\n\n';
 
 beforeAll(async () => {
   upstream = await startFakeUpstream();

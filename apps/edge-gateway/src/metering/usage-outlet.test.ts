@@ -18,7 +18,13 @@ const idsOf = (batch: UsageBatch): string[] => batch.events.map((e) => e.id);
 
 function outlet(publish: (batch: UsageBatch) => Promise<void>, spool: Spool = { append: () => Promise.resolve() }, clock = { ms: 0 }) {
   let batches = 0;
-  const made = new UsageOutlet(publish, spool, () => `batch-${batches++}`, OPTIONS, () => clock.ms);
+  const made = new UsageOutlet(
+    publish,
+    spool,
+    () => `batch-${batches++}`,
+    OPTIONS,
+    () => clock.ms,
+  );
   open.push(made);
   return made;
 }

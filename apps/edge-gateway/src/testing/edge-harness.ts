@@ -66,7 +66,8 @@ export async function startEdge(options: { config?: Record<string, string>; defa
   const tenantId = randomUUID();
   const keyId = randomUUID();
   const prefix = `k${keyId.slice(0, 8)}`;
-  const putTenant = (change: Partial<TenantDocument> = {}): Promise<void> => put(configKey.tenant(tenantId), { v: 1, id: tenantId, name: 'test', status: 'active', models: null, ...change });
+  const putTenant = (change: Partial<TenantDocument> = {}): Promise<void> =>
+    put(configKey.tenant(tenantId), { v: 1, id: tenantId, name: 'test', status: 'active', models: null, ...change });
   const putKey = (change: Partial<KeyDocument> = {}): Promise<void> =>
     put(configKey.key(prefix), {
       v: 1,

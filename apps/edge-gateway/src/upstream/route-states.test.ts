@@ -6,7 +6,14 @@ const SETTINGS = { failureThreshold: 3, cooldownMs: 300_000, probeLeaseMs: 60_00
 const entry = (id: string, weight = 100): RouteEntry => ({ doc: { id, weight }, adapter: {} }) as RouteEntry;
 
 function routeStates(clock = { ms: 1_000_000 }) {
-  return { clock, states: new RouteStates(SETTINGS, () => clock.ms, () => 0) };
+  return {
+    clock,
+    states: new RouteStates(
+      SETTINGS,
+      () => clock.ms,
+      () => 0,
+    ),
+  };
 }
 
 describe('route states', () => {

@@ -68,7 +68,11 @@ export class RouteStates {
       (state && isDown(state.health, nowMs) ? down : up).push(route);
     }
     if (up.length + down.length === 1) return up.length === 1 ? up : down;
-    const byWeight = (entries: RouteEntry[]): RouteEntry[] => weightedOrder(entries.map((entry) => ({ entry, weight: entry.doc.weight })), this.random).map((r) => r.entry);
+    const byWeight = (entries: RouteEntry[]): RouteEntry[] =>
+      weightedOrder(
+        entries.map((entry) => ({ entry, weight: entry.doc.weight })),
+        this.random,
+      ).map((r) => r.entry);
     return [...byWeight(up), ...byWeight(down)];
   }
 

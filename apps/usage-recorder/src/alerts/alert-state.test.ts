@@ -21,7 +21,10 @@ describe('levelOf', () => {
 
 describe('decide', () => {
   it('raises the first alert at once and remembers it', () => {
-    expect(decide(silent, standing(850n), options)).toEqual({ alert: 'warning', state: { windowId: 'daily:2026-11-23', lastLevel: 'warning', lastAlertAtMs: 1_000_000 } });
+    expect(decide(silent, standing(850n), options)).toEqual({
+      alert: 'warning',
+      state: { windowId: 'daily:2026-11-23', lastLevel: 'warning', lastAlertAtMs: 1_000_000 },
+    });
   });
 
   it('holds the same level back until the cooldown is over', () => {

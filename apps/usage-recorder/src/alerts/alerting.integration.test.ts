@@ -46,7 +46,10 @@ function startAlerting(config: Config['budgets'], allowlist = ['127.0.0.1']): { 
   // Replicas are processes: each has its own connection.
   const queueRedis = connectQueues(s.redisSettings, { name: 'alerting-test' });
   addCleanup(() => closeRedis(queueRedis));
-  const alerting = new Alerting({ queueRedis, database: s.database, rules, keys, metrics: s.metrics, log: s.log }, { timezone: 'UTC', allowlist, signingSecret: SIGNING_SECRET });
+  const alerting = new Alerting(
+    { queueRedis, database: s.database, rules, keys, metrics: s.metrics, log: s.log },
+    { timezone: 'UTC', allowlist, signingSecret: SIGNING_SECRET },
+  );
   running.push(alerting);
   return { alerting, rules };
 }
@@ -68,22 +71,33 @@ async function createTenant({ emails = null, webhooks = null, cooldownSeconds }:
   );
   const apiKeyId = randomUUID();
   const prefix = tenantId.replaceAll('-', '').slice(0, 10);
-  await s.pool.query(`INSERT INTO api_keys (id, tenant_id, prefix, secret_digest, last_four, name, updated_at) VALUES ($1, $2, $3, sha256('x'), 'abcd', 'k', now())`, [apiKeyId, tenantId, prefix]);
+  await s.pool.query(
+    `INSERT INTO api_keys (id, tenant_id, prefix, secret_digest, last_four, name, updated_at) VALUES ($1, $2, $3, sha256('x'), 'abcd', 'k', now())`,
+    [apiKeyId, tenantId, prefix],
+  );
   return { tenantId, apiKeyId, prefix, name };
 }
 
 /** Books a call that costs this share of the limit, as the ingestion does. */
 async function spend(who: { tenantId: string; apiKeyId: string }, percent: number): Promise<void> {
-  const ledger = new UsageLedger(s.database, { timezone: 'UTC', keepRequests: true, defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: LIMIT_NANO }) });
+  const ledger = new UsageLedger(s.database, {
+    timezone: 'UTC',
+    keepRequests: true,
+    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: LIMIT_NANO }),
+  });
   await ledger.commit([usageEvent({ tenantId: who.tenantId, apiKeyId: who.apiKeyId, costNano: String((LIMIT_NANO * BigInt(percent)) / 100n) })]);
   await evaluations.addLatest(who.tenantId, { v: 1, tenantId: who.tenantId, apiKeyId: who.apiKeyId, modelAlias: 'assistant' });
 }
 
 async function alertsOf(tenantId: string) {
-  const { rows } = await s.pool.query<{ id: string; level: string; success: boolean | null; error: string | null; channels: unknown; deliveries: Record<string, { attempts: number }> }>(
-    'SELECT id, level, success, error, channels, deliveries FROM budget_alert_events WHERE tenant_id = $1 ORDER BY created_at',
-    [tenantId],
-  );
+  const { rows } = await s.pool.query<{
+    id: string;
+    level: string;
+    success: boolean | null;
+    error: string | null;
+    channels: unknown;
+    deliveries: Record<string, { attempts: number }>;
+  }>('SELECT id, level, success, error, channels, deliveries FROM budget_alert_events WHERE tenant_id = $1 ORDER BY created_at', [tenantId]);
   return rows;
 }
 
@@ -131,7 +145,9 @@ describe('a webhook', () => {
     });
     expect(JSON.parse(exceeded!.body)).toMatchObject({ level: 'exceeded', total_cost_cents: 105, warning: false, exceeded: true });
     const { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signature } = warning!.headers;
-    const expected = createHmac('sha256', Buffer.from(SIGNING_SECRET.slice(6), 'base64')).update(`${id}.${timestamp}.${warning!.body}`).digest('base64');
+    const expected = createHmac('sha256', Buffer.from(SIGNING_SECRET.slice(6), 'base64'))
+      .update(`${id}.${timestamp}.${warning!.body}`)
+      .digest('base64');
     expect([id, signature]).toEqual([alerts[0]!.id, `v1,${expected}`]);
   });
 
@@ -239,7 +255,12 @@ describe('channels', () => {
 
   it('and limits changed in the admin API win over the configuration file', async () => {
     const receiver = await startReceiver(200);
-    const setting = { limitNano: '500000000', warningThreshold: 0.5, schedule: 'daily', alert: { enabled: true, emails: [], webhooks: [receiver.url], cooldownSeconds: 60 } };
+    const setting = {
+      limitNano: '500000000',
+      warningThreshold: 0.5,
+      schedule: 'daily',
+      alert: { enabled: true, emails: [], webhooks: [receiver.url], cooldownSeconds: 60 },
+    };
     await s.pool.query('INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, now())', [SETTING_KEYS.budget, JSON.stringify(setting)]);
     const who = await createTenant();
     await s.pool.query('DELETE FROM tenant_budget_overrides WHERE tenant_id = $1', [who.tenantId]);
@@ -254,7 +275,11 @@ describe('a mail', () => {
   it('arrives by STARTTLS with login, with the documented subject', async () => {
     const server = await startMailServer({ authOptional: false });
     const who = await createTenant({ emails: ['owner@example.com', 'finance@example.com'] });
-    startAlerting(withAlert({ smtp: { host: '127.0.0.1', port: server.port, from: 'gateway@example.com', skipTlsVerify: true, username: 'mailer', password: 'mail-password' } }));
+    startAlerting(
+      withAlert({
+        smtp: { host: '127.0.0.1', port: server.port, from: 'gateway@example.com', skipTlsVerify: true, username: 'mailer', password: 'mail-password' },
+      }),
+    );
     await spend(who, 100);
     const [alert] = await endedAlerts(who.tenantId, 1);
     expect(alert!.success).toBe(true);
@@ -279,8 +304,20 @@ describe('a mail', () => {
 
   it('uses the server and the sealed password that were set in the admin API', async () => {
     const server = await startMailServer({ authOptional: false });
-    const smtp = { host: '127.0.0.1', port: server.port, username: 'mailer', sealedPassword: keys.seal('mail-password', SMTP_PASSWORD_CONTEXT), from: 'gateway@example.com', useTls: true, skipTlsVerify: true, connectTimeoutSeconds: 5 };
-    await s.pool.query('INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, now())', [SETTING_KEYS.alerts, JSON.stringify({ smtp, webhook: { timeoutSeconds: 5, maxRetries: 1 } })]);
+    const smtp = {
+      host: '127.0.0.1',
+      port: server.port,
+      username: 'mailer',
+      sealedPassword: keys.seal('mail-password', SMTP_PASSWORD_CONTEXT),
+      from: 'gateway@example.com',
+      useTls: true,
+      skipTlsVerify: true,
+      connectTimeoutSeconds: 5,
+    };
+    await s.pool.query('INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, now())', [
+      SETTING_KEYS.alerts,
+      JSON.stringify({ smtp, webhook: { timeoutSeconds: 5, maxRetries: 1 } }),
+    ]);
     const who = await createTenant({ emails: ['owner@example.com'] });
     startAlerting(withAlert());
     await spend(who, 85);
@@ -306,7 +343,10 @@ describe('an alert whose delivery was lost', () => {
     await spend(who, 85);
     const [alert] = await endedAlerts(who.tenantId, 1);
     const waiting = Object.fromEntries(Object.entries(alert!.deliveries).map(([id, delivery]) => [id, { ...delivery, success: null, attempts: 0 }]));
-    await s.pool.query("UPDATE budget_alert_events SET success = NULL, deliveries = $2, created_at = now() - interval '5 minutes' WHERE id = $1", [alert!.id, JSON.stringify(waiting)]);
+    await s.pool.query("UPDATE budget_alert_events SET success = NULL, deliveries = $2, created_at = now() - interval '5 minutes' WHERE id = $1", [
+      alert!.id,
+      JSON.stringify(waiting),
+    ]);
     await alerting.sweep();
     await alerting.sweep();
     await endedAlerts(who.tenantId, 1);

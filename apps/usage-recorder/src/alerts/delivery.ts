@@ -46,7 +46,13 @@ export async function deliverAlert(parts: DeliveryParts, job: AlertDeliveryJob):
     const result = target ? await send(parts, event, target, transport) : failed('no longer a channel of the tenant', false);
     if (target) attempts += 1;
     const ended = result.ok || !result.retry || attempts >= attemptsMax;
-    await note(parts, job, { channel: job.channel, attempts, success: ended ? result.ok : null, error: result.ok ? null : result.error, at: new Date().toISOString() });
+    await note(parts, job, {
+      channel: job.channel,
+      attempts,
+      success: ended ? result.ok : null,
+      error: result.ok ? null : result.error,
+      at: new Date().toISOString(),
+    });
     if (ended) return report(parts, job, event, result);
     await delay(PAUSE_STEP_MS * attempts);
   }
@@ -68,7 +74,12 @@ async function send({ webhooks, keys }: DeliveryParts, event: AlertEvent, target
   const { password } = transport.smtp;
   try {
     const plain = 'plain' in password ? password.plain : keys.open(password.sealed, SMTP_PASSWORD_CONTEXT);
-    return await sendMail(transport.smtp, plain, { to: target.address, level: event.level, tenantName: String(event.payload['tenant_name']), payload: event.payload });
+    return await sendMail(transport.smtp, plain, {
+      to: target.address,
+      level: event.level,
+      tenantName: String(event.payload['tenant_name']),
+      payload: event.payload,
+    });
   } catch (error) {
     if (error instanceof EnvelopeError) return failed('the mail password cannot be opened', false);
     throw error;

@@ -1,7 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import type { AlertDeliveryJob, BudgetEvaluationJob } from '@omg/contracts';
 import { budgetWindow, centsFromNanoUsd, uuidV7, type BudgetWindow } from '@omg/domain';
-import { databaseNowMs, insertAlertEvent, keyPrefix, lockAlertState, saveAlertState, type AlertEvent, type AlertLevel, type JobQueue, type LedgerDatabase, type Transaction } from '@omg/storage';
+import {
+  databaseNowMs,
+  insertAlertEvent,
+  keyPrefix,
+  lockAlertState,
+  saveAlertState,
+  type AlertEvent,
+  type AlertLevel,
+  type JobQueue,
+  type LedgerDatabase,
+  type Transaction,
+} from '@omg/storage';
 import type { BudgetRules, TenantBudget } from '../budgets/budget-rules.js';
 import { currentTotals } from '../budgets/current-totals.js';
 import type { RecorderMetrics } from '../metrics.js';

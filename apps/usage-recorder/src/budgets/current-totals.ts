@@ -1,4 +1,14 @@
-import { TENANT_SCOPE, createTotals, databaseNowMs, lockTenants, readTotals, tenantsWithMissingTotals, type BudgetTotal, type Transaction, type WindowRef } from '@omg/storage';
+import {
+  TENANT_SCOPE,
+  createTotals,
+  databaseNowMs,
+  lockTenants,
+  readTotals,
+  tenantsWithMissingTotals,
+  type BudgetTotal,
+  type Transaction,
+  type WindowRef,
+} from '@omg/storage';
 import type { NanoUsd } from '@omg/domain';
 import { boundsOf, isRollingId } from '../persist/booking.js';
 
@@ -13,7 +23,11 @@ export interface TotalsRequest {
  * The totals of a window as Postgres knows them, counted from the rollups when nobody has counted them yet or when a
  * rolling window has moved on. Undefined for a window id that no schedule produces.
  */
-export async function currentTotals(tx: Transaction, request: TotalsRequest, rules: { timezone: string; defaultLimitNano: NanoUsd }): Promise<BudgetTotal[] | undefined> {
+export async function currentTotals(
+  tx: Transaction,
+  request: TotalsRequest,
+  rules: { timezone: string; defaultLimitNano: NanoUsd },
+): Promise<BudgetTotal[] | undefined> {
   const { tenantId, apiKeyId, windowId } = request;
   const bounds = boundsOf(windowId, rules.timezone, isRollingId(windowId) ? await databaseNowMs(tx) : 0);
   if (!bounds) return undefined;

@@ -94,8 +94,14 @@ export class Bookkeeper {
     await Promise.all(
       [...byTenant].map(([tenantId, own]) => {
         const keysWithBudget = new Set(own.filter((event) => event.windows?.key !== undefined).map((event) => event.apiKeyId));
-        const seeds = totals.filter((total) => total.tenantId === tenantId && (total.apiKeyId === TENANT_SCOPE || keysWithBudget.has(total.apiKeyId))).map(toSeed);
-        return this.parts.store.release(tenantId, own.filter(hadHold).map((event) => event.id), seeds);
+        const seeds = totals
+          .filter((total) => total.tenantId === tenantId && (total.apiKeyId === TENANT_SCOPE || keysWithBudget.has(total.apiKeyId)))
+          .map(toSeed);
+        return this.parts.store.release(
+          tenantId,
+          own.filter(hadHold).map((event) => event.id),
+          seeds,
+        );
       }),
     );
     await Promise.all([...byTenant].filter(([, own]) => own.some(hadHold)).map(([tenantId, own]) => this.noteForEvaluation(tenantId, own.at(-1)!)));

@@ -25,7 +25,11 @@ const INTEGER_MAX = 2_147_483_647;
  * that cannot be read at all is one poison.
  */
 export function decodeBatch(payload: string): DecodedBatch {
-  const whole = (reason: DeadLetterReason, detail: string): DecodedBatch => ({ batchId: undefined, events: [], poison: [{ reason, detail, payload, name: 'batch' }] });
+  const whole = (reason: DeadLetterReason, detail: string): DecodedBatch => ({
+    batchId: undefined,
+    events: [],
+    poison: [{ reason, detail, payload, name: 'batch' }],
+  });
   let json: unknown;
   try {
     json = JSON.parse(payload);

@@ -114,7 +114,14 @@ describe('usage on the bus', () => {
     await waitFor(streamIsEmpty);
     expect(await rowsOf(who.tenantId)).toBe(3);
     const letters = await readDeadLetters(await s.nats.connected(), 100);
-    expect(letters.map((letter) => letter.reason).toSorted()).toEqual(['invalid_event', 'malformed_batch', 'refused_by_database', 'too_old', 'unknown_version', 'unknown_version']);
+    expect(letters.map((letter) => letter.reason).toSorted()).toEqual([
+      'invalid_event',
+      'malformed_batch',
+      'refused_by_database',
+      'too_old',
+      'unknown_version',
+      'unknown_version',
+    ]);
     expect(letters.find((letter) => letter.reason === 'invalid_event')).toMatchObject({ batchId, detail: 'meters.inputTokens: too_small' });
     expect(s.metrics.deadLetters.child('refused_by_database').value).toBe(1);
   });
@@ -154,7 +161,16 @@ describe('a settled attempt', () => {
     const budgets = { tenant: { windowId: windows.tenant, windowEndMs: Date.now() + 86_400_000, limitNano: 1_000_000n } };
     const limits = { requestsPerMinute: 10, tokensPerMinute: 1_000, parallelRequests: 5 };
     const common = { attemptId: event.id, tenantId: who.tenantId, keyId: who.apiKeyId, budgets };
-    await s.admission.admit({ ...common, limits: { key: limits, tenant: limits }, estimatedTokens: 10, holdNano: 4000n, holdMinNano: 1n, unseededAllowanceNano: 10_000n, leaseMs: 60_000, attempt: '{}' });
+    await s.admission.admit({
+      ...common,
+      limits: { key: limits, tenant: limits },
+      estimatedTokens: 10,
+      holdNano: 4000n,
+      holdMinNano: 1n,
+      unseededAllowanceNano: 10_000n,
+      leaseMs: 60_000,
+      attempt: '{}',
+    });
     await s.admission.settle({ ...common, tokens: 15, costNano: 1500n, event: JSON.stringify(event) });
     startIngestion();
     await publishEvents(s.nats, [event]);

@@ -31,7 +31,10 @@ export async function processUsageJob(parts: UsageWorkerParts, job: WorkerJob<Us
   parts.acknowledge(ackSubject);
 }
 
-export function deadLetterOf(poison: Pick<Poison, 'reason' | 'detail' | 'payload'>, source: { batchId: string | undefined; streamSequence: number; atMs: number }): DeadLetter {
+export function deadLetterOf(
+  poison: Pick<Poison, 'reason' | 'detail' | 'payload'>,
+  source: { batchId: string | undefined; streamSequence: number; atMs: number },
+): DeadLetter {
   const bytes = Buffer.byteLength(poison.payload);
   return {
     v: 1,

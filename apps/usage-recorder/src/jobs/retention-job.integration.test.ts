@@ -23,7 +23,11 @@ beforeEach(async () => {
 afterAll(cleanUp);
 
 async function bookAtAges(...days: number[]): Promise<void> {
-  const ledger = new UsageLedger(s.database, { timezone: 'UTC', keepRequests: true, defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n }) });
+  const ledger = new UsageLedger(s.database, {
+    timezone: 'UTC',
+    keepRequests: true,
+    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n }),
+  });
   await ledger.commit(days.map((age) => usageEvent({ atMs: Date.now() - age * DAY_MS })));
 }
 
@@ -31,7 +35,8 @@ async function countOf(table: string): Promise<number> {
   return (await s.pool.query<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`)).rows[0]!.n;
 }
 
-const run = (retention: { metadataDays: number; zeroRetention: boolean }) => purge({ database: s.database, metrics: s.metrics, log: s.log }, retention, Date.now(), forever);
+const run = (retention: { metadataDays: number; zeroRetention: boolean }) =>
+  purge({ database: s.database, metrics: s.metrics, log: s.log }, retention, Date.now(), forever);
 
 describe('retention', () => {
   it('deletes request rows after their days, and usage rows only when no budget window can need them', async () => {
@@ -65,9 +70,14 @@ describe('partitions', () => {
     const future = usageEvent({ atMs: Date.now() + 70 * DAY_MS });
     const month = new Date(future.endedAtMs).toISOString().slice(0, 7).replace('-', 'm');
     await s.pool.query(`DROP TABLE IF EXISTS usage_records_y${month}, requests_y${month}`);
-    const ledger = new UsageLedger(s.database, { timezone: 'UTC', keepRequests: true, defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n }) });
+    const ledger = new UsageLedger(s.database, {
+      timezone: 'UTC',
+      keepRequests: true,
+      defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n }),
+    });
     await ledger.commit([future]);
-    const partitionOf = async () => (await s.pool.query<{ name: string }>('SELECT tableoid::regclass::text AS name FROM usage_records WHERE id = $1', [future.id])).rows[0]!.name;
+    const partitionOf = async () =>
+      (await s.pool.query<{ name: string }>('SELECT tableoid::regclass::text AS name FROM usage_records WHERE id = $1', [future.id])).rows[0]!.name;
     expect(await partitionOf()).toBe('usage_records_default');
     await makePartitions({ database: s.database, metrics: s.metrics, log: s.log });
     expect(await partitionOf()).toBe(`usage_records_y${month}`);

@@ -30,7 +30,13 @@ export async function purge(parts: RetentionParts, retention: Config['retention'
   await purgeTable(parts, 'usage_records', usageKeptMs(retention), nowMs, signal);
 }
 
-async function purgeTable({ database, metrics, log }: RetentionParts, table: PartitionedTable, keptMs: number | undefined, nowMs: number, signal: AbortSignal): Promise<void> {
+async function purgeTable(
+  { database, metrics, log }: RetentionParts,
+  table: PartitionedTable,
+  keptMs: number | undefined,
+  nowMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   if (keptMs === undefined || keptMs === Infinity) return;
   const beforeMs = nowMs - keptMs;
   const dropped = await database.transaction((tx) => dropPartitions(tx, table, beforeMs));

@@ -6,7 +6,7 @@ const rules = { timezone: 'Europe/Berlin', scheduleOf: () => 'daily' as const };
 const DAY_MS = 86_400_000;
 
 describe('bookingOf', () => {
-  it('books in the window that the admission named, moving the time into it when the edge\'s clock says otherwise', () => {
+  it("books in the window that the admission named, moving the time into it when the edge's clock says otherwise", () => {
     const windows = { schedule: 'daily', tenant: 'daily:2026-10-25' };
     // The day has 25 hours in Berlin: 24 October 22:00 to 25 October 23:00 UTC.
     const [start, end] = [Date.UTC(2026, 9, 24, 22), Date.UTC(2026, 9, 25, 23)];
@@ -14,7 +14,7 @@ describe('bookingOf', () => {
     expect([start - 1, start, end - 1, end, end + DAY_MS].map(booked)).toEqual([start, start, end - 1, end - 1, end - 1]);
   });
 
-  it('finds the window by the tenant\'s schedule when the event names none, or none that exists', () => {
+  it("finds the window by the tenant's schedule when the event names none, or none that exists", () => {
     const atMs = Date.UTC(2026, 2, 29, 0, 30);
     expect(bookingOf(usageEvent({ atMs }), rules).windowId).toBe('daily:2026-03-29');
     expect(bookingOf(usageEvent({ atMs, windows: { schedule: 'x', tenant: 'fortnight:1' } }), rules).windowId).toBe('daily:2026-03-29');
@@ -51,7 +51,9 @@ describe('rollingSlot', () => {
 describe('sums', () => {
   it('keep unknown costs apart and agree between rollups and budgets', () => {
     const who = { tenantId: crypto.randomUUID(), apiKeyId: crypto.randomUUID(), atMs: Date.UTC(2026, 10, 23, 12, 1) };
-    const bookings = [usageEvent(who), usageEvent({ ...who, costNano: null }), usageEvent({ ...who, atMs: who.atMs + BUCKET_MS })].map((event) => bookingOf(event, rules));
+    const bookings = [usageEvent(who), usageEvent({ ...who, costNano: null }), usageEvent({ ...who, atMs: who.atMs + BUCKET_MS })].map((event) =>
+      bookingOf(event, rules),
+    );
     const rollups = rollupDeltas(bookings);
     expect(rollups.map(({ requests, costNano, unpriced }) => [requests, costNano, unpriced])).toEqual([
       [2, 1500n, 1],

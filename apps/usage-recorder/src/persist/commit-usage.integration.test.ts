@@ -52,18 +52,26 @@ async function sumsOf(tenantId: string): Promise<Sums> {
 }
 
 async function totalsOf(tenantId: string): Promise<Record<string, number>> {
-  const { rows } = await pool.query<{ api_key_id: string; window_id: string; spent_nano: string }>('SELECT * FROM budget_totals WHERE tenant_id = $1', [tenantId]);
+  const { rows } = await pool.query<{ api_key_id: string; window_id: string; spent_nano: string }>('SELECT * FROM budget_totals WHERE tenant_id = $1', [
+    tenantId,
+  ]);
   return Object.fromEntries(rows.map((row) => [`${row.api_key_id === TENANT_SCOPE ? 'tenant' : 'key'} ${row.window_id}`, Number(row.spent_nano)]));
 }
 
-const inWindow = (schedule: Parameters<typeof budgetWindow>[0], atMs: number, timezone = 'UTC'): UsageEvent['windows'] => ({ schedule, tenant: budgetWindow(schedule, timezone, atMs).id });
+const inWindow = (schedule: Parameters<typeof budgetWindow>[0], atMs: number, timezone = 'UTC'): UsageEvent['windows'] => ({
+  schedule,
+  tenant: budgetWindow(schedule, timezone, atMs).id,
+});
 
 describe('one event', () => {
   it('becomes a request row, a usage row with its provenance, a rollup and the totals of tenant and key', async () => {
     const event = usageEvent({ windows: inWindow('calendar_month', Date.now()), ttftMs: 3.4, idempotencyKey: 'once', priceVersionId: randomUUID() });
     const result = await ledger().commit([event]);
     expect(result.inserted).toBe(1);
-    const { rows } = await pool.query('SELECT u.*, r.trace_id, r.status, r.ttft_ms, r.idempotency_key FROM usage_records u JOIN requests r USING (id, ts) WHERE id = $1', [event.id]);
+    const { rows } = await pool.query(
+      'SELECT u.*, r.trace_id, r.status, r.ttft_ms, r.idempotency_key FROM usage_records u JOIN requests r USING (id, ts) WHERE id = $1',
+      [event.id],
+    );
     expect(rows[0]).toMatchObject({
       cost_nano: '1500',
       cost_components: { input: '1000', output: '500' },
@@ -98,7 +106,14 @@ describe('one event', () => {
   });
 
   it('that was refused is a request row only', async () => {
-    const event = usageEvent({ status: 429, provider: 'limiter', usageSource: 'none', costNano: '0', holdNano: undefined, meters: { inputTokens: 0, outputTokens: 0 } });
+    const event = usageEvent({
+      status: 429,
+      provider: 'limiter',
+      usageSource: 'none',
+      costNano: '0',
+      holdNano: undefined,
+      meters: { inputTokens: 0, outputTokens: 0 },
+    });
     const result = await ledger().commit([event]);
     expect(result).toEqual({ inserted: 0, totals: [] });
     expect(await sumsOf(event.tenantId)).toEqual({ rows: 0, requests: 1, rowCost: 0, rollupRequests: 0, rollupCost: 0 });
@@ -151,13 +166,19 @@ describe('budget totals', () => {
     await ledger().commit([usageEvent({ ...who, atMs: noon, windows: inWindow('daily', noon) })]);
     // An edge that has not heard of the change yet still books by the month.
     await ledger().commit([usageEvent({ ...who, atMs: noon + 1, windows: inWindow('calendar_month', noon) })]);
-    expect(await totalsOf(who.tenantId)).toMatchObject({ 'tenant calendar_month:2026-11-01': 7500, 'tenant daily:2026-11-18': 4500, 'key daily:2026-11-18': 4500 });
+    expect(await totalsOf(who.tenantId)).toMatchObject({
+      'tenant calendar_month:2026-11-01': 7500,
+      'tenant daily:2026-11-18': 4500,
+      'key daily:2026-11-18': 4500,
+    });
   });
 
   it('are exact when many commits create the same window at once while others book by another schedule', async () => {
     const noon = Date.UTC(2026, 10, 18, 12);
     const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
-    const commits = Array.from({ length: 30 }, (_, i) => usageEvent({ ...who, atMs: noon + i, windows: inWindow((['calendar_month', 'daily', 'weekly'] as const)[i % 3]!, noon) }));
+    const commits = Array.from({ length: 30 }, (_, i) =>
+      usageEvent({ ...who, atMs: noon + i, windows: inWindow((['calendar_month', 'daily', 'weekly'] as const)[i % 3]!, noon) }),
+    );
     await Promise.all(commits.map((event) => ledger().commit([event])));
     const totals = await totalsOf(who.tenantId);
     expect(Object.keys(totals)).toHaveLength(6);
@@ -184,13 +205,15 @@ describe('budget totals', () => {
     expect(totals.map((total) => total.spentNano)).toEqual([6000n, 6000n]);
   });
 
-  it('note the limit in force: the tenant\'s own, else the default', async () => {
+  it("note the limit in force: the tenant's own, else the default", async () => {
     const tenantId = randomUUID();
     await pool.query('INSERT INTO tenants (id, name, updated_at) VALUES ($1, $2, now())', [tenantId, `limits ${tenantId}`]);
     await pool.query('INSERT INTO tenant_budget_overrides (tenant_id, budget_nano, updated_at) VALUES ($1, 7, now())', [tenantId]);
     const other = usageEvent();
     await ledger().commit([usageEvent({ tenantId }), other]);
-    const limit = async (id: string) => (await pool.query<{ limit_nano: string }>('SELECT limit_nano FROM budget_totals WHERE tenant_id = $1 AND api_key_id = $2', [id, TENANT_SCOPE])).rows[0]!.limit_nano;
+    const limit = async (id: string) =>
+      (await pool.query<{ limit_nano: string }>('SELECT limit_nano FROM budget_totals WHERE tenant_id = $1 AND api_key_id = $2', [id, TENANT_SCOPE])).rows[0]!
+        .limit_nano;
     expect([await limit(tenantId), await limit(other.tenantId)]).toEqual(['7', '100000000000']);
   });
 
@@ -207,7 +230,10 @@ describe('the last use of a key', () => {
   it('is noted from its events and never goes back', async () => {
     const [tenantId, apiKeyId] = [randomUUID(), randomUUID()];
     await pool.query('INSERT INTO tenants (id, name, updated_at) VALUES ($1, $2, now())', [tenantId, `keys ${tenantId}`]);
-    await pool.query(`INSERT INTO api_keys (id, tenant_id, prefix, secret_digest, last_four, name, updated_at) VALUES ($1, $2, $3, sha256('x'), 'abcd', 'k', now())`, [apiKeyId, tenantId, attemptId(0)]);
+    await pool.query(
+      `INSERT INTO api_keys (id, tenant_id, prefix, secret_digest, last_four, name, updated_at) VALUES ($1, $2, $3, sha256('x'), 'abcd', 'k', now())`,
+      [apiKeyId, tenantId, attemptId(0)],
+    );
     const atMs = Date.UTC(2026, 10, 20);
     await ledger().commit([usageEvent({ tenantId, apiKeyId, atMs }), usageEvent({ tenantId, apiKeyId, atMs: atMs - 5_000 })]);
     await ledger().commit([usageEvent({ tenantId, apiKeyId, atMs: atMs - 86_400_000 })]);

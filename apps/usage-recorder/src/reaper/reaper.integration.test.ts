@@ -35,7 +35,11 @@ beforeEach(() => {
 afterAll(cleanUp);
 
 function parts(): ReaperParts {
-  const ledger = new UsageLedger(s.database, { timezone: 'UTC', keepRequests: true, defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n }) });
+  const ledger = new UsageLedger(s.database, {
+    timezone: 'UTC',
+    keepRequests: true,
+    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n }),
+  });
   const bookkeeper = new Bookkeeper(
     { ledger, store, evaluations: { addLatest: () => Promise.resolve() }, observer: { committed: () => undefined, waiting: () => undefined } },
     { groupEventsMax: 1_000, groupsMax: 2, usageKeptMs: () => Infinity, nowMs: Date.now, signal: new AbortController().signal },
@@ -87,9 +91,11 @@ async function admit({ tenantId, keyId, id }: Who, attempt?: string): Promise<vo
   expect(result.admitted).toBe(true);
 }
 
-const endOf = ({ tenantId, keyId, id }: Who): UsageEvent => usageEvent({ id, tenantId, apiKeyId: keyId, windows: { schedule: 'calendar_month', tenant: WINDOW } });
+const endOf = ({ tenantId, keyId, id }: Who): UsageEvent =>
+  usageEvent({ id, tenantId, apiKeyId: keyId, windows: { schedule: 'calendar_month', tenant: WINDOW } });
 
-const settle = (who: Who) => admission.settle({ attemptId: who.id, tenantId: who.tenantId, keyId: who.keyId, tokens: 15, costNano: 1_500n, event: JSON.stringify(endOf(who)), budgets });
+const settle = (who: Who) =>
+  admission.settle({ attemptId: who.id, tenantId: who.tenantId, keyId: who.keyId, tokens: 15, costNano: 1_500n, event: JSON.stringify(endOf(who)), budgets });
 
 async function rowOf(id: string) {
   const { rows } = await s.pool.query<Record<string, unknown>>(
@@ -108,7 +114,9 @@ describe('an attempt whose edge vanished', () => {
     nowMs += 2_000;
     expect(await run()).toEqual({ expired: 1, ended: 0 });
     expect(await run()).toEqual({ expired: 0, ended: 0 });
-    expect(await rowOf(who.id)).toEqual([{ cost_nano: '4000', usage_source: 'estimate', input_tokens: 100, output_tokens: 200, status: 499, error_code: 'attempt_lost' }]);
+    expect(await rowOf(who.id)).toEqual([
+      { cost_nano: '4000', usage_source: 'estimate', input_tokens: 100, output_tokens: 200, status: 499, error_code: 'attempt_lost' },
+    ]);
     expect(await store.inspect(who.tenantId)).toMatchObject({ open: 0, ended: 0, budgets: [{ spentNano: 4_000n, openNano: 0n }] });
   });
 
@@ -134,7 +142,12 @@ describe('an attempt whose edge vanished', () => {
       expect(await rowOf(who.id)).toHaveLength(1);
       const { budgets: held, open, ended } = await store.inspect(who.tenantId);
       const [row] = await rowOf(who.id);
-      expect({ open, ended, openNano: held[0]!.openNano, spent: held[0]!.spentNano }).toEqual({ open: 0, ended: 0, openNano: 0n, spent: BigInt(row!['cost_nano'] as string) });
+      expect({ open, ended, openNano: held[0]!.openNano, spent: held[0]!.spentNano }).toEqual({
+        open: 0,
+        ended: 0,
+        openNano: 0n,
+        spent: BigInt(row!['cost_nano'] as string),
+      });
     }
   });
 });
@@ -154,7 +167,11 @@ describe('an ended attempt whose message was lost', () => {
     const who = newcomer();
     await admit(who);
     await settle(who);
-    await new UsageLedger(s.database, { timezone: 'UTC', keepRequests: true, defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n }) }).commit([endOf(who)]);
+    await new UsageLedger(s.database, {
+      timezone: 'UTC',
+      keepRequests: true,
+      defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n }),
+    }).commit([endOf(who)]);
     nowMs += GRACE_MS + 1_000;
     await run();
     expect(await rowOf(who.id)).toHaveLength(1);

@@ -97,7 +97,13 @@ async function reapEnded({ store, bookkeeper, metrics, ...parts }: ReaperParts, 
   }
   await bookkeeper.book(entries);
   for (const { event, refused } of entries) {
-    if (refused) await discard({ store, metrics, ...parts }, attempts.find(({ attemptId }) => attemptId === event.id)!, options.nowMs(), refused);
+    if (refused)
+      await discard(
+        { store, metrics, ...parts },
+        attempts.find(({ attemptId }) => attemptId === event.id)!,
+        options.nowMs(),
+        refused,
+      );
   }
   metrics.reaped.child('ended').inc(entries.length);
   return { found: attempts.length, booked: entries.length };

@@ -19,7 +19,10 @@ beforeAll(async () => {
   const routeId = randomUUID();
   priceVersionId = randomUUID();
   await s.pool.query(`INSERT INTO model_aliases (key, alias, updated_at) VALUES ('assistant', 'assistant', now())`);
-  await s.pool.query(`INSERT INTO model_routes (id, alias_key, identity, source, provider, provider_model, updated_at) VALUES ($1, 'assistant', 'one', 'db', 'demo', 'demo-large', now())`, [routeId]);
+  await s.pool.query(
+    `INSERT INTO model_routes (id, alias_key, identity, source, provider, provider_model, updated_at) VALUES ($1, 'assistant', 'one', 'db', 'demo', 'demo-large', now())`,
+    [routeId],
+  );
   await s.pool.query('INSERT INTO price_versions (id, route_id, price_input, price_output) VALUES ($1, $2, 0.0001, 0.0002)', [priceVersionId, routeId]);
 });
 
@@ -31,7 +34,11 @@ beforeEach(async () => {
   const meters = { inputTokens: 120, outputTokens: 30 };
   const cost = costOf({ id: priceVersionId, input: '0.0001', output: '0.0002' }, meters, 'chat');
   const costComponents = Object.fromEntries(Object.entries(cost.components).map(([name, nano]) => [name, String(nano)]));
-  const ledger = new UsageLedger(s.database, { timezone: 'UTC', keepRequests: true, defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n }) });
+  const ledger = new UsageLedger(s.database, {
+    timezone: 'UTC',
+    keepRequests: true,
+    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n }),
+  });
   const events = Array.from({ length: 20 }, () => usageEvent({ ...who, meters, priceVersionId, costNano: String(cost.totalNano), costComponents }));
   const { totals } = await ledger.commit(events);
   await s.redis.zadd('omg:tenants', Date.now(), who.tenantId);
@@ -42,7 +49,10 @@ afterAll(cleanUp);
 
 async function verify(options: { settleMs?: number; allowRunning?: boolean } = {}): Promise<VerifyReport> {
   const connection = await s.nats.connected();
-  return verifyLedger({ database: s.database, store: s.store, backlog: () => usageBacklog(connection) }, { usageSinceMs: 0, costsSinceMs: 0, settleMs: 0, allowRunning: false, ...options });
+  return verifyLedger(
+    { database: s.database, store: s.store, backlog: () => usageBacklog(connection) },
+    { usageSinceMs: 0, costsSinceMs: 0, settleMs: 0, allowRunning: false, ...options },
+  );
 }
 
 describe('verification', () => {
@@ -54,15 +64,23 @@ describe('verification', () => {
     ['a usage row that vanished', 'DELETE FROM usage_records WHERE id = (SELECT max(id::text)::uuid FROM usage_records)', ['rollup']],
     ['a rollup that was counted twice', 'UPDATE usage_rollups SET requests = requests + 1', ['budget_total', 'budget_total', 'rollup']],
     ['a total that was changed', 'UPDATE budget_totals SET spent_nano = spent_nano + 1', ['budget_total', 'budget_total', 'redis_total', 'redis_total']],
-    ['a cost that its meters and price do not give', `UPDATE usage_records SET cost_components = NULL, meters = '{"inputTokens":121,"outputTokens":30}' WHERE id = (SELECT max(id::text)::uuid FROM usage_records)`, ['cost']],
-    ['components that do not add up', `UPDATE usage_records SET cost_components = '{"input":"1"}' WHERE id = (SELECT max(id::text)::uuid FROM usage_records)`, ['cost']],
+    [
+      'a cost that its meters and price do not give',
+      `UPDATE usage_records SET cost_components = NULL, meters = '{"inputTokens":121,"outputTokens":30}' WHERE id = (SELECT max(id::text)::uuid FROM usage_records)`,
+      ['cost'],
+    ],
+    [
+      'components that do not add up',
+      `UPDATE usage_records SET cost_components = '{"input":"1"}' WHERE id = (SELECT max(id::text)::uuid FROM usage_records)`,
+      ['cost'],
+    ],
   ])('finds %s', async (_what, sql, kinds) => {
     await s.pool.query(sql);
     const { mismatches } = await verify();
     expect(mismatches.map(({ kind }) => kind).toSorted()).toEqual(kinds);
   });
 
-  it('finds a total in Redis that is not Postgres\'s', async () => {
+  it("finds a total in Redis that is not Postgres's", async () => {
     await s.redis.hset(`omg:{${who.tenantId}}:budget:tenant:calendar_month:${new Date().toISOString().slice(0, 7)}-01`, 's', '1');
     const { mismatches } = await verify();
     expect(mismatches).toEqual([{ kind: 'redis_total', text: expect.stringContaining('Redis has 1 ') }]);
@@ -72,14 +90,28 @@ describe('verification', () => {
     await publish(s.nats, '{}');
     const limits = { requestsPerMinute: 10, tokensPerMinute: 1_000, parallelRequests: 5 };
     const budgets = { tenant: { windowId: 'daily:2026-11-23', windowEndMs: Date.now() + 1_000, limitNano: 1_000n } };
-    await s.admission.admit({ attemptId: usageEvent().id, tenantId: who.tenantId, keyId: who.apiKeyId, limits: { key: limits, tenant: limits }, estimatedTokens: 1, holdNano: 10n, holdMinNano: 1n, budgets, unseededAllowanceNano: 1_000n, leaseMs: 60_000, attempt: '{}' });
+    await s.admission.admit({
+      attemptId: usageEvent().id,
+      tenantId: who.tenantId,
+      keyId: who.apiKeyId,
+      limits: { key: limits, tenant: limits },
+      estimatedTokens: 1,
+      holdNano: 10n,
+      holdMinNano: 1n,
+      budgets,
+      unseededAllowanceNano: 1_000n,
+      leaseMs: 60_000,
+      attempt: '{}',
+    });
     const { mismatches } = await verify();
     expect(mismatches.map(({ text }) => text)).toEqual(['1 usage messages are not booked', `tenant ${who.tenantId}: 1 attempts are open`]);
     expect((await verify({ allowRunning: true })).mismatches).toEqual([]);
   });
 
   it('finds a gap and a change in the audit log', async () => {
-    await s.pool.query(`INSERT INTO audit_logs (seq, id, action, resource, resource_id, prev_hash, hash) VALUES (2, gen_random_uuid(), 'tenant.create', 'tenant', 'x', decode(repeat('00', 32), 'hex'), sha256('x'))`);
+    await s.pool.query(
+      `INSERT INTO audit_logs (seq, id, action, resource, resource_id, prev_hash, hash) VALUES (2, gen_random_uuid(), 'tenant.create', 'tenant', 'x', decode(repeat('00', 32), 'hex'), sha256('x'))`,
+    );
     const { mismatches } = await verify({ allowRunning: true });
     expect(mismatches).toEqual([
       { kind: 'audit_log', text: 'rows 1 to 1 are missing' },

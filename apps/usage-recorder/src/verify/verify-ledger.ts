@@ -77,7 +77,10 @@ async function verifyPostgres(tx: Transaction, options: VerifyOptions) {
       kind: 'rollup' as const,
       text: `tenant ${row.tenantId} bucket ${row.bucket.toISOString()} key ${row.apiKeyId} model ${row.modelAlias} provider ${row.provider}: rows say ${row.scanned ?? 'nothing'}, rollup says ${row.stored ?? 'nothing'}`,
     })),
-    ...totals.map((row) => ({ kind: 'budget_total' as const, text: `tenant ${row.tenantId} key ${row.apiKeyId} window ${row.windowId}: total ${row.stored}, rollups ${row.counted}` })),
+    ...totals.map((row) => ({
+      kind: 'budget_total' as const,
+      text: `tenant ${row.tenantId} key ${row.apiKeyId} window ${row.windowId}: total ${row.stored}, rollups ${row.counted}`,
+    })),
     ...costs.mismatches.map((text) => ({ kind: 'cost' as const, text })),
     ...audit.problems.map((text) => ({ kind: 'audit_log' as const, text })),
   ];
@@ -90,7 +93,8 @@ async function settle(parts: VerifyParts, { settleMs, allowRunning }: VerifyOpti
   for (;;) {
     const { left, deadLetters } = await leftBehind(parts);
     if (left.length === 0 || allowRunning) return { mismatches: [], deadLetters };
-    if (performance.now() >= deadline) return { mismatches: left.slice(0, MISMATCHES_MAX).map((text) => ({ kind: 'left_behind' as const, text })), deadLetters };
+    if (performance.now() >= deadline)
+      return { mismatches: left.slice(0, MISMATCHES_MAX).map((text) => ({ kind: 'left_behind' as const, text })), deadLetters };
     await delay(SETTLE_PAUSE_MS);
   }
 }

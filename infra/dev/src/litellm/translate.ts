@@ -183,7 +183,8 @@ export function translate(input: unknown): Translation {
   }
   for (const name of Object.keys(mapOf(config['general_settings']))) warnings.push(`general_settings.${name}: ${GENERAL[name] ?? 'has no equal, left out'}`);
   for (const name of Object.keys(config)) {
-    if (!['model_list', 'router_settings', 'litellm_settings', 'general_settings', 'environment_variables'].includes(name)) warnings.push(`${name}: has no equal, left out`);
+    if (!['model_list', 'router_settings', 'litellm_settings', 'general_settings', 'environment_variables'].includes(name))
+      warnings.push(`${name}: has no equal, left out`);
   }
   if (config['environment_variables'] !== undefined) warnings.push('environment_variables: set them in the environment of the services');
   router['model_catalog'] = catalog;

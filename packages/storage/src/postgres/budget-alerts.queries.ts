@@ -12,7 +12,11 @@ export interface AlertState {
 
 /** Locks the tenant's state until the transaction ends: of several recorders that evaluate at once, one raises the alert. */
 export async function lockAlertState(tx: Transaction, tenantId: string): Promise<AlertState> {
-  await tx.query({ name: 'alert-state-create', text: 'INSERT INTO budget_alert_states (tenant_id, updated_at) VALUES ($1, now()) ON CONFLICT DO NOTHING', values: [tenantId] });
+  await tx.query({
+    name: 'alert-state-create',
+    text: 'INSERT INTO budget_alert_states (tenant_id, updated_at) VALUES ($1, now()) ON CONFLICT DO NOTHING',
+    values: [tenantId],
+  });
   const { rows } = await tx.query<{ window_id: string | null; last_level: AlertLevel | null; last_alert_at: Date | null }>({
     name: 'alert-state-lock',
     text: 'SELECT window_id, last_level, last_alert_at FROM budget_alert_states WHERE tenant_id = $1 FOR UPDATE',
@@ -62,14 +66,28 @@ export async function insertAlertEvent(tx: Transaction, event: AlertEvent): Prom
 
 /** Locked until the transaction ends, since its deliveries end one by one. Undefined: no such alert. */
 export async function lockAlertEvent(tx: Transaction, id: string): Promise<AlertEvent | undefined> {
-  const { rows } = await tx.query<{ id: string; tenant_id: string; level: AlertLevel; channels: AlertEvent['channels']; payload: Record<string, unknown>; deliveries: unknown }>({
+  const { rows } = await tx.query<{
+    id: string;
+    tenant_id: string;
+    level: AlertLevel;
+    channels: AlertEvent['channels'];
+    payload: Record<string, unknown>;
+    deliveries: unknown;
+  }>({
     name: 'alert-event-lock',
     text: 'SELECT id, tenant_id, level, channels, payload, deliveries FROM budget_alert_events WHERE id = $1 FOR UPDATE',
     values: [id],
   });
   const row = rows[0];
   if (!row) return undefined;
-  return { id: row.id, tenantId: row.tenant_id, level: row.level, channels: row.channels, payload: row.payload, deliveries: z.record(z.string(), deliverySchema).parse(row.deliveries) };
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    level: row.level,
+    channels: row.channels,
+    payload: row.payload,
+    deliveries: z.record(z.string(), deliverySchema).parse(row.deliveries),
+  };
 }
 
 /** Saves the deliveries of a locked alert. Once all have ended, the alert as a whole has succeeded or failed. */
@@ -85,7 +103,11 @@ export async function saveDeliveries(tx: Transaction, id: string, deliveries: Re
 }
 
 /** Alerts of the last day that are not delivered and were raised at least `olderThanMs` ago, oldest first. */
-export async function undeliveredAlerts(tx: Transaction, olderThanMs: number, limit: number): Promise<{ id: string; deliveries: Record<string, AlertDelivery> }[]> {
+export async function undeliveredAlerts(
+  tx: Transaction,
+  olderThanMs: number,
+  limit: number,
+): Promise<{ id: string; deliveries: Record<string, AlertDelivery> }[]> {
   const { rows } = await tx.query<{ id: string; deliveries: unknown }>({
     name: 'alert-events-undelivered',
     text: `SELECT id, deliveries FROM budget_alert_events
@@ -96,6 +118,10 @@ WHERE success IS NULL AND created_at > now() - interval '1 day' AND created_at <
 }
 
 export async function keyPrefix(tx: Transaction, tenantId: string, apiKeyId: string): Promise<string | undefined> {
-  const { rows } = await tx.query<{ prefix: string }>({ name: 'key-prefix', text: 'SELECT prefix FROM api_keys WHERE tenant_id = $1 AND id = $2', values: [tenantId, apiKeyId] });
+  const { rows } = await tx.query<{ prefix: string }>({
+    name: 'key-prefix',
+    text: 'SELECT prefix FROM api_keys WHERE tenant_id = $1 AND id = $2',
+    values: [tenantId, apiKeyId],
+  });
   return rows[0]?.prefix;
 }

@@ -75,7 +75,8 @@ const refColumns = (refs: readonly WindowRef[]): unknown[] => [
   refs.map((ref) => iso(ref.endMs)),
 ];
 
-const REFS = 'unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS w(tenant_id, api_key_id, window_id, window_start, window_end)';
+const REFS =
+  'unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::timestamptz[]) AS w(tenant_id, api_key_id, window_id, window_start, window_end)';
 
 const MISSING_TENANTS = {
   name: 'budget-missing-tenants',
@@ -105,7 +106,8 @@ export async function lockTenants(tx: Transaction, tenants: ReadonlyMap<string, 
   await tx.query({ ...LOCK_TENANTS, values: [[...tenants.keys()], [...tenants.values()]] });
 }
 
-const DELTA = 'unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[]) AS d(tenant_id, api_key_id, bucket, cost, requests, tokens)';
+const DELTA =
+  'unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[]) AS d(tenant_id, api_key_id, bucket, cost, requests, tokens)';
 const COVERS = 'b.tenant_id = d.tenant_id AND b.api_key_id = d.api_key_id AND d.bucket >= b.window_start AND d.bucket < b.window_end';
 
 // Locked in order first: the update itself gives no order, and two recorders would deadlock.

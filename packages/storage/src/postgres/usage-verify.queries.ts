@@ -22,7 +22,15 @@ const sumsOf = (alias: string) => `concat_ws(' ', ${SUMS.map((name) => `'${name}
 
 /** Rollups of buckets from `sinceMs` on that differ from the sum of the usage rows. */
 export async function rollupMismatches(tx: Transaction, sinceMs: number, limit: number): Promise<RollupMismatch[]> {
-  const { rows } = await tx.query<{ tenant_id: string; bucket: Date; api_key_id: string; model_alias: string; provider: string; scanned: string | null; stored: string | null }>({
+  const { rows } = await tx.query<{
+    tenant_id: string;
+    bucket: Date;
+    api_key_id: string;
+    model_alias: string;
+    provider: string;
+    scanned: string | null;
+    stored: string | null;
+  }>({
     text: `
 WITH scan AS (
   SELECT tenant_id, date_bin('15 minutes', booked_at, 'epoch') AS bucket, api_key_id, model_alias, provider, count(*) AS requests,
@@ -119,7 +127,9 @@ WHERE ts >= $1 AND (ts, id) > ($2::timestamptz, $3::uuid) ORDER BY ts, id LIMIT 
 
 /** Prices by id; those that were deleted with their route are missing. */
 export async function readPriceVersions(tx: Transaction, ids: readonly string[]): Promise<Map<string, PriceVersion>> {
-  const { rows } = await tx.query<Record<'id', string> & Record<'input' | 'output' | 'cached' | 'write' | 'reasoning' | 'image', string | null> & { tiers: PriceVersion['tiers'] }>({
+  const { rows } = await tx.query<
+    Record<'id', string> & Record<'input' | 'output' | 'cached' | 'write' | 'reasoning' | 'image', string | null> & { tiers: PriceVersion['tiers'] }
+  >({
     name: 'verify-prices',
     text: `SELECT id, price_input AS input, price_output AS output, price_cached_input AS cached, price_cache_write AS write, price_reasoning AS reasoning,
   price_image_cents AS image, tiers FROM price_versions WHERE id::text = ANY($1)`,

@@ -1,4 +1,14 @@
-import type { AdmissionState, AdmitRequest, AdmitResult, BudgetClaim, BudgetState, BudgetTotalSeed, SettleRequest, StoredAttempt, WindowState } from './admission.types.js';
+import type {
+  AdmissionState,
+  AdmitRequest,
+  AdmitResult,
+  BudgetClaim,
+  BudgetState,
+  BudgetTotalSeed,
+  SettleRequest,
+  StoredAttempt,
+  WindowState,
+} from './admission.types.js';
 
 /**
  * What the Redis scripts promise, told a second time in the plainest way: lists that are summed anew at each question.
@@ -90,7 +100,8 @@ export class AdmissionModel {
     }
     for (const { name, limits } of scopes) {
       const leases = this.leases(name === 'key' ? request.keyId : undefined, nowMs);
-      if (leases.length >= limits.parallelRequests) refusals.push({ reason: 'parallel', scope: name, retryAfterMs: Math.min(1_000, Math.min(...leases) - nowMs) });
+      if (leases.length >= limits.parallelRequests)
+        refusals.push({ reason: 'parallel', scope: name, retryAfterMs: Math.min(1_000, Math.min(...leases) - nowMs) });
     }
     if (refusals.length > 0) {
       const retryAfterMs = Math.max(...refusals.map((refusal) => refusal.retryAfterMs));
@@ -101,7 +112,18 @@ export class AdmissionModel {
     for (const { id } of claims) this.addOpen(id, held, true);
     const { attemptId, tenantId, keyId, estimatedTokens: tokens, attempt: payload } = request;
     const windows = claims.map(({ id, claim }) => ({ scope: id, windowId: claim.windowId }));
-    this.attempts.set(attemptId, { attemptId, tenantId, keyId, state: 'open', atMs: nowMs + request.leaseMs, heldNano: held, payload, second, tokens, windows });
+    this.attempts.set(attemptId, {
+      attemptId,
+      tenantId,
+      keyId,
+      state: 'open',
+      atMs: nowMs + request.leaseMs,
+      heldNano: held,
+      payload,
+      second,
+      tokens,
+      windows,
+    });
     return { admitted: true, heldNano: held, ...this.stateOf(request, nowMs) };
   }
 
@@ -186,9 +208,7 @@ export class AdmissionModel {
   }
 
   private leases(keyId: string | undefined, nowMs: number): number[] {
-    return [...this.attempts.values()]
-      .filter((a) => a.state === 'open' && a.atMs > nowMs && (keyId === undefined || a.keyId === keyId))
-      .map((a) => a.atMs);
+    return [...this.attempts.values()].filter((a) => a.state === 'open' && a.atMs > nowMs && (keyId === undefined || a.keyId === keyId)).map((a) => a.atMs);
   }
 
   private remaining(id: string, claim: BudgetClaim, allowance: bigint): bigint {

@@ -50,7 +50,11 @@ const key = fc.integer({ min: 0, max: 1 });
 const window = fc.constantFrom(...WINDOWS);
 const place = fc.nat({ max: 1_000 });
 
-const claim = (windowId: string, limitNano: bigint): BudgetClaim => ({ windowId, limitNano, windowEndMs: windowId.startsWith('rolling') ? nowMs : T0 + 3_600_000 });
+const claim = (windowId: string, limitNano: bigint): BudgetClaim => ({
+  windowId,
+  limitNano,
+  windowEndMs: windowId.startsWith('rolling') ? nowMs : T0 + 3_600_000,
+});
 
 const admit = fc
   .record({
@@ -112,7 +116,13 @@ const endExpired = place.map((n): Step =>
     expect(await ledger.endExpired(tenantId, attemptId, 'reaped')).toBe(run.model.endExpired(attemptId, 'reaped', nowMs));
   })(n),
 );
-const total = fc.record({ key: fc.option(key), windowId: window, spentNano: nano, version: fc.bigInt({ min: 0n, max: 9n }), freshForMs: fc.nat({ max: 60_000 }) });
+const total = fc.record({
+  key: fc.option(key),
+  windowId: window,
+  spentNano: nano,
+  version: fc.bigInt({ min: 0n, max: 9n }),
+  freshForMs: fc.nat({ max: 60_000 }),
+});
 const seedOf = (run: Run, d: { key: number | null; windowId: string; spentNano: bigint; version: bigint; freshForMs: number }): BudgetTotalSeed => ({
   scope: d.key === null ? 'tenant' : 'key',
   ...(d.key === null ? {} : { keyId: run.keyIds[d.key]! }),

@@ -59,7 +59,7 @@ describe('requests per minute', () => {
     expect((await store.admit(admitRequest(caller, { limits }))).admitted).toBe(false);
     nowMs = T0 + 61_000;
     expect((await store.admit(admitRequest(caller, { limits }))).admitted).toBe(true);
-    expect((await store.admit(admitRequest(caller, { limits })))).toMatchObject({ admitted: false, retryAfterMs: 30_000 });
+    expect(await store.admit(admitRequest(caller, { limits }))).toMatchObject({ admitted: false, retryAfterMs: 30_000 });
     nowMs = T0;
   });
 
@@ -148,7 +148,11 @@ describe('budgets', () => {
       { scope: 'key', keyId: caller.keyId, windowId: 'calendar_month:2027-01-01', windowEndMs: T0 + 1, spentNano: 0n, version: 1n },
     ]);
     const budgets = { tenant: claim(1_000n), key: claim(500n) };
-    expect(await store.admit(admitRequest(caller, { budgets, holdNano: 9_000n, holdMinNano: 501n }))).toMatchObject({ admitted: false, reason: 'budget', scope: 'key' });
+    expect(await store.admit(admitRequest(caller, { budgets, holdNano: 9_000n, holdMinNano: 501n }))).toMatchObject({
+      admitted: false,
+      reason: 'budget',
+      scope: 'key',
+    });
     const admitted = await store.admit(admitRequest(caller, { budgets, holdNano: 9_000n, holdMinNano: 500n }));
     expect(admitted).toMatchObject({
       admitted: true,
@@ -174,7 +178,10 @@ describe('budgets', () => {
     await ledger.seed(caller.tenantId, [{ scope: 'tenant', windowId: 'rolling_7d', windowEndMs: T0, spentNano: 300n, version: 5n, freshUntilMs: T0 + 60_000 }]);
     expect(await store.admit(admitRequest(caller, { budgets, holdNano: 100n }))).toMatchObject({ budgets: { tenant: { needsSeed: false } } });
     nowMs = T0 + 60_001;
-    expect(await store.admit(admitRequest(caller, { budgets, holdNano: 700n }))).toMatchObject({ heldNano: 600n, budgets: { tenant: { needsSeed: true, spentNano: 300n } } });
+    expect(await store.admit(admitRequest(caller, { budgets, holdNano: 700n }))).toMatchObject({
+      heldNano: 600n,
+      budgets: { tenant: { needsSeed: true, spentNano: 300n } },
+    });
     nowMs = T0;
   });
 
@@ -214,10 +221,20 @@ describe('settle, release and seed', () => {
       wasOpen: true,
       budgets: { tenant: { openNano: 250n }, key: { openNano: 250n } },
     });
-    expect(await store.settle(settleRequest(request, { costNano: 9_000n, event: 'other' }))).toMatchObject({ wasOpen: false, budgets: { tenant: { openNano: 250n } } });
+    expect(await store.settle(settleRequest(request, { costNano: 9_000n, event: 'other' }))).toMatchObject({
+      wasOpen: false,
+      budgets: { tenant: { openNano: 250n } },
+    });
     nowMs = T0 + 1;
     expect(await ledger.endedAttempts(caller.tenantId, 0, 10)).toEqual([
-      { attemptId: request.attemptId, tenantId: caller.tenantId, keyId: caller.keyId, atMs: T0, heldNano: 250n, payload: `{"v":1,"id":"${request.attemptId}"}` },
+      {
+        attemptId: request.attemptId,
+        tenantId: caller.tenantId,
+        keyId: caller.keyId,
+        atMs: T0,
+        heldNano: 250n,
+        payload: `{"v":1,"id":"${request.attemptId}"}`,
+      },
     ]);
     nowMs = T0;
   });
@@ -253,7 +270,10 @@ describe('settle, release and seed', () => {
     const request = admitRequest(caller, { budgets: { tenant: claim(10_000n) } });
     await store.admit(request);
     await client.flushdb();
-    expect(await store.settle(settleRequest(request, { costNano: 250n }))).toMatchObject({ wasOpen: false, budgets: { tenant: { spentNano: undefined, openNano: 250n } } });
+    expect(await store.settle(settleRequest(request, { costNano: 250n }))).toMatchObject({
+      wasOpen: false,
+      budgets: { tenant: { spentNano: undefined, openNano: 250n } },
+    });
     expect(await ledger.inspect(caller.tenantId)).toMatchObject({ open: 0, ended: 1 });
     await ledger.release(caller.tenantId, [request.attemptId], []);
     expect(await ledger.inspect(caller.tenantId)).toMatchObject({ open: 0, ended: 0, budgets: [{ openNano: 0n }] });

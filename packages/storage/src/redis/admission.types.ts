@@ -62,7 +62,12 @@ export interface AdmissionState {
 
 export type AdmitResult =
   | ({ admitted: true; heldNano: NanoUsd } & AdmissionState)
-  | ({ admitted: false; reason: 'requests' | 'tokens' | 'parallel' | 'budget'; scope: 'key' | 'tenant'; /** Exact for windows; at most 1 s for `parallel`; to the end of the window for budgets (0: rolling). */ retryAfterMs: number } & AdmissionState);
+  | ({
+      admitted: false;
+      reason: 'requests' | 'tokens' | 'parallel' | 'budget';
+      scope: 'key' | 'tenant';
+      /** Exact for windows; at most 1 s for `parallel`; to the end of the window for budgets (0: rolling). */ retryAfterMs: number;
+    } & AdmissionState);
 
 export interface SettleRequest {
   attemptId: string;
@@ -144,5 +149,9 @@ export interface LedgerStore {
   /** Tenants with attempts since `sinceMs`; never misses one that has an open or ended attempt. */
   activeTenants(): Promise<string[]>;
   /** For `./omg verify`: what Redis holds of a tenant's budgets, and how many attempts are open or ended. */
-  inspect(tenantId: string): Promise<{ budgets: { scope: string; keyId?: string; windowId: string; spentNano?: NanoUsd; openNano: NanoUsd; version?: bigint }[]; open: number; ended: number }>;
+  inspect(tenantId: string): Promise<{
+    budgets: { scope: string; keyId?: string; windowId: string; spentNano?: NanoUsd; openNano: NanoUsd; version?: bigint }[];
+    open: number;
+    ended: number;
+  }>;
 }

@@ -81,7 +81,8 @@ async function decide(ctx: RequestContext, request: AdmitRequest, entitlement: E
     }
   } catch (error) {
     if (error instanceof GatewayError) throw error;
-    if (!(error instanceof RedisUnavailableError)) throw new GatewayError('limiter_unavailable', { retryAfterMs: 1000, cause: error, internal: 'admission failed' });
+    if (!(error instanceof RedisUnavailableError))
+      throw new GatewayError('limiter_unavailable', { retryAfterMs: 1000, cause: error, internal: 'admission failed' });
     const local = services.fallback.admit(request, services.clock.nowMs());
     // The admission may have been carried out although its answer never came.
     if (!local.admitted) void services.admission.cancel(request.tenantId, request.keyId, request.attemptId).catch(() => undefined);
@@ -108,7 +109,14 @@ function refusal(result: Extract<Decision, { admitted: false }>): GatewayError {
   }
 }
 
-function grantOf(ctx: RequestContext, request: AdmitRequest, entitlement: Entitlement, result: Extract<Decision, { admitted: true }>, inRedis: boolean, nowMs: number): Grant {
+function grantOf(
+  ctx: RequestContext,
+  request: AdmitRequest,
+  entitlement: Entitlement,
+  result: Extract<Decision, { admitted: true }>,
+  inRedis: boolean,
+  nowMs: number,
+): Grant {
   const { heldNano } = result;
   const wantedOutput = request.estimatedTokens - ctx.parsed!.inputTokensEstimate;
   const capped = entitlement.strict && ctx.endpoint.operation === 'chat' && request.holdNano > 0n;

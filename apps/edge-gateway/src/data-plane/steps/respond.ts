@@ -89,7 +89,12 @@ function streamFailure(ctx: RequestContext, error: unknown): GatewayError {
 }
 
 /** A fault after the first byte is one error frame and the end of the stream, without `[DONE]`. */
-async function finishStream(ctx: RequestContext, invoked: Extract<Invoked, { kind: 'stream' }>, out: ServerResponse, failure: GatewayError | undefined): Promise<void> {
+async function finishStream(
+  ctx: RequestContext,
+  invoked: Extract<Invoked, { kind: 'stream' }>,
+  out: ServerResponse,
+  failure: GatewayError | undefined,
+): Promise<void> {
   const { routing } = ctx.services;
   const routeId = ctx.route!.doc.id;
   if (failure === undefined) routing.onSuccess(routeId, ctx.firstByteMs!);

@@ -14,7 +14,9 @@ export const edgeSection = z.object({
   offline_allowance_usd: leaf(z.number().min(0).max(1000).default(0.5), {
     about: 'How much one process may spend per tenant while Redis is away, from what last remained.',
   }),
-  upstream_connections: leaf(z.int().min(1).max(10_000).default(4096), { about: 'Most connections to one provider origin; a call beyond it waits for one, so fewer than `max_in_flight` only protects a small provider.' }),
+  upstream_connections: leaf(z.int().min(1).max(10_000).default(4096), {
+    about: 'Most connections to one provider origin; a call beyond it waits for one, so fewer than `max_in_flight` only protects a small provider.',
+  }),
   max_in_flight: leaf(z.int().min(1).max(100_000).default(4096), { about: 'Running requests of one process; more are refused with 503 `overloaded`.' }),
   retry_budget_ratio: leaf(z.number().min(0).max(1).default(0.2), { about: 'Most retries and failovers as a share of the requests.' }),
   key_cache_entries: leaf(z.int().min(100).max(10_000_000).default(50_000), { about: 'API keys kept in memory.' }),

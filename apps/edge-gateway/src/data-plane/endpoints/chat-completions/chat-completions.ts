@@ -55,7 +55,8 @@ export const chatCompletions: Endpoint = {
         tokenArrays: false,
       },
       inputTokensEstimate: estimateTokens(walk.textChars) + messages * TOKENS_PER_MESSAGE + walk.images * TOKENS_PER_IMAGE,
-      inputTokensMax: (walk.images > 0 ? Math.min(raw.length, walk.textBytesMax) : raw.length) + messages * TOKENS_PER_MESSAGE + walk.images * TOKENS_PER_IMAGE_MAX,
+      inputTokensMax:
+        (walk.images > 0 ? Math.min(raw.length, walk.textBytesMax) : raw.length) + messages * TOKENS_PER_MESSAGE + walk.images * TOKENS_PER_IMAGE_MAX,
       outputTokensMax: outputTokensMax === undefined ? undefined : outputTokensMax * choices,
     };
   },

@@ -16,13 +16,17 @@ beforeAll(async () => {
 afterAll(cleanUp);
 
 const CHUNK = { id: 'chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG', object: 'chat.completion.chunk', created: 1741570283, model: 'gpt-4.1-2025-04-14' };
-const chunkOf = (delta: object, finish: string | null = null): string => JSON.stringify({ ...CHUNK, choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }] });
+const chunkOf = (delta: object, finish: string | null = null): string =>
+  JSON.stringify({ ...CHUNK, choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }] });
 const WORDS = ['Grüße', ' aus', ' 東京', ' 🗼', '!'];
 const EVENTS = [chunkOf({ role: 'assistant', content: '' }), ...WORDS.map((content) => chunkOf({ content })), chunkOf({}, 'stop')];
 
 /** Reads a stream as a client would: events by the SSE specification, text from the deltas. */
 function textOf(body: string): { text: string; done: boolean; error: { code: string } | undefined } {
-  const data = body.split('\n\n').filter((event) => event.startsWith('data: ')).map((event) => event.slice(6));
+  const data = body
+    .split('\n\n')
+    .filter((event) => event.startsWith('data: '))
+    .map((event) => event.slice(6));
   const events = data.filter((d) => d !== '[DONE]').map((d) => JSON.parse(d) as { choices?: { delta: { content?: string } }[]; error?: { code: string } });
   return {
     text: events.map((event) => event.choices?.[0]?.delta.content ?? '').join(''),
@@ -148,7 +152,11 @@ describe('a streamed answer', () => {
     }, 1000);
     // The provider is held back long before it has sent everything.
     let last = -1;
-    await waitFor(() => (sent === last && sent > 0 ? true : ((last = sent), false)), { intervalMs: 250, timeoutMs: 8000, what: 'backpressure to reach the provider' });
+    await waitFor(() => (sent === last && sent > 0 ? true : ((last = sent), false)), {
+      intervalMs: 250,
+      timeoutMs: 8000,
+      what: 'backpressure to reach the provider',
+    });
     expect(sent).toBeLessThan(total / 4);
     expect(residentBytes(harness.edge.pid) - before).toBeLessThan(48 * 1024 * 1024);
     clearInterval(slow);
