@@ -17,6 +17,8 @@ export interface Outcome {
   /** The whole body arrived; for a stream, its `[DONE]`. */
   whole: boolean;
   errorCode?: string;
+  /** Of a stream that did not end with `[DONE]`: the last event that came. */
+  lastEvent?: string;
   headers: Record<string, string | string[] | undefined>;
   durationMs: number;
   error?: string;
@@ -72,6 +74,7 @@ export async function call(agent: Agent, edgeUrl: string, kind: CallKind, option
       }
     }
     outcome.whole = !options.leaveEarly && (kind === 'stream' && answer.statusCode === 200 ? text.endsWith('data: [DONE]\n\n') : true);
+    if (kind === 'stream' && !outcome.whole) outcome.lastEvent = text.trimEnd().slice(text.trimEnd().lastIndexOf('\n') + 1);
     if (answer.statusCode !== 200) outcome.errorCode = errorCodeOf(text);
   } catch (error) {
     outcome.error = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
@@ -102,11 +105,12 @@ export interface Load {
   stop(): Promise<Outcome[]>;
 }
 
-const MIX: CallKind[] = ['chat', 'stream', 'chat', 'embeddings', 'chat'];
+const MIX: readonly CallKind[] = ['chat', 'stream', 'chat', 'embeddings', 'chat'];
 const TICK_MS = 10;
 
 /** Sends `perSecond` calls to the edges in turn until it is stopped. */
-export function startLoad(edgeUrls: readonly string[], perSecond: number, options: CallOptions = {}): Load {
+export function startLoad(edgeUrls: readonly string[], perSecond: number, options: CallOptions & { kinds?: readonly CallKind[] } = {}): Load {
+  const kinds = options.kinds ?? MIX;
   const agent = createAgent();
   const outcomes: Outcome[] = [];
   const running = new Set<Promise<void>>();
@@ -115,7 +119,7 @@ export function startLoad(edgeUrls: readonly string[], perSecond: number, option
   const timer = setInterval(() => {
     const due = ((performance.now() - startedMs) * perSecond) / 1000;
     for (; sent < due; sent++) {
-      const one = call(agent, edgeUrls[sent % edgeUrls.length]!, MIX[sent % MIX.length]!, options)
+      const one = call(agent, edgeUrls[sent % edgeUrls.length]!, kinds[sent % kinds.length]!, options)
         .then((outcome) => void outcomes.push(outcome))
         .finally(() => running.delete(one));
       running.add(one);

@@ -74,9 +74,6 @@ spec:
           startupProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 2, failureThreshold: 60 }
           livenessProbe: { httpGet: { path: /healthz, port: http }, periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 }
           readinessProbe: { httpGet: { path: /readyz, port: http }, periodSeconds: 3, timeoutSeconds: 3, failureThreshold: 2 }
-          lifecycle:
-            # Load balancers need a moment to see that the pod is going; the listener still answers meanwhile.
-            preStop: { sleep: { seconds: 5 } }
           resources: {{- toYaml $values.resources | nindent 12 }}
           volumeMounts:
             - { name: config, mountPath: /etc/omg, readOnly: true }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
+import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Writable } from 'node:stream';
 import { loadConfig } from '../config/load-config.js';
@@ -22,6 +23,16 @@ afterEach(async () => {
   await running?.close();
   running = undefined;
 });
+
+function get(agent: Agent, url: string): Promise<{ status: number | undefined; connection: string | undefined }> {
+  return new Promise((resolve, reject) => {
+    request(url, { agent }, (response) => {
+      response.resume().once('end', () => resolve({ status: response.statusCode, connection: response.headers.connection }));
+    })
+      .once('error', reject)
+      .end();
+  });
+}
 
 const lines: Record<string, unknown>[] = [];
 const destination = new Writable({
@@ -117,6 +128,22 @@ describe('a running service', () => {
     await closing;
     running = undefined;
     expect(closed).toEqual(['second', 'first']);
+    await expect(fetch(`${url}/hello`)).rejects.toThrow();
+  });
+
+  it('with a notice: fails readiness at once, still answers new connections and kept ones, and tells each client to leave', async () => {
+    const { url } = await start({ env: { ROUTER_SERVER_SHUTDOWN_NOTICE: '400ms' } });
+    const agent = new Agent({ keepAlive: true });
+    const first = await get(agent, `${url}/hello`);
+    expect(first.connection).toBe('keep-alive');
+    const slow = get(agent, `${url}/slow`);
+    await delay(50);
+    const closing = running!.close();
+    expect(await slow).toMatchObject({ status: 200, connection: 'close' });
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+    expect(await get(agent, `${url}/hello`)).toMatchObject({ status: 200, connection: 'close' });
+    await closing;
+    running = undefined;
     await expect(fetch(`${url}/hello`)).rejects.toThrow();
   });
 

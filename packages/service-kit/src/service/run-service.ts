@@ -14,6 +14,8 @@ import { nestLogger } from '../logging/nest-logger.js';
 import { httpMetrics, Metrics } from '../metrics/metrics.js';
 import { createTracing, type Tracing } from '../tracing/tracing.js';
 import { VERSION } from '../version.js';
+import { CLOSE_MAX_MS, closeService } from './close-service.js';
+import { ConnectionWatch } from './connection-watch.js';
 import { parseListenAddress } from './listen-address.js';
 import { observeConnections } from './observe-connections.js';
 import { listenForScrapes, registerProbeRoutes } from './probe-routes.js';
@@ -67,10 +69,7 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-const IDLE_SWEEP_MS = 100;
 const DRAIN_DEFAULT_MS = 5000;
-/** What closers get after the drain: flushing usage, closing pools. */
-const CLOSE_MAX_MS = 10_000;
 
 /** Runs a service until SIGTERM or SIGINT: configuration, log, health, metrics, listener, drain. Exits the process at the end. */
 export async function runService<const S extends SectionName>(options: ServiceOptions<S>): Promise<void> {
@@ -128,7 +127,8 @@ export async function startService<S extends SectionName>(options: ServiceOption
     const { port } = app.getHttpServer().address() as AddressInfo;
     health.setPhase('running');
     logger.info({ port }, 'listening');
-    return { port, close: () => closeService(app, context, drainOf(options, config)) };
+    const connections = new ConnectionWatch(app.getHttpServer());
+    return { port, close: () => closeService({ app, connections, health, lifecycle, logger, shutdown, ...closingTimes(options, config) }) };
   } catch (error) {
     await lifecycle.close(CLOSE_MAX_MS);
     throw error;
@@ -169,30 +169,7 @@ function observeHttp(instance: FastifyInstance, metrics: Metrics): void {
   });
 }
 
-function drainOf<S extends SectionName>(options: ServiceOptions<S>, config: ConfigOf<S>): number {
-  const server = (config as { server?: { gracefulShutdownDelayMs?: number } }).server;
-  return options.drainMs?.(config) ?? server?.gracefulShutdownDelayMs ?? DRAIN_DEFAULT_MS;
-}
-
-/** Readiness fails first, then the listener closes, running work ends or is aborted at the deadline, then everything is closed in reverse order. */
-async function closeService<S extends SectionName>(app: NestFastifyApplication, context: ServiceContext<S>, drainMs: number): Promise<void> {
-  const { health, lifecycle, logger, shutdown } = context;
-  health.setPhase('draining');
-  shutdown.begin(drainMs);
-  logger.info({ drainMs }, 'draining');
-  const server = app.getHttpServer();
-  const cut = setTimeout(() => server.closeAllConnections(), drainMs + 500);
-  // A connection whose last answer ends during the drain stays open for the client's next request, which will not be taken.
-  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
-  try {
-    await app.close();
-  } catch (error) {
-    logger.error({ err: error }, 'listener could not be closed');
-  } finally {
-    clearTimeout(cut);
-    clearInterval(sweep);
-    shutdown.end();
-  }
-  const failed = await lifecycle.close(CLOSE_MAX_MS);
-  logger.info({ failed }, 'stopped');
+function closingTimes<S extends SectionName>(options: ServiceOptions<S>, config: ConfigOf<S>): { noticeMs: number; drainMs: number } {
+  const { server } = config as { server?: { gracefulShutdownDelayMs: number; shutdownNoticeMs: number } };
+  return { noticeMs: server?.shutdownNoticeMs ?? 0, drainMs: options.drainMs?.(config) ?? server?.gracefulShutdownDelayMs ?? DRAIN_DEFAULT_MS };
 }

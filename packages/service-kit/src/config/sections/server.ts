@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { durationOf, leaf, list, positiveDuration, text } from '../fields.js';
+import { duration, durationOf, leaf, list, positiveDuration, text } from '../fields.js';
 
 /** `[host]:port`; port 0 takes a free one. */
 export const listenAddress = () => text().regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]*):\d{1,5}$/, 'must be [host]:port, such as :8080 or 127.0.0.1:0');
@@ -16,8 +16,13 @@ export const serverSection = z.object({
   read_header_timeout: leaf(positiveDuration().default(durationOf('5s')), {
     about: "Longest wait for a client's request headers, so that slow clients cannot hold sockets.",
   }),
+  shutdown_notice: leaf(duration({ max: 300_000 }).default(durationOf('0s')), {
+    about:
+      'After SIGTERM: how long everything is still answered, with `Connection: close`, while `/readyz` fails already, so that load balancers and kept-alive clients go elsewhere first. Behind one, some seconds more than it takes to notice.',
+    example: '5s',
+  }),
   graceful_shutdown_delay: leaf(positiveDuration().default(durationOf('5s')), {
-    about: 'After SIGTERM: how long running work may go on before it is aborted and recorded.',
+    about: 'After SIGTERM and `server.shutdown_notice`: how long running work may go on before it is aborted and recorded.',
   }),
   trusted_proxies: leaf(list().default([]), { about: 'Addresses or CIDR ranges whose `X-Forwarded-*` headers count.', example: ['10.0.0.0/8'] }),
 });
