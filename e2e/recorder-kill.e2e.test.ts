@@ -27,6 +27,7 @@ describe('kill -9 of the recorder in mid-load', () => {
       lastsMs: 1_000,
       heal: kill,
       afterMs: 1_500,
+      settledWithinMs: 20_000,
     });
     expect(outcomes.length).toBeGreaterThan(200);
     expect(outcomes.filter((outcome) => outcome.status !== 200 || !outcome.whole)).toEqual([]);

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from '@jest/globals';
 import type { RunningApp } from '@omg/testkit';
 import { checkBooks, printFigures, type BooksOptions } from './books.js';
 import type { FaultStack } from './fault-stack.js';
@@ -24,6 +25,8 @@ export interface Scenario {
   lastsMs: number;
   heal: () => Promise<void>;
   call?: CallOptions;
+  /** After the load everything must be booked within this time. Default: the bound of the books themselves. */
+  settledWithinMs?: number;
   books?: Partial<BooksOptions>;
 }
 
@@ -59,6 +62,7 @@ export async function play(story: Story, scenario: Scenario): Promise<Outcome[]>
   }
   const slowestMs = Math.round(Math.max(0, ...outcomes.map((outcome) => outcome.durationMs)));
   printFigures(scenario.name, { ...figures, outageMs, thisRun: JSON.stringify(statuses), slowestMs });
+  if (scenario.settledWithinMs !== undefined) expect(figures.settledAfterMs).toBeLessThan(scenario.settledWithinMs);
   return outcomes;
 }
 

@@ -21,10 +21,12 @@ export {
 export { isRefusedByDatabase, ledgerDatabase, sqlState, type LedgerDatabase, type Transaction, type TransactionOptions } from './postgres/transactions.js';
 export { addRollups, insertUsage, touchKeys, type Booking, type RollupDelta } from './postgres/usage-rows.queries.js';
 export {
+  USAGE_ACK_WAIT_MS,
   USAGE_MESSAGE_BYTES_MAX,
   USAGE_UNACKED_MAX,
   acknowledge,
   ensureUsageStreams,
+  keepMessage,
   publishDeadLetter,
   readDeadLetters,
   subscribeToUsage,

@@ -138,6 +138,28 @@ describe('usage on the bus', () => {
     expect(await rowsOf(event.tenantId)).toBe(1);
   });
 
+  it('is delivered once although its booking takes several waits, whether its job runs or waits behind others', async () => {
+    const connection = await s.nats.connected();
+    const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
+    const again = s.metrics.batches.child('again').value;
+    let signs = 0;
+    const listening = connection.subscribe('$JS.ACK.USAGE.>', { callback: (_, message) => void (signs += message.string() === '+WPI' ? 1 : 0) });
+    const blocker = await s.pool.connect();
+    await blocker.query('BEGIN; LOCK TABLE usage_rollups');
+    startIngestion();
+    // More than the jobs that run at a time.
+    const messages = 80;
+    for (let i = 0; i < messages; i++) await publishEvents(s.nats, [usageEvent(who)]);
+    // Five signs of life of each message make one wait.
+    await waitFor(() => signs >= messages * 15, { timeoutMs: 30_000, what: 'three waits to go by' });
+    await blocker.query('COMMIT');
+    blocker.release();
+    await waitFor(streamIsEmpty);
+    listening.unsubscribe();
+    expect(s.metrics.batches.child('again').value).toBe(again);
+    expect(await rowsOf(who.tenantId)).toBe(messages);
+  });
+
   it('is booked although Redis loses the queue with the job in it', async () => {
     const events = [usageEvent(), usageEvent()];
     await s.pool.query('ALTER TABLE usage_rollups RENAME TO usage_rollups_away');

@@ -2,8 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { QUEUES, usageJobSchema, type BudgetEvaluationJob, type DeadLetter, type UsageEvent } from '@omg/contracts';
 import { TRACING_OFF, type Logger, type Tracing } from '@omg/service-kit';
 import {
+  USAGE_ACK_WAIT_MS,
   acknowledge,
   ensureUsageStreams,
+  keepMessage,
   openQueue,
   publishDeadLetter,
   subscribeToUsage,
@@ -18,6 +20,7 @@ import type { RecorderMetrics } from '../metrics.js';
 import type { UsageLedger } from '../persist/commit-usage.js';
 import { persistently } from '../retry.js';
 import { Bookkeeper } from './bookkeeper.js';
+import { HeldMessages } from './held-messages.js';
 import { UsageIntake } from './usage-intake.js';
 import { traceCommitted } from './trace-committed.js';
 import { processUsageJob } from './usage-worker.js';
@@ -27,9 +30,10 @@ import { processUsageJob } from './usage-worker.js';
  *
  *   stream USAGE -> intake -> queue `usage` (one job per batch) -> worker -> group commit -> release in Redis -> ack
  *
- * The stream keeps a message until its events are committed. Whatever stops on the way (this process, Redis, Postgres,
- * NATS), the message is delivered again, and what was committed before is not counted twice. While Postgres is away jobs
- * wait in the worker; while Redis is away nothing is taken from the stream beyond its limit of unacknowledged messages.
+ * The stream keeps a message until its events are committed. Who holds it tells the stream so all the time (`HeldMessages`);
+ * when that stops, the message is delivered again, and what was committed before is not counted twice. While Postgres is
+ * away jobs wait in the worker; while Redis is away nothing is taken from the stream beyond its limit of unacknowledged
+ * messages.
  */
 
 export interface IngestionParts {
@@ -54,7 +58,7 @@ const GROUP_EVENTS_MAX = 2_048;
 /** Jobs under way: enough batches of the usual size to fill all transactions. */
 const JOBS_MAX = 64;
 /** Short, so that the batches of a killed recorder wait only seconds; booking one twice by mistake has no effect. */
-const LOCK_MS = 10_000;
+const LOCK_MS = 3_000;
 const RESUBSCRIBE_PAUSE_MS = 1_000;
 /** How long the running transactions may take at shutdown before waiting ones are given up. */
 const DRAIN_MS = 5_000;
@@ -64,6 +68,7 @@ export class Ingestion {
   private readonly giveUp = new AbortController();
   /** Also books what the reaper finds. */
   readonly bookkeeper: Bookkeeper;
+  private readonly held: HeldMessages;
   private readonly intake: UsageIntake;
   private readonly subscribing: Promise<void>;
   private readonly queue;
@@ -76,9 +81,15 @@ export class Ingestion {
     const { metrics, queueRedis, log } = parts;
     this.queue = openQueue(queueRedis, QUEUES.usage, usageJobSchema);
     const deadLetter = (id: string, letter: DeadLetter) => this.deadLetter(id, letter);
-    const acknowledgeMessage = (ackSubject: string) => this.acknowledge(ackSubject);
+    const acknowledgeMessage = (ackSubject: string) => this.toStream(acknowledge, ackSubject);
+    const held = (this.held = new HeldMessages({
+      keep: (ackSubject) => this.toStream(keepMessage, ackSubject),
+      missingJobs: (ids) => this.queue.missing(ids),
+      ackWaitMs: options.ackWaitMs ?? USAGE_ACK_WAIT_MS,
+    }));
     this.intake = new UsageIntake({
       queue: this.queue,
+      held,
       deadLetter,
       acknowledge: acknowledgeMessage,
       onWait: (error) => this.waiting('queue', error),
@@ -93,7 +104,7 @@ export class Ingestion {
       concurrency: JOBS_MAX,
       lockMs: LOCK_MS,
       process: async (job) => {
-        await processUsageJob({ bookkeeper, deadLetter, acknowledge: acknowledgeMessage, nowMs: Date.now }, job);
+        await processUsageJob({ bookkeeper, held, deadLetter, acknowledge: acknowledgeMessage, nowMs: Date.now }, job);
         metrics.bookingDelay.observe(Math.max(0, Date.now() - job.data.publishedAtMs) / 1_000);
       },
       onError: (error, jobId) => {
@@ -115,6 +126,7 @@ export class Ingestion {
     await Promise.race([Promise.all([worker, this.intake.idle()]), delay(DRAIN_MS, undefined, { ref: false })]);
     this.giveUp.abort();
     await worker;
+    this.held.close();
     await this.queue.close();
   }
 
@@ -169,10 +181,10 @@ export class Ingestion {
     log.error({ reason, detail, batchId, streamSequence }, 'usage could not be booked; it is kept as a dead letter');
   }
 
-  /** A lost acknowledgement is no loss: the batch comes again and finds itself booked. */
-  private acknowledge(ackSubject: string): void {
+  /** A lost acknowledgement, or sign of life, is no loss: the batch comes again and is booked once. */
+  private toStream(send: typeof acknowledge, ackSubject: string): void {
     const connection = this.parts.nats.current;
-    if (connection && !connection.isClosed()) acknowledge(connection, ackSubject);
+    if (connection && !connection.isClosed()) send(connection, ackSubject);
   }
 
   private waiting(step: string, error: unknown): void {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { DeadLetter, UsageJob } from '@omg/contracts';
 import { USAGE_MESSAGE_BYTES_MAX, type JobQueue, type UsageMessage } from '@omg/storage';
 import { persistently } from '../retry.js';
+import type { HeldMessages } from './held-messages.js';
 import { deadLetterOf } from './usage-worker.js';
 
 /**
@@ -15,6 +16,7 @@ const JOB_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 export interface UsageIntakeParts {
   queue: Pick<JobQueue<UsageJob>, 'add'>;
+  held: Pick<HeldMessages, 'receive' | 'queued' | 'done'>;
   deadLetter: (id: string, letter: DeadLetter) => Promise<void>;
   acknowledge: (ackSubject: string) => void;
   onWait: (error: unknown, pauseMs: number) => void;
@@ -36,6 +38,7 @@ export class UsageIntake {
 
   take(message: UsageMessage): void {
     this.parts.onMessage(message);
+    if (!this.parts.held.receive(message)) return;
     this.waiting.push(message);
     this.draining ??= this.drain().finally(() => (this.draining = undefined));
   }
@@ -51,12 +54,19 @@ export class UsageIntake {
         const group = this.waiting.splice(0, ADD_AT_ONCE_MAX);
         const [large, fitting] = [group.filter(isTooLarge), group.filter((message) => !isTooLarge(message))];
         for (const message of large) await this.refuse(message);
-        if (fitting.length > 0) await persistently(() => this.parts.queue.add(fitting.map(toJob)), { signal: this.parts.signal, onWait: this.parts.onWait });
+        if (fitting.length > 0) await this.enqueue(fitting);
       }
     } catch {
       // Shutdown: what was not queued is still in the stream.
       this.waiting = [];
     }
+  }
+
+  private async enqueue(messages: readonly UsageMessage[]): Promise<void> {
+    const { held, queue, signal, onWait } = this.parts;
+    const jobs = messages.map(toJob);
+    await persistently(() => queue.add(jobs), { signal, onWait });
+    for (const { id, data } of jobs) held.queued(data.streamSequence, id);
   }
 
   private async refuse(message: UsageMessage): Promise<void> {
@@ -65,6 +75,7 @@ export class UsageIntake {
     const letter = deadLetterOf(poison, { batchId: message.messageId?.slice(0, 128), streamSequence: message.streamSequence, atMs: this.parts.nowMs() });
     await persistently(() => this.parts.deadLetter(`${message.streamSequence}-batch`, letter), { signal: this.parts.signal, onWait: this.parts.onWait });
     this.parts.acknowledge(message.ackSubject);
+    this.parts.held.done(message.streamSequence);
   }
 }
 

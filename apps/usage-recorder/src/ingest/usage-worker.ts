@@ -2,12 +2,14 @@ import type { DeadLetter, UsageJob } from '@omg/contracts';
 import type { WorkerJob } from '@omg/storage';
 import type { Bookkeeper, Entry } from './bookkeeper.js';
 import { decodeBatch, type Poison } from './decode-batch.js';
+import type { HeldMessages } from './held-messages.js';
 
 /** Beginning of a message that could not be read; enough to see what it was. */
 const PAYLOAD_SHOWN_MAX = 65_536;
 
 export interface UsageWorkerParts {
   bookkeeper: Pick<Bookkeeper, 'book'>;
+  held: Pick<HeldMessages, 'running' | 'returned' | 'done'>;
   /** Resolves once the letter is stored. */
   deadLetter: (id: string, letter: DeadLetter) => Promise<void>;
   acknowledge: (ackSubject: string) => void;
@@ -19,7 +21,19 @@ export interface UsageWorkerParts {
  * this could not be done now; the job is then done again, from the start, by any recorder.
  */
 export async function processUsageJob(parts: UsageWorkerParts, job: WorkerJob<UsageJob>): Promise<void> {
-  const { payload, ackSubject, streamSequence } = job.data;
+  const { ackSubject, streamSequence } = job.data;
+  parts.held.running(streamSequence, job.id, ackSubject);
+  try {
+    await bookMessage(parts, job.data);
+  } catch (error) {
+    parts.held.returned(streamSequence);
+    throw error;
+  }
+  parts.acknowledge(ackSubject);
+  parts.held.done(streamSequence);
+}
+
+async function bookMessage(parts: UsageWorkerParts, { payload, streamSequence }: UsageJob): Promise<void> {
   const batch = decodeBatch(payload);
   const entries: Entry[] = batch.events.map((event) => ({ event }));
   await parts.bookkeeper.book(entries);
@@ -28,7 +42,6 @@ export async function processUsageJob(parts: UsageWorkerParts, job: WorkerJob<Us
     const letter = deadLetterOf(poison, { batchId: batch.batchId, streamSequence, atMs: parts.nowMs() });
     await parts.deadLetter(`${streamSequence}-${poison.name}`, letter);
   }
-  parts.acknowledge(ackSubject);
 }
 
 export function deadLetterOf(

@@ -26,7 +26,7 @@ export interface UsageStreamOptions {
   /** Largest size of the stream; its publishers are refused beyond it. */
   maxBytes: number;
   replicas: number;
-  /** After this time without acknowledgement a message is delivered again. */
+  /** After this time without acknowledgement or sign of life (`keepMessage`) a message is delivered again. */
   ackWaitMs?: number;
 }
 
@@ -34,6 +34,11 @@ export interface UsageStreamOptions {
 export const USAGE_MESSAGE_BYTES_MAX = 1_048_576;
 /** Messages that are delivered and not acknowledged, over all recorders: what bounds queue and memory. */
 export const USAGE_UNACKED_MAX = 512;
+/**
+ * How long the messages of a recorder that died wait for another one. Whoever holds a message prolongs this several times
+ * within it, so a recorder that is alive and slow keeps what it has.
+ */
+export const USAGE_ACK_WAIT_MS = 5_000;
 
 const DUPLICATE_WINDOW_NS = 120 * 1e9;
 const DEAD_LETTER_BYTES_MAX = 256 * 1_048_576;
@@ -64,8 +69,9 @@ export async function ensureUsageStreams(connection: NatsConnection, options: Us
     num_replicas: options.replicas,
     duplicate_window: DUPLICATE_WINDOW_NS,
   });
-  // Adding a consumer that exists with the same settings changes nothing; with others it is updated.
-  const settings = { ack_wait: (options.ackWaitMs ?? 60_000) * 1e6, max_ack_pending: USAGE_UNACKED_MAX, max_deliver: -1 };
+  // Adding a consumer that exists with the same settings changes nothing; with others it is updated. Deliveries are not
+  // counted against a message: what cannot be booked becomes a dead letter by its content, and the rest must never be dropped.
+  const settings = { ack_wait: (options.ackWaitMs ?? USAGE_ACK_WAIT_MS) * 1e6, max_ack_pending: USAGE_UNACKED_MAX, max_deliver: -1 };
   const { name, consumer, subject } = STREAMS.usage;
   try {
     await manager.consumers.add(name, { durable_name: consumer, ack_policy: AckPolicy.Explicit, filter_subject: subject, ...settings });
@@ -130,6 +136,11 @@ function read(message: JsMsg): UsageMessage {
 /** Takes the message out of the stream. Fire and forget: a lost acknowledgement only means another delivery. */
 export function acknowledge(connection: NatsConnection, ackSubject: string): void {
   connection.publish(ackSubject, '+ACK');
+}
+
+/** Begins the message's wait for its acknowledgement anew. Fire and forget; for a message that is gone it does nothing. */
+export function keepMessage(connection: NatsConnection, ackSubject: string): void {
+  connection.publish(ackSubject, '+WPI');
 }
 
 /** Resolves once the letter is stored; the same id within the duplicate window is stored once. */

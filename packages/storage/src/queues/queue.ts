@@ -10,6 +10,7 @@ import { QUEUE_PREFIX } from './connection.js';
  */
 
 const RETRY_PAUSE_MS = 2_000;
+/** How often, at most, a worker looks for jobs whose worker vanished. */
 const STALLED_CHECK_MS = 5_000;
 /** No job is ever given up for having been tried often: who processes it decides. */
 const ATTEMPTS_MAX = 1_000_000;
@@ -25,6 +26,8 @@ export interface JobQueue<T> {
   add(jobs: readonly QueueJob<T>[]): Promise<void>;
   /** Like add, but per `key`: one that waits is kept, and while one runs the newest is run once more after it. */
   addLatest(key: string, data: T): Promise<void>;
+  /** Which of these jobs the queue does not have: they are done, or Redis lost them. Waits while Redis is away. */
+  missing(ids: readonly string[]): Promise<string[]>;
   /** Jobs that wait, run, or pause before the next try. */
   depth(): Promise<{ waiting: number; active: number; delayed: number }>;
   close(): Promise<void>;
@@ -42,6 +45,15 @@ export function openQueue<T>(client: Redis | Cluster, name: string, schema: z.Zo
     },
     async addLatest(key, data) {
       await queue.add(name, schema.parse(data), { deduplication: { id: key, keepLastIfActive: true } });
+    },
+    async missing(ids) {
+      // One slot holds the whole queue, also on a cluster.
+      const pipeline = client.pipeline();
+      for (const id of ids) pipeline.exists(queue.toKey(id));
+      const replies = (await pipeline.exec()) ?? [];
+      const failed = replies.find(([error]) => error);
+      if (failed) throw failed[0]!;
+      return ids.filter((_, index) => replies[index]?.[1] === 0);
     },
     async depth() {
       const counts = await queue.getJobCounts('waiting', 'active', 'delayed');
@@ -101,7 +113,7 @@ export function work<T>(client: Redis | Cluster, options: WorkOptions<T>): JobWo
       concurrency: options.concurrency,
       removeOnComplete: { count: 0 },
       lockDuration: options.lockMs,
-      stalledInterval: STALLED_CHECK_MS,
+      stalledInterval: Math.min(STALLED_CHECK_MS, options.lockMs / 2),
       maxStalledCount: ATTEMPTS_MAX,
       drainDelay: 5,
       runRetryDelay: 1_000,
