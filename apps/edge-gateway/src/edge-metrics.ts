@@ -70,7 +70,7 @@ export class EdgeMetrics {
   onRequest(ctx: RequestContext, durationMs: number): void {
     const seconds = durationMs / 1000;
     this.http.observe(ctx.request.method, ctx.endpoint.path, ctx.status, seconds);
-    for (const attempt of ctx.attempts) this.attempts.child(attempt.provider, attempt.errorCode ?? 'ok').inc();
+    for (const attempt of ctx.attempts) this.attempts.child(attempt.route.provider, attempt.errorCode ?? 'ok').inc();
     const { event } = ctx;
     if (!event) {
       if (ctx.errorCode) this.refusals.child(ctx.errorCode).inc();

@@ -172,7 +172,7 @@ async function checkRollups(db: pg.Client): Promise<void> {
   const sums = `sum(input_tokens)::text AS input, sum(output_tokens)::text AS output, coalesce(sum(cost_nano), 0)::text AS cost`;
   const scope = 'tenant_id, api_key_id, model_alias, provider';
   const scan = await db.query(
-    `SELECT date_bin('15 minutes', booked_at, 'epoch') AS at, ${scope}, count(*)::text AS requests, ${sums}
+    `SELECT date_bin('15 minutes', booked_at, 'epoch') AS at, ${scope}, count(*) FILTER (WHERE attempt_of IS NULL)::text AS requests, ${sums}
      FROM usage_records GROUP BY 1, ${scope} ORDER BY 1, ${scope}`,
   );
   const rollups = await db.query(

@@ -28,6 +28,16 @@ export type UsageSource = 'provider' | 'estimate' | 'none';
 
 export const NO_USAGE: Meters = Object.freeze({ inputTokens: 0, outputTokens: 0 });
 
+/** Both together; the size and quality of images are those of the second where it tells them. */
+export function addMeters(a: Meters, b: Meters): Meters {
+  const sum: Meters = { ...a, ...b };
+  for (const [name, count] of Object.entries(a) as [keyof Meters, number | string][]) {
+    const other = b[name];
+    if (typeof count === 'number' && typeof other === 'number') Object.assign(sum, { [name]: count + other });
+  }
+  return sum;
+}
+
 export function totalTokens(meters: Meters): number {
   return meters.inputTokens + meters.outputTokens;
 }

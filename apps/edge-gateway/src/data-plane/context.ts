@@ -1,4 +1,4 @@
-import type { UsageEvent } from '@omg/contracts';
+import type { RouteDocument, UsageEvent } from '@omg/contracts';
 import type { BudgetWindow, Cost, FallbackGrant, Meters, NanoUsd, RateLimits, UsageSource } from '@omg/domain';
 import type { AdmissionState, BudgetClaim } from '@omg/storage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -37,20 +37,26 @@ export interface Grant {
 /** The client left, a time limit passed, the reader was too slow, or the process stops. */
 export type AbortReason = 'client' | 'deadline' | 'slow_reader' | 'shutdown';
 
-/** How one upstream try ended. */
-export interface AttemptOutcome {
-  routeId: string;
-  provider: string;
-  status: number;
-  errorCode?: string;
-  latencyMs: number;
-}
-
 /** What was used: known once the answer is. */
 export interface Consumption {
   meters: Meters;
   source: UsageSource;
   cost: Cost;
+}
+
+/** How one upstream try ended. */
+export interface AttemptOutcome {
+  route: RouteDocument;
+  status: number;
+  errorCode?: string;
+  latencyMs: number;
+  /** What a failed try was billed all the same, at its own route's price. */
+  billed?: Billed;
+}
+
+export interface Billed {
+  consumption: Consumption;
+  priceVersionId: string | undefined;
 }
 
 /**

@@ -65,8 +65,9 @@ async function giveBack(ctx: RequestContext): Promise<void> {
     await ctx.services.admission.cancel(ctx.caller!.tenant.doc.id, ctx.caller!.key.doc.id, grant.attemptId);
     return;
   }
-  // A call that the client gave up has cost its input at least; a failed one has cost nothing that anyone told us.
-  await settle(ctx, ctx.abortReason === undefined ? NOTHING_CONSUMED : consumptionOf(ctx, { outputChars: 0 }));
+  // A call that the client gave up has cost its input at least; a failed one has cost what the provider told, or nothing.
+  const told = ctx.attempts.at(-1)?.billed?.consumption;
+  await settle(ctx, told ?? (ctx.abortReason === undefined ? NOTHING_CONSUMED : consumptionOf(ctx, { outputChars: 0 })));
 }
 
 function watchClient(ctx: RequestContext): () => void {

@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { usageEvent } from '../usage-event.fixture.js';
-import { BUCKET_MS, bookingOf, budgetDeltas, isBillable, rollingSlot, rollupDeltas } from './booking.js';
+import { BUCKET_MS, bookingsOf, budgetDeltas, isBillable, rollingSlot, rollupDeltas } from './booking.js';
 
 const rules = { timezone: 'Europe/Berlin', scheduleOf: () => 'daily' as const };
 const DAY_MS = 86_400_000;
+const bookingOf = (...args: Parameters<typeof bookingsOf>) => bookingsOf(...args)[0]!;
 
-describe('bookingOf', () => {
+describe('a booking', () => {
   it("books in the window that the admission named, moving the time into it when the edge's clock says otherwise", () => {
     const windows = { schedule: 'daily', tenant: 'daily:2026-10-25' };
     // The day has 25 hours in Berlin: 24 October 22:00 to 25 October 23:00 UTC.

@@ -1,4 +1,4 @@
-import type { UsageEvent } from '@omg/contracts';
+import type { AttemptEvent, UsageEvent } from '@omg/contracts';
 import { budgetWindow, budgetWindowById, parseBudgetSchedule, rollingDays, totalTokens, uuidV7UnixMs, type BudgetSchedule } from '@omg/domain';
 import { TENANT_SCOPE, type Booking, type BudgetDelta, type RollupDelta, type WindowRef } from '@omg/storage';
 
@@ -24,12 +24,45 @@ interface AdmissionWindow {
   bounds?: { startMs: number; endMs: number };
 }
 
-export function bookingOf(event: UsageEvent, rules: BookingRules): Booking {
+/**
+ * The bookings of an event: one, or, where the provider billed an attempt that did not answer, the request's row and a usage
+ * row for each billed attempt. They share the event's time and window.
+ */
+export function bookingsOf(event: UsageEvent, rules: BookingRules): Booking[] {
+  const whole = bookingOf(event, rules);
+  const billed = event.attempts?.filter((attempt) => attempt.usage !== undefined);
+  if (billed === undefined || billed.length === 0) return [whole];
+  const last = billed.length - 1;
+  const rows = billed.map((attempt, index) => attemptBooking(whole, attempt, index === last ? event.id : (attempt.usage!.id ?? event.id)));
+  return [{ ...whole, billable: false }, ...rows];
+}
+
+function attemptBooking(whole: Booking, attempt: AttemptEvent, id: string): Booking {
+  const { event } = whole;
+  const usage = attempt.usage!;
+  const own: UsageEvent = {
+    ...event,
+    id,
+    routeId: attempt.routeId,
+    provider: attempt.provider,
+    providerModel: usage.providerModel,
+    meters: usage.meters,
+    usageSource: usage.usageSource,
+    priceVersionId: usage.priceVersionId,
+    costNano: usage.costNano,
+    costComponents: usage.costComponents,
+  };
+  return { ...whole, event: own, attemptOf: id === event.id ? undefined : event.id, withRequest: false, billable: true };
+}
+
+function bookingOf(event: UsageEvent, rules: BookingRules): Booking {
   const tsMs = uuidV7UnixMs(event.id);
   const window = windowOf(event, tsMs, rules);
   const bounds = window.bounds;
   return {
     event,
+    attemptOf: undefined,
+    withRequest: true,
     tsMs,
     bookedAtMs: bounds ? Math.min(Math.max(tsMs, bounds.startMs), bounds.endMs - 1) : tsMs,
     billable: isBillable(event),
@@ -107,7 +140,7 @@ export function windowRefs(bookings: readonly Booking[], timezone: string, nowMs
 
 export function rollupDeltas(bookings: readonly Booking[]): RollupDelta[] {
   const deltas = new Map<string, RollupDelta>();
-  for (const { event, bookedAtMs } of bookings) {
+  for (const { event, attemptOf, bookedAtMs } of bookings) {
     const bucketMs = bucketOf(bookedAtMs);
     const name = JSON.stringify([event.tenantId, bucketMs, event.apiKeyId, event.modelAlias, event.provider]);
     let delta = deltas.get(name);
@@ -116,7 +149,8 @@ export function rollupDeltas(bookings: readonly Booking[]): RollupDelta[] {
       const none = { requests: 0, inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, reasoningTokens: 0, images: 0, costNano: 0n, unpriced: 0 };
       deltas.set(name, (delta = { bucketMs, tenantId, apiKeyId, modelAlias, provider, ...none }));
     }
-    delta.requests += 1;
+    // An attempt beside the one that stands for the request is cost without a request of its own.
+    delta.requests += attemptOf === undefined ? 1 : 0;
     delta.inputTokens += event.meters.inputTokens;
     delta.outputTokens += event.meters.outputTokens;
     delta.cachedInputTokens += event.meters.cachedInputTokens ?? 0;
@@ -131,14 +165,14 @@ export function rollupDeltas(bookings: readonly Booking[]): RollupDelta[] {
 /** What the bookings add to their tenants' and keys' totals, per bucket. */
 export function budgetDeltas(bookings: readonly Booking[]): BudgetDelta[] {
   const deltas = new Map<string, BudgetDelta>();
-  for (const { event, bookedAtMs } of bookings) {
+  for (const { event, attemptOf, bookedAtMs } of bookings) {
     const bucketMs = bucketOf(bookedAtMs);
     for (const apiKeyId of [TENANT_SCOPE, event.apiKeyId]) {
       const name = `${event.tenantId} ${apiKeyId} ${bucketMs}`;
       let delta = deltas.get(name);
       if (!delta) deltas.set(name, (delta = { tenantId: event.tenantId, apiKeyId, bucketMs, costNano: 0n, requests: 0, tokens: 0 }));
       delta.costNano += BigInt(event.costNano ?? 0);
-      delta.requests += 1;
+      delta.requests += attemptOf === undefined ? 1 : 0;
       delta.tokens += totalTokens(event.meters);
     }
   }

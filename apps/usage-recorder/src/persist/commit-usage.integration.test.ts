@@ -63,6 +63,100 @@ const inWindow = (schedule: Parameters<typeof budgetWindow>[0], atMs: number, ti
   tenant: budgetWindow(schedule, timezone, atMs).id,
 });
 
+/** A failed attempt at one provider that was billed 700, then an answer of another one for 1 500. */
+function failedOver(change: Partial<UsageEvent> = {}): UsageEvent {
+  const event = usageEvent({ windows: inWindow('calendar_month', Date.now()), ...change });
+  const first = { meters: { inputTokens: 7, outputTokens: 0 }, usageSource: 'estimate' as const, costNano: '700', costComponents: { input: '700' } };
+  const { routeId, provider, providerModel } = event;
+  return {
+    ...event,
+    attempts: [
+      {
+        routeId: 'r-1',
+        provider: 'first',
+        status: 502,
+        errorCode: 'overloaded',
+        latencyMs: 1,
+        usage: { ...first, id: attemptId(Date.now()), providerModel: 'm-1' },
+      },
+      {
+        routeId: routeId!,
+        provider,
+        status: 200,
+        latencyMs: 2,
+        usage: { meters: event.meters, usageSource: 'provider', costNano: '1500', costComponents: event.costComponents, providerModel },
+      },
+    ],
+    meters: { inputTokens: 17, outputTokens: 5 },
+    usageSource: 'estimate',
+    costNano: '2200',
+    costComponents: { input: '1700', output: '500' },
+  };
+}
+
+describe('a request of which several attempts were billed', () => {
+  it('is one request row and one usage row per billed attempt, each with its own provider, meters and cost', async () => {
+    const event = failedOver();
+    expect((await ledger().commit([event])).inserted).toBe(1);
+    const { rows } = await pool.query(
+      `SELECT id, attempt_of, provider, provider_model, route_id, input_tokens, output_tokens, usage_source, cost_nano, cost_components, ts, booked_at
+       FROM usage_records WHERE tenant_id = $1 ORDER BY attempt_of NULLS FIRST`,
+      [event.tenantId],
+    );
+    expect(rows).toMatchObject([
+      {
+        id: event.id,
+        attempt_of: null,
+        provider: 'demo',
+        route_id: event.routeId,
+        input_tokens: 10,
+        output_tokens: 5,
+        usage_source: 'provider',
+        cost_nano: '1500',
+      },
+      { id: event.attempts![0]!.usage!.id, attempt_of: event.id, provider: 'first', provider_model: 'm-1', route_id: 'r-1', input_tokens: 7, cost_nano: '700' },
+    ]);
+    expect(rows[1]!.booked_at).toEqual(rows[0]!.booked_at);
+    const { rows: requests } = await pool.query('SELECT id, provider, input_tokens, cost_nano FROM requests WHERE tenant_id = $1', [event.tenantId]);
+    expect(requests).toEqual([{ id: event.id, provider: 'demo', input_tokens: 17, cost_nano: '2200' }]);
+  });
+
+  it('counts once as a request and with every cost in rollups and budgets, however often it comes', async () => {
+    const event = failedOver();
+    await ledger().commit([event, event]);
+    await Promise.all([ledger().commit([event]), ledger().commit([usageEvent(), event])]);
+    expect(await sumsOf(event.tenantId)).toEqual({ rows: 2, requests: 1, rowCost: 2200, rollupRequests: 1, rollupCost: 2200 });
+    const totals = Object.values(await totalsOf(event.tenantId));
+    expect(totals).toEqual([2200, 2200]);
+    const { rows } = await pool.query('SELECT DISTINCT requests::int, tokens::int FROM budget_totals WHERE tenant_id = $1', [event.tenantId]);
+    expect(rows).toEqual([{ requests: 1, tokens: 22 }]);
+  });
+
+  it('is not booked again where an earlier release booked it as one sum', async () => {
+    const event = failedOver();
+    await ledger().commit([{ ...event, attempts: event.attempts!.map(({ usage: _usage, ...attempt }) => attempt) }]);
+    expect((await ledger().commit([event])).inserted).toBe(0);
+    expect(await sumsOf(event.tenantId)).toMatchObject({ rows: 1, rollupCost: 2200 });
+  });
+
+  it('has its usage row also where the last attempt was not the billed one', async () => {
+    const event = failedOver({ status: 502 });
+    const [first, last] = event.attempts!;
+    await ledger().commit([
+      {
+        ...event,
+        costNano: '700',
+        attempts: [
+          { ...first!, usage: { ...first!.usage!, id: undefined } },
+          { ...last!, usage: undefined },
+        ],
+      },
+    ]);
+    const { rows } = await pool.query('SELECT id, attempt_of, provider, cost_nano FROM usage_records WHERE tenant_id = $1', [event.tenantId]);
+    expect(rows).toEqual([{ id: event.id, attempt_of: null, provider: 'first', cost_nano: '700' }]);
+  });
+});
+
 describe('one event', () => {
   it('becomes a request row, a usage row with its provenance, a rollup and the totals of tenant and key', async () => {
     const event = usageEvent({ windows: inWindow('calendar_month', Date.now()), ttftMs: 3.4, idempotencyKey: 'once', priceVersionId: randomUUID() });

@@ -11,11 +11,12 @@ import {
   tenantSchedules,
   tenantsWithMissingTotals,
   touchKeys,
+  type Booking,
   type BudgetTotal,
   type LedgerDatabase,
   type Transaction,
 } from '@omg/storage';
-import { bookingOf, budgetDeltas, isRollingId, rollupDeltas, windowRefs } from './booking.js';
+import { bookingsOf, budgetDeltas, isRollingId, rollupDeltas, windowRefs } from './booking.js';
 
 export interface CommitRules {
   timezone: string;
@@ -26,7 +27,7 @@ export interface CommitRules {
 }
 
 export interface CommitResult {
-  /** Usage rows that this commit inserted; the others were there before. */
+  /** Events whose usage this commit inserted; the others were there before, or had none. */
   inserted: number;
   /**
    * Totals of all windows that the events count in, as of this commit: absolute, also for events booked before. Those of
@@ -74,8 +75,8 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
   const defaults = await rules.defaults(tx);
   const nameless = [...new Set(events.filter((event) => !event.windows).map((event) => event.tenantId))];
   const schedules = await tenantSchedules(tx, nameless);
-  const bookings = events.map((event) =>
-    bookingOf(event, { timezone: rules.timezone, scheduleOf: (tenantId) => schedules.get(tenantId) ?? defaults.schedule }),
+  const bookings = events.flatMap((event) =>
+    bookingsOf(event, { timezone: rules.timezone, scheduleOf: (tenantId) => schedules.get(tenantId) ?? defaults.schedule }),
   );
   const rolling = bookings.some((booking) => isRollingId(booking.windowId));
   const refs = windowRefs(bookings, rules.timezone, rolling ? await databaseNowMs(tx) : 0);
@@ -84,8 +85,7 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
     for (const tenantId of await tenantsWithMissingTotals(tx, refs)) locks.set(tenantId, true);
     await lockTenants(tx, locks);
   }
-  const insertedIds = await insertUsage(tx, bookings, rules.keepRequests);
-  const inserted = bookings.filter((booking) => insertedIds.has(booking.event.id));
+  const inserted = await insertNew(tx, bookings, rules.keepRequests);
   let changed: BudgetTotal[] = [];
   if (inserted.length > 0) {
     await addRollups(tx, rollupDeltas(inserted));
@@ -96,7 +96,24 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
   const own = await readTotals(tx, refs);
   const ownNames = new Set(own.map(nameOf));
   await touchKeys(tx, keyUse);
-  return { inserted: inserted.length, totals: [...own, ...changed.filter((total) => !ownNames.has(nameOf(total)))] };
+  return {
+    inserted: inserted.filter((booking) => booking.attemptOf === undefined).length,
+    totals: [...own, ...changed.filter((total) => !ownNames.has(nameOf(total)))],
+  };
+}
+
+/**
+ * Inserts what is not there and returns the bookings whose usage row is new. Rows of further attempts follow the row of their
+ * request: where that one was there before, an earlier commit has booked them, or has booked the request as one sum.
+ */
+async function insertNew(tx: Transaction, bookings: readonly Booking[], keepRequests: boolean): Promise<Booking[]> {
+  const requests = bookings.filter((booking) => booking.attemptOf === undefined);
+  const ids = await insertUsage(tx, requests, keepRequests);
+  if (requests.length < bookings.length) {
+    const attempts = bookings.filter((booking) => booking.attemptOf !== undefined && ids.has(booking.attemptOf));
+    if (attempts.length > 0) for (const id of await insertUsage(tx, attempts, keepRequests)) ids.add(id);
+  }
+  return bookings.filter((booking) => booking.billable && ids.has(booking.event.id));
 }
 
 function nameOf({ tenantId, apiKeyId, windowId }: BudgetTotal): string {

@@ -16,6 +16,7 @@ const SCHEMAS: Record<string, z.ZodType> = {
   'attempt-record.v1.json': attemptRecordSchema,
   'dead-letter.v1.json': deadLetterSchema,
   'route-outcome.v1.json': routeOutcomeSchema,
+  'usage-batch-billed-attempts.v1.json': usageBatchSchema,
   'usage-batch.v1.json': usageBatchSchema,
 };
 
@@ -30,8 +31,8 @@ describe('messages of earlier releases', () => {
     expect(schema.parse(golden(name))).toEqual(golden(name));
   });
 
-  it('holds usage events that are read without losing a field', () => {
-    const { events } = golden('usage-batch.v1.json') as { events: unknown[] };
+  it.each(['usage-batch.v1.json', 'usage-batch-billed-attempts.v1.json'])('%s holds usage events that are read without losing a field', (name) => {
+    const { events } = golden(name) as { events: unknown[] };
     expect(events.map((event) => usageEventSchema.parse(event))).toEqual(events);
   });
 

@@ -23,6 +23,24 @@ export const metersSchema = z.object({
   characters: count.optional(),
 });
 
+/**
+ * What a provider billed for one attempt. Told where an attempt other than the last one was billed; the event's own meters and
+ * cost are the sums then, so that a reader who does not know this part books the right amount in one row.
+ */
+export const attemptUsageSchema = z.object({
+  /** Key of the attempt's usage row, of the event's time. Absent for the last billed attempt, whose row has the event's id. */
+  id: z.uuid().optional(),
+  providerModel: z.string().max(256).optional(),
+  meters: metersSchema,
+  usageSource: z.enum(['provider', 'estimate']),
+  priceVersionId: z.string().optional(),
+  costNano: nanoText.nullable(),
+  costComponents: z.record(z.string(), nanoText).optional(),
+});
+
+/** The most attempts of one request. */
+export const ATTEMPTS_MAX = 32;
+
 /** One upstream try of a request, the last one included. */
 export const attemptSchema = z.object({
   routeId: z.string(),
@@ -30,7 +48,10 @@ export const attemptSchema = z.object({
   status: z.int(),
   errorCode: z.string().optional(),
   latencyMs: z.number().nonnegative(),
+  usage: attemptUsageSchema.optional(),
 });
+
+export type AttemptEvent = z.infer<typeof attemptSchema>;
 
 export const usageEventSchema = z.object({
   v: z.literal(1),
@@ -53,7 +74,8 @@ export const usageEventSchema = z.object({
   /** Whole call; for streams also see ttftMs. */
   latencyMs: z.number().nonnegative(),
   ttftMs: z.number().nonnegative().optional(),
-  attempts: z.array(attemptSchema).max(32).optional(),
+  attempts: z.array(attemptSchema).max(ATTEMPTS_MAX).optional(),
+  /** All billed attempts together. */
   meters: metersSchema,
   usageSource: z.enum(['provider', 'estimate', 'none']),
   priceVersionId: z.string().optional(),

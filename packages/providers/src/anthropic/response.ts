@@ -1,5 +1,6 @@
 import type { ChatChoiceOut, FinishReason, ToolCallOut } from '../kit/chat-writer.js';
 import { chatCompletionBody, outputCharsOf } from '../kit/chat-writer.js';
+import { billed } from '../kit/consumed.js';
 import { isRecord, parseJsonObject, textOf } from '../kit/safe-json.js';
 import type { JsonReply } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
@@ -28,11 +29,12 @@ export function refusalOf(stopDetails: unknown): string | undefined {
 /** Turns a whole Messages answer into a chat completion. Throws `malformed` when it is none. */
 export function fromMessage(bytes: Buffer, alias: string): JsonReply {
   const message = parseJsonObject(bytes, 'the answer');
-  if (!Array.isArray(message.content)) throw new ProviderError('malformed', { internal: 'the answer has no content list' });
-  const choice = choiceOf(message.content, message);
   const usage = new UsageReport();
   usage.merge(message.usage);
   const meters = usage.meters();
+  const { content } = message;
+  if (!Array.isArray(content)) throw billed(new ProviderError('malformed', { internal: 'the answer has no content list' }), meters);
+  const choice = choiceOf(content, message);
   const id = textOf(message.id);
   const body = chatCompletionBody({ ...choice, alias, id: id === undefined ? undefined : `chatcmpl-${id}`, meters });
   return { kind: 'json', body, meters, outputChars: outputCharsOf(choice) };

@@ -1,7 +1,7 @@
-import type { Meters } from '@omg/domain';
+import { readBilled } from '../kit/consumed.js';
 import { asVector, embeddingsBody, encodingFormatOf, textInputsOf } from '../kit/embeddings.js';
 import { unsupportedParameter } from '../kit/errors.js';
-import { mapLimit } from '../kit/map-limit.js';
+import { inputOnly, mapLimit } from '../kit/map-limit.js';
 import { refuseFields } from '../kit/requirements.js';
 import { parseJsonObject } from '../kit/safe-json.js';
 import type { JsonReply, ProviderCall, ProviderRoute } from '../spec/provider.js';
@@ -18,26 +18,20 @@ interface Embedded {
   tokens: number | undefined;
 }
 
-/** One call per text, in order; the first failure stops the rest and is the request's failure. */
+/** One call per text, in order; after the first failure no further one is begun, and it is the request's failure. */
 export async function embed(call: ProviderCall, route: ProviderRoute, settings: ClientSettings, wire: WireContext): Promise<JsonReply> {
   const inputs = textInputsOf(call.json);
   if (inputs.length === 0 || inputs.some((text) => text === '')) throw invalid('input');
   refuseFields(call.json, ['user']);
   const template = titanBody(call, route);
-  const stop = new AbortController();
-  const signal = inputs.length === 1 ? call.signal : AbortSignal.any([call.signal, stop.signal]);
-  let failure: unknown;
-  const results = await mapLimit(inputs, PARALLEL_CALLS, (inputText) =>
-    embedOne({ ...template, inputText }, route.providerModel, settings, { ...wire, signal }).catch((error: unknown) => {
-      failure ??= error;
-      stop.abort(failure);
-      throw error;
-    }),
-  ).catch((error: unknown) => {
-    throw failure ?? error;
-  });
+  const results = await mapLimit(
+    inputs,
+    PARALLEL_CALLS,
+    (inputText) => embedOne({ ...template, inputText }, route.providerModel, settings, { ...wire }),
+    ({ tokens }) => inputOnly(tokens),
+  );
   const tokens = results.reduce<number | undefined>((sum, { tokens: one }) => (sum === undefined || one === undefined ? undefined : sum + one), 0);
-  const meters: Meters | undefined = tokens === undefined ? undefined : { inputTokens: tokens, outputTokens: 0 };
+  const meters = inputOnly(tokens);
   const body = embeddingsBody({ alias: call.alias, vectors: results.map(({ vector }) => vector), encoding: encodingFormatOf(call.json), meters });
   return { kind: 'json', body, meters, outputChars: 0 };
 }
@@ -64,5 +58,5 @@ async function embedOne(body: Record<string, unknown>, modelId: string, settings
   const output = await run(settings, wire, (client, options, sdk) => client.send(new sdk.InvokeModelCommand(input), options));
   const answer = parseJsonObject(bytesOf(output.body), 'the answer');
   const tokens = typeof answer.inputTextTokenCount === 'number' ? answer.inputTextTokenCount : inputTokensOf(wire.headers);
-  return { vector: asVector(answer.embedding), tokens };
+  return { vector: readBilled(inputOnly(tokens), () => asVector(answer.embedding)), tokens };
 }

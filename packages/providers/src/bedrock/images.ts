@@ -44,22 +44,22 @@ export async function generate(call: ProviderCall, route: ProviderRoute, setting
   const request = readRequest(call, route);
   const counts: number[] = [];
   for (let left = request.n; left > 0; left -= family.imagesPerCall) counts.push(Math.min(left, family.imagesPerCall));
-  const batches = await mapLimit(counts, PARALLEL_CALLS, async (count, index) => {
-    const seed = request.seed === undefined ? undefined : (request.seed + index) % SEED_SPAN;
-    const body = Buffer.from(JSON.stringify(family.body({ ...request, seed }, count, route)));
-    const input = { modelId: route.providerModel, contentType: 'application/json', accept: 'application/json', body };
-    const output = await run(settings, { ...wire }, (client, options, sdk) => client.send(new sdk.InvokeModelCommand(input), options));
-    return family.read(parseJsonObject(bytesOf(output.body), 'the answer'));
-  });
-  const images = batches.flat();
-  const meters: Meters = {
+  const metersOf = (images: readonly string[]): Meters => ({
     inputTokens: 0,
     outputTokens: 0,
     images: images.length,
     imageSize: imageSizeOf(images[0]!) ?? `${request.width}x${request.height}`,
     imageQuality: request.quality,
+  });
+  const makeSome = async (count: number, index: number): Promise<string[]> => {
+    const seed = request.seed === undefined ? undefined : (request.seed + index) % SEED_SPAN;
+    const body = Buffer.from(JSON.stringify(family.body({ ...request, seed }, count, route)));
+    const input = { modelId: route.providerModel, contentType: 'application/json', accept: 'application/json', body };
+    const output = await run(settings, { ...wire }, (client, options, sdk) => client.send(new sdk.InvokeModelCommand(input), options));
+    return family.read(parseJsonObject(bytesOf(output.body), 'the answer'));
   };
-  return { kind: 'json', body: imagesBody(images.map((b64_json) => ({ b64_json }))), meters, outputChars: 0 };
+  const images = (await mapLimit(counts, PARALLEL_CALLS, makeSome, metersOf)).flat();
+  return { kind: 'json', body: imagesBody(images.map((b64_json) => ({ b64_json }))), meters: metersOf(images), outputChars: 0 };
 }
 
 function familyOf(model: string): Family {

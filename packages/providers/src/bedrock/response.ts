@@ -1,5 +1,6 @@
 import type { ConverseResponse } from '@aws-sdk/client-bedrock-runtime';
-import { chatCompletionBody, outputCharsOf, type FinishReason, type ToolCallOut } from '../kit/chat-writer.js';
+import { chatCompletionBody, outputCharsOf, type ChatChoiceOut, type FinishReason, type ToolCallOut } from '../kit/chat-writer.js';
+import { readBilled } from '../kit/consumed.js';
 import type { JsonReply } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
 import { metersOf } from './usage.js';
@@ -33,6 +34,13 @@ export function redactedBlock(data: Uint8Array): Record<string, unknown> {
 }
 
 export function fromConverse(output: ConverseResponse, alias: string, requestId: string | undefined): JsonReply {
+  const meters = metersOf(output.usage);
+  const choice = readBilled(meters, () => choiceOf(output));
+  const id = requestId === undefined ? undefined : `chatcmpl-${requestId}`;
+  return { kind: 'json', body: chatCompletionBody({ ...choice, alias, id, meters }), meters, outputChars: outputCharsOf(choice) };
+}
+
+function choiceOf(output: ConverseResponse): ChatChoiceOut {
   const content = output.output?.message?.content;
   if (content === undefined) throw new ProviderError('malformed', { internal: 'the answer has no message' });
   let text = '';
@@ -49,14 +57,11 @@ export function fromConverse(output: ConverseResponse, alias: string, requestId:
       if (signature !== undefined) thinking.push(thinkingBlock(block.reasoningContent.reasoningText.text, signature));
     } else if (block.reasoningContent?.redactedContent !== undefined) thinking.push(redactedBlock(block.reasoningContent.redactedContent));
   }
-  const choice = {
+  return {
     content: text === '' ? null : text,
     reasoning,
     toolCalls,
     finishReason: finishReasonOf(output.stopReason),
     ...(thinking.length === 0 ? {} : { messageExtras: { thinking_blocks: thinking } }),
   };
-  const meters = metersOf(output.usage);
-  const id = requestId === undefined ? undefined : `chatcmpl-${requestId}`;
-  return { kind: 'json', body: chatCompletionBody({ ...choice, alias, id, meters }), meters, outputChars: outputCharsOf(choice) };
 }

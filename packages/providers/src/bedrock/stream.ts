@@ -17,6 +17,8 @@ export class ConverseChunks implements StreamTranslation {
   private readonly blocks = new Map<number, Block>();
   private usage: Partial<TokenUsage> | undefined;
   private frames: Buffer[] = [];
+  /** The service called its own output malformed: told after the usage, which comes behind it. */
+  private failure: unknown;
 
   constructor(alias: string, includeUsage: boolean, requestId: string | undefined) {
     this.writer = new ChatChunkWriter({ alias, includeUsage, ...(requestId === undefined ? {} : { id: `chatcmpl-${requestId}` }) });
@@ -27,10 +29,8 @@ export class ConverseChunks implements StreamTranslation {
     if (event.contentBlockStart !== undefined) this.blockStart(event.contentBlockStart);
     else if (event.contentBlockDelta !== undefined) this.blockDelta(event.contentBlockDelta);
     else if (event.contentBlockStop !== undefined) this.blockStop(event.contentBlockStop.contentBlockIndex ?? 0);
-    else if (event.messageStop !== undefined) {
-      this.frames.push(this.writer.finish(finishReasonOf(event.messageStop.stopReason)));
-      this.ended = true;
-    } else if (event.metadata?.usage !== undefined) this.usage = event.metadata.usage;
+    else if (event.messageStop !== undefined) this.messageStop(event.messageStop.stopReason);
+    else if (event.metadata?.usage !== undefined) this.usage = event.metadata.usage;
   }
 
   take(): Buffer | undefined {
@@ -41,6 +41,7 @@ export class ConverseChunks implements StreamTranslation {
   }
 
   end(): void {
+    if (this.failure !== undefined) throw this.failure;
     const meters = metersOf(this.usage);
     const frame = this.ended && meters !== undefined ? this.writer.usage(meters) : undefined;
     if (frame !== undefined) this.frames.push(frame);
@@ -48,6 +49,15 @@ export class ConverseChunks implements StreamTranslation {
 
   progress(): StreamProgress {
     return { meters: metersOf(this.usage), outputChars: this.writer.outputChars };
+  }
+
+  private messageStop(reason: string | undefined): void {
+    try {
+      this.frames.push(this.writer.finish(finishReasonOf(reason)));
+      this.ended = true;
+    } catch (error) {
+      this.failure = error;
+    }
   }
 
   private blockStart(start: NonNullable<ConverseStreamOutput['contentBlockStart']>): void {

@@ -1,9 +1,10 @@
 import type { JsonReply, ProviderCall, ProviderRoute } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
 import { asVector, embeddingsBody, encodingFormatOf, textInputsOf } from '../kit/embeddings.js';
+import { readBilled } from '../kit/consumed.js';
 import { unsupportedParameter } from '../kit/errors.js';
 import { post } from '../kit/http.js';
-import { mapLimit } from '../kit/map-limit.js';
+import { inputOnly, mapLimit } from '../kit/map-limit.js';
 import { tryParseJson } from '../kit/safe-json.js';
 import { setting, withoutTrailingSlash } from '../openai-compatible/settings.js';
 
@@ -52,7 +53,12 @@ export class HuggingFaceEmbeddings {
     if (dimensions !== undefined && dimensions !== null && !this.isDedicated) throw unsupportedParameter('dimensions');
     const options = typeof dimensions === 'number' ? { ...this.options, dimensions } : this.options;
     const batches = Array.from({ length: Math.ceil(inputs.length / this.batchSize) }, (_, i) => inputs.slice(i * this.batchSize, (i + 1) * this.batchSize));
-    const answers = await mapLimit(batches, CALLS_AT_ONCE, (batch) => this.embed(call, batch, options));
+    const answers = await mapLimit(
+      batches,
+      CALLS_AT_ONCE,
+      (batch) => this.embed(call, batch, options),
+      ({ tokens }) => inputOnly(tokens),
+    );
     const counts = answers.map(({ tokens }) => tokens);
     // One batch without a count makes the sum a guess: then the gateway estimates all of it and says so.
     const known = counts.every((tokens) => tokens !== undefined);
@@ -63,14 +69,20 @@ export class HuggingFaceEmbeddings {
 
   private async embed(call: ProviderCall, inputs: string[], options: Record<string, unknown>): Promise<BatchAnswer> {
     const response = await post(call, { url: this.url, headers: this.headers, body: JSON.stringify({ inputs, ...options }) });
-    const parsed = tryParseJson(await response.bytes(call.responseBytesMax));
-    if (!Array.isArray(parsed)) throw malformed('the embeddings are not a list');
-    // A model without pooling answers one vector per token: deeper lists, which are no embeddings of the texts.
-    const vectors = parsed.map(asVector);
-    if (vectors.length !== inputs.length) throw malformed('there is not one embedding per input');
-    const tokens = Number(response.headers['x-compute-tokens'] ?? Number.NaN);
-    return { vectors, tokens: Number.isInteger(tokens) && tokens >= 0 ? tokens : undefined };
+    const told = Number(response.headers['x-compute-tokens'] ?? Number.NaN);
+    const tokens = Number.isInteger(told) && told >= 0 ? told : undefined;
+    const body = await response.bytes(call.responseBytesMax);
+    return { vectors: readBilled(inputOnly(tokens), () => vectorsOf(body, inputs.length)), tokens };
   }
+}
+
+function vectorsOf(body: Buffer, count: number): number[][] {
+  const parsed = tryParseJson(body);
+  if (!Array.isArray(parsed)) throw malformed('the embeddings are not a list');
+  // A model without pooling answers one vector per token: deeper lists, which are no embeddings of the texts.
+  const vectors = parsed.map(asVector);
+  if (vectors.length !== count) throw malformed('there is not one embedding per input');
+  return vectors;
 }
 
 function malformed(internal: string): ProviderError {

@@ -4,6 +4,7 @@ import { ProviderError } from '../spec/provider-error.js';
 import { unixNow } from '../kit/chat-writer.js';
 import { Edits } from '../kit/edits.js';
 import { asVector, embeddingsBody, encodingFormatOf, inputCountOf, vectorFromBase64 } from '../kit/embeddings.js';
+import { billed, readBilled } from '../kit/consumed.js';
 import { faultOf, providerError } from '../kit/errors.js';
 import { imageSizeOf } from '../kit/images.js';
 import { KeyTable, scanTopLevel, skipString, skipValue, walkArray, walkObject } from '../kit/json-scan.js';
@@ -22,8 +23,12 @@ const LETTER_N = 0x6e;
  */
 export function chatReply(body: Buffer, rewriter: ChatRewriter): JsonReply {
   rewriter.reset();
-  rewriter.scan(body, 0, body.length);
-  if (rewriter.choiceCount === 0) throw malformed('an answer without choices');
+  try {
+    rewriter.scan(body, 0, body.length);
+    if (rewriter.choiceCount === 0) throw malformed('an answer without choices');
+  } catch (error) {
+    throw billed(error, rewriter.usage && metersFromUsage(rewriter.usage));
+  }
   const { usage } = rewriter;
   const meters = usage === undefined ? undefined : metersFromUsage(usage);
   if (usage !== undefined && meters !== undefined && !hasTotals(usage))
@@ -58,9 +63,9 @@ export function embeddingsReply(body: Buffer, call: ProviderCall): JsonReply {
   const top = scanTopLevel(body, EMBEDDINGS);
   if (top === undefined) throw malformed('an embeddings answer is not a JSON object');
   const [object, data, model, usage, error] = top.spans;
-  if (error !== undefined && body[error.start] !== LETTER_N) throw providerError(undefined, faultOf(parseJsonObject(body, 'an answer')));
-  if (data === undefined) throw malformed('an embeddings answer without data');
   const meters = usage === undefined ? undefined : metersFromUsage(tryParseJson(body.subarray(usage.start, usage.end)));
+  if (error !== undefined && body[error.start] !== LETTER_N) throw billed(providerError(undefined, faultOf(parseJsonObject(body, 'an answer'))), meters);
+  if (data === undefined) throw billed(malformed('an embeddings answer without data'), meters);
   const wanted = encodingFormatOf(call.json);
   const passes =
     object !== undefined &&
@@ -68,7 +73,7 @@ export function embeddingsReply(body: Buffer, call: ProviderCall): JsonReply {
     !top.duplicate &&
     isAsAsked(body, data.start, data.end, wanted === 'base64' ? QUOTE : OPEN_BRACKET, inputCountOf(call.json));
   const known = meters === undefined ? {} : { meters };
-  if (!passes) return { kind: 'json', body: rewriteEmbeddings(body, call, meters), ...known, outputChars: 0 };
+  if (!passes) return { kind: 'json', body: readBilled(meters, () => rewriteEmbeddings(body, call, meters)), ...known, outputChars: 0 };
   const edits = new Edits();
   edits.replace(model.start, model.end, Buffer.from(JSON.stringify(call.alias)));
   return { kind: 'json', body: edits.apply(body), ...known, outputChars: 0 };
@@ -121,10 +126,11 @@ export function imagesReply(body: Buffer, call: ProviderCall): JsonReply {
   const top = scanTopLevel(body, IMAGES);
   if (top === undefined) throw malformed('an images answer is not a JSON object');
   const [created, data, usage, size, quality, error] = top.spans;
-  if (error !== undefined && body[error.start] !== LETTER_N) throw providerError(undefined, faultOf(parseJsonObject(body, 'an answer')));
-  if (data === undefined) throw malformed('an images answer without data');
-  const found = countImages(body, data.start, data.end);
-  const meters: Meters = (usage && metersFromUsage(tryParseJson(body.subarray(usage.start, usage.end)))) ?? { inputTokens: 0, outputTokens: 0 };
+  const counted = usage && metersFromUsage(tryParseJson(body.subarray(usage.start, usage.end)));
+  if (error !== undefined && body[error.start] !== LETTER_N) throw billed(providerError(undefined, faultOf(parseJsonObject(body, 'an answer'))), counted);
+  if (data === undefined) throw billed(malformed('an images answer without data'), counted);
+  const found = readBilled(counted, () => countImages(body, data.start, data.end));
+  const meters: Meters = counted ?? { inputTokens: 0, outputTokens: 0 };
   meters.images = found.count;
   const told = (span: { start: number; end: number } | undefined): unknown => span && tryParseJson(body.subarray(span.start, span.end));
   const imageSize = dimensions(told(size)) ?? dimensions(call.json['size']) ?? found.size;

@@ -126,7 +126,12 @@ export class ChatStreamRewriter {
     // Data that came in several lines is joined with line ends, which a frame must not hold.
     if (start === 0 && end === data.length) for (let i = data.indexOf(LF); i >= 0; i = data.indexOf(LF, i)) data[i] = 0x20;
     const { rewriter } = this;
-    rewriter.scan(data, start, end);
+    try {
+      rewriter.scan(data, start, end);
+    } catch (error) {
+      this.meters = (rewriter.usage && metersFromUsage(rewriter.usage)) ?? this.meters;
+      throw error;
+    }
     if (event === 'error') throw new ProviderError('server_error', { internal: 'the stream held an error event' });
     this.takeUsage(data, start, end);
     if (rewriter.choiceCount === 0) return;

@@ -1,3 +1,5 @@
+import type { StreamProgress } from './provider.js';
+
 /**
  * Why a provider call failed, in the gateway's words. The kind decides everything else: what the client is told, whether
  * another route is tried and whether the route's breaker counts it.
@@ -26,6 +28,8 @@ export interface ProviderErrorOptions {
   param?: string;
   /** Upstream text: for the log only, cut to a bounded length by the caller. */
   internal?: string;
+  /** What the failed call used all the same, as far as the provider told it. */
+  consumed?: StreamProgress;
   cause?: unknown;
 }
 
@@ -34,6 +38,11 @@ export class ProviderError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly param: string | undefined;
   readonly internal: string | undefined;
+  /**
+   * What the failed call used all the same: tokens of an answer that could not be read, parts of a fan-out that had ended well. It is
+   * billed to whoever asked. Undefined: nothing that anyone told us.
+   */
+  consumed: StreamProgress | undefined;
 
   constructor(
     readonly kind: ProviderErrorKind,
@@ -45,6 +54,7 @@ export class ProviderError extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.param = options.param;
     this.internal = options.internal;
+    this.consumed = options.consumed;
   }
 
   /** The client's fault: no failover, not a failure of the route. */

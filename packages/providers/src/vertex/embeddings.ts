@@ -1,7 +1,6 @@
-import type { Meters } from '@omg/domain';
 import { invalid } from '../kit/chat-messages.js';
 import { asVector, embeddingsBody, encodingFormatOf, textInputsOf } from '../kit/embeddings.js';
-import { mapLimit } from '../kit/map-limit.js';
+import { inputOnly, mapLimit } from '../kit/map-limit.js';
 import { refuseFields } from '../kit/requirements.js';
 import { isRecord, parseJsonObject } from '../kit/safe-json.js';
 import type { JsonReply, ProviderCall } from '../spec/provider.js';
@@ -32,13 +31,15 @@ export async function embed(call: ProviderCall, model: string, isGeminiApi: bool
   const outputDimensionality = typeof dimensions === 'number' ? dimensions : undefined;
   const hasOwnMethod = /gemini-embedding-(?!001)/.test(model);
   const oneByOne = model.includes('gemini-embedding') && !isGeminiApi;
-  const results = await mapLimit(oneByOne ? inputs.map((text) => [text]) : batchesOf(inputs), PARALLEL_CALLS, (texts) => {
+  const embedSome = (texts: string[]): Promise<Embedded> => {
     if (isGeminiApi) return batchEmbedContents(texts, model, outputDimensionality, post);
     return hasOwnMethod ? embedContent(texts[0]!, outputDimensionality, post) : predict(texts, outputDimensionality, post);
-  });
+  };
+  const batches = oneByOne ? inputs.map((text) => [text]) : batchesOf(inputs);
+  const results = await mapLimit(batches, PARALLEL_CALLS, embedSome, ({ tokens }) => inputOnly(tokens));
   const vectors = results.flatMap((result) => result.vectors);
   const tokens = results.reduce<number | undefined>((sum, result) => (sum === undefined || result.tokens === undefined ? undefined : sum + result.tokens), 0);
-  const meters: Meters | undefined = tokens === undefined ? undefined : { inputTokens: tokens, outputTokens: 0 };
+  const meters = inputOnly(tokens);
   return { kind: 'json', body: embeddingsBody({ alias: call.alias, vectors, encoding: encodingFormatOf(call.json), meters }), meters, outputChars: 0 };
 }
 

@@ -1,6 +1,7 @@
 import type { Meters } from '@omg/domain';
 import { invalid } from '../kit/chat-messages.js';
 import { unsupportedParameter } from '../kit/errors.js';
+import { billed, readBilled } from '../kit/consumed.js';
 import { imageSizeOf, imagesBody } from '../kit/images.js';
 import { mapLimit } from '../kit/map-limit.js';
 import { refuseFields } from '../kit/requirements.js';
@@ -35,23 +36,28 @@ export async function generate(call: ProviderCall, route: ProviderRoute, post: P
   const perCall = isImagen ? IMAGEN_PER_CALL : 1;
   const counts: number[] = [];
   for (let left = n; left > 0; left -= perCall) counts.push(Math.min(left, perCall));
-  const made = await mapLimit(counts, PARALLEL_CALLS, (count) =>
-    isImagen ? imagen(prompt, count, ratio, formatOf(json.output_format), route, post) : gemini(prompt, ratio, json.output_format, post),
-  );
-  return reply(made);
+  const makeSome = (count: number): Promise<Made> =>
+    isImagen ? imagen(prompt, count, ratio, formatOf(json.output_format), route, post) : gemini(prompt, ratio, json.output_format, post);
+  return reply(await mapLimit(counts, PARALLEL_CALLS, makeSome, (one) => metersOfAll([one])));
 }
 
-function reply(made: readonly Made[]): JsonReply {
+function metersOfAll(made: readonly Made[]): Meters {
   const images = made.flatMap((one) => one.images);
-  if (images.length === 0) throw new ProviderError('content_filter', { internal: 'every image was withheld' });
   const meters: Meters = { inputTokens: 0, outputTokens: 0, images: images.length, imageQuality: 'standard' };
   for (const one of made) {
     meters.inputTokens += one.meters?.inputTokens ?? 0;
     meters.outputTokens += one.meters?.outputTokens ?? 0;
   }
-  const size = imageSizeOf(images[0]!);
+  const size = images.length > 0 ? imageSizeOf(images[0]!) : undefined;
   if (size !== undefined) meters.imageSize = size;
+  return meters;
+}
+
+function reply(made: readonly Made[]): JsonReply {
+  const images = made.flatMap((one) => one.images);
+  const meters = metersOfAll(made);
   const total = meters.inputTokens + meters.outputTokens;
+  if (images.length === 0) throw billed(new ProviderError('content_filter', { internal: 'every image was withheld' }), total === 0 ? undefined : meters);
   const usage = total === 0 ? {} : { usage: { input_tokens: meters.inputTokens, output_tokens: meters.outputTokens, total_tokens: total } };
   return {
     kind: 'json',
@@ -82,11 +88,12 @@ async function gemini(prompt: string, ratio: string | undefined, format: unknown
   if (format !== undefined && format !== null && format !== 'png') throw unsupportedParameter('output_format');
   const generationConfig = { responseModalities: ['TEXT', 'IMAGE'], ...(ratio === undefined ? {} : { imageConfig: { aspectRatio: ratio } }) };
   const answer = parseJsonObject(await post('generateContent', { contents: [{ role: 'user', parts: [{ text: prompt }] }], generationConfig }), 'the answer');
-  refuseBlocked(answer);
+  const meters = metersOf(answer.usageMetadata);
+  readBilled(meters, () => refuseBlocked(answer));
   const images = candidatesOf(answer)
     .flatMap(partsOf)
     .flatMap((part) => (isRecord(part.inlineData) && part.thought !== true ? (textOf(part.inlineData.data) ?? []) : []));
-  return { images, meters: metersOf(answer.usageMetadata) };
+  return { images, meters };
 }
 
 function formatOf(value: unknown): string | undefined {

@@ -1,4 +1,5 @@
 import { chatCompletionBody, newToolCallId, outputCharsOf, type ChatChoiceOut, type FinishReason, type ToolCallOut } from '../kit/chat-writer.js';
+import { readBilled } from '../kit/consumed.js';
 import { isRecord, parseJsonObject, textOf } from '../kit/safe-json.js';
 import type { JsonReply } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
@@ -47,14 +48,18 @@ export function extraContentOf(part: Json): unknown {
 
 export function fromGenerateContent(bytes: Buffer, alias: string): JsonReply {
   const answer = parseJsonObject(bytes, 'the answer');
-  refuseBlocked(answer);
-  const candidates = candidatesOf(answer);
-  if (candidates.length === 0) throw new ProviderError('malformed', { internal: 'the answer has no candidates' });
-  const [first, ...others] = candidates.sort((a, b) => Number(a.index ?? 0) - Number(b.index ?? 0)).map(choiceOf);
   const meters = metersOf(answer.usageMetadata);
+  const [first, ...others] = readBilled(meters, () => choicesOf(answer));
   const id = textOf(answer.responseId);
   const body = chatCompletionBody({ ...first!, alias, id: id === undefined ? undefined : `chatcmpl-${id}`, meters, furtherChoices: others });
   return { kind: 'json', body, meters, outputChars: [first!, ...others].reduce((sum, choice) => sum + outputCharsOf(choice), 0) };
+}
+
+function choicesOf(answer: Json): ChatChoiceOut[] {
+  refuseBlocked(answer);
+  const candidates = candidatesOf(answer);
+  if (candidates.length === 0) throw new ProviderError('malformed', { internal: 'the answer has no candidates' });
+  return candidates.sort((a, b) => Number(a.index ?? 0) - Number(b.index ?? 0)).map(choiceOf);
 }
 
 function choiceOf(candidate: Json): ChatChoiceOut {

@@ -26,6 +26,8 @@ export class GeminiChunks implements SseTranslation {
   private id: string | undefined;
   private readonly createdUnix = unixNow();
   private usage: unknown;
+  /** The last count came with an end of the output, or with the reason why there is none: nothing will be added to it. */
+  private usageFinal = false;
   private frames: Buffer[] = [];
 
   constructor(
@@ -46,6 +48,7 @@ export class GeminiChunks implements SseTranslation {
     if (metersOf(chunk.usageMetadata) !== undefined) this.usage = chunk.usageMetadata;
     this.id ??= textOf(chunk.responseId);
     const candidates = candidatesOf(chunk);
+    this.usageFinal = candidates.length === 0 ? chunk.promptFeedback !== undefined : candidates.some((one) => textOf(one.finishReason) !== undefined);
     if (candidates.length === 0) refuseBlocked(chunk);
     for (const candidate of candidates) this.candidate(candidate);
   }
@@ -67,7 +70,7 @@ export class GeminiChunks implements SseTranslation {
   progress(): StreamProgress {
     const outputChars = this.choices.reduce((sum, choice) => sum + choice.writer.outputChars, 0);
     const meters = metersOf(this.usage);
-    return this.ended ? { meters, outputChars } : { inputMeters: meters, outputChars };
+    return this.ended || this.usageFinal ? { meters, outputChars } : { inputMeters: meters, outputChars };
   }
 
   private candidate(candidate: Json): void {
@@ -98,8 +101,8 @@ export class GeminiChunks implements SseTranslation {
     const id = this.id.startsWith('chatcmpl-') ? this.id : `chatcmpl-${this.id}`;
     const { alias, includeUsage, createdUnix } = this;
     const choice: Choice = { writer: new ChatChunkWriter({ alias, includeUsage, id, createdUnix, choice: index }), finished: false };
+    // The first chunk waits for content: until then another route can still answer.
     this.choices[index] = choice;
-    this.frames.push(choice.writer.role());
     return choice;
   }
 

@@ -1,9 +1,16 @@
 import type { UsageEvent } from '@omg/contracts';
 import type { Transaction } from './transactions.js';
 
-/** An event with what booking it needs to know. */
+/**
+ * One usage row, one request row, or both, with what booking them needs to know. A request of which several attempts were billed
+ * is several bookings: its request row, and a usage row for each of the attempts.
+ */
 export interface Booking {
   event: UsageEvent;
+  /** Set for a billed attempt beside the one that stands for the request: the request's id. */
+  attemptOf: string | undefined;
+  /** Its request row is written too. */
+  withRequest: boolean;
   /** Time inside the event's id: the rows' partition. */
   tsMs: number;
   /** The time it counts at; see `usage_records.booked_at`. */
@@ -16,6 +23,8 @@ export interface Booking {
 
 const COLUMNS = [
   'id uuid',
+  'attempt_of uuid',
+  'with_request boolean',
   'ts timestamptz',
   'tenant_id uuid',
   'api_key_id uuid',
@@ -61,14 +70,14 @@ request AS (
     latency_ms, ttft_ms, attempts, input_tokens, output_tokens, cost_nano, idempotency_key)
   SELECT id, ts, tenant_id, api_key_id, trace_id, operation, model_alias, route_id, provider, stream, status, error_code,
     latency_ms, ttft_ms, attempts::jsonb, input_tokens, output_tokens, cost_nano, idempotency_key
-  FROM event ON CONFLICT DO NOTHING
+  FROM event WHERE with_request ON CONFLICT DO NOTHING
 )`
     : ''
 }
-INSERT INTO usage_records (id, ts, tenant_id, api_key_id, operation, model_alias, provider, provider_model, route_id, input_tokens,
+INSERT INTO usage_records (id, attempt_of, ts, tenant_id, api_key_id, operation, model_alias, provider, provider_model, route_id, input_tokens,
   output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens, images, meters, usage_source, price_version_id, cost_nano,
   cost_components, budget_window_id, booked_at)
-SELECT id, ts, tenant_id, api_key_id, operation, model_alias, provider, provider_model, route_id, input_tokens,
+SELECT id, attempt_of, ts, tenant_id, api_key_id, operation, model_alias, provider, provider_model, route_id, input_tokens,
   output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens, images, meters::jsonb, usage_source, price_version_id, cost_nano,
   cost_components::jsonb, budget_window_id, booked_at
 FROM event WHERE billable ON CONFLICT DO NOTHING
@@ -91,10 +100,12 @@ export async function insertUsage(tx: Transaction, bookings: readonly Booking[],
   return new Set(rows.map((row) => row.id));
 }
 
-function toRow({ event, tsMs, bookedAtMs, billable, windowId }: Booking): unknown[] {
+function toRow({ event, attemptOf, withRequest, tsMs, bookedAtMs, billable, windowId }: Booking): unknown[] {
   const { meters } = event;
   return [
     event.id,
+    attemptOf ?? null,
+    withRequest,
     new Date(tsMs).toISOString(),
     event.tenantId,
     event.apiKeyId,

@@ -33,7 +33,7 @@ export async function rollupMismatches(tx: Transaction, sinceMs: number, limit: 
   }>({
     text: `
 WITH scan AS (
-  SELECT tenant_id, date_bin('15 minutes', booked_at, 'epoch') AS bucket, api_key_id, model_alias, provider, count(*) AS requests,
+  SELECT tenant_id, date_bin('15 minutes', booked_at, 'epoch') AS bucket, api_key_id, model_alias, provider, count(*) FILTER (WHERE attempt_of IS NULL) AS requests,
     sum(input_tokens)::bigint AS input_tokens, sum(output_tokens)::bigint AS output_tokens, sum(cached_input_tokens)::bigint AS cached_input_tokens,
     sum(reasoning_tokens)::bigint AS reasoning_tokens, sum(images)::bigint AS images, coalesce(sum(cost_nano), 0)::bigint AS cost_nano,
     count(*) FILTER (WHERE cost_nano IS NULL) AS unpriced

@@ -1,7 +1,8 @@
-import { GatewayError, type ErrorCode } from '@omg/contracts';
-import { ProviderError, type JsonReply, type ProviderCall, type StreamReply } from '@omg/providers';
+import { ATTEMPTS_MAX, GatewayError, type ErrorCode } from '@omg/contracts';
+import { ProviderError, type JsonReply, type ProviderCall, type ProviderReply, type StreamProgress, type StreamReply } from '@omg/providers';
 import type { RouteEntry } from '../../snapshot/config-snapshot.js';
 import type { RequestContext } from '../context.js';
+import { consumptionOf } from './settle.js';
 
 /** A reply whose first byte is in hand: from here on there is no failover. */
 export type Invoked = { kind: 'json'; reply: JsonReply } | { kind: 'stream'; reply: StreamReply; first: Buffer | undefined; frames: AsyncIterator<Buffer> };
@@ -15,24 +16,24 @@ export async function invoke(ctx: RequestContext): Promise<Invoked> {
   retries.onRequest();
   const errors: ProviderError[] = [];
   for (const route of ctx.plan) {
-    if (errors.length > 0 && !retries.take()) break;
+    if (errors.length > 0 && (ctx.attempts.length === ATTEMPTS_MAX || !retries.take())) break;
     if (!routing.mayTry(route.doc.id)) continue;
     const startedAt = performance.now();
     ctx.route = route;
     ctx.trace?.attemptBegins(ctx, route);
     try {
       const invoked = await tryRoute(ctx, route);
-      ctx.attempts.push({ routeId: route.doc.id, provider: route.doc.provider, status: 200, latencyMs: performance.now() - startedAt });
+      ctx.attempts.push({ route: route.doc, status: 200, latencyMs: performance.now() - startedAt });
       return invoked;
     } catch (thrown) {
-      const error = asProviderError(ctx, thrown);
+      const error = thrown as ProviderError;
       ctx.trace?.attemptFails(error.kind);
       ctx.attempts.push({
-        routeId: route.doc.id,
-        provider: route.doc.provider,
+        route: route.doc,
         status: error.status ?? (error.kind === 'timeout' ? 504 : 502),
         errorCode: error.kind,
         latencyMs: performance.now() - startedAt,
+        ...(error.consumed && { billed: { consumption: consumptionOf(ctx, error.consumed), priceVersionId: route.price?.id } }),
       });
       if (ctx.abortReason !== undefined) {
         // Nobody's fault but the caller's or ours: the route's breaker must not count it.
@@ -64,19 +65,30 @@ async function tryRoute(ctx: RequestContext, route: RouteEntry): Promise<Invoked
     timedOut = true;
     attempt.abort();
   }, config.providerTimeoutMs);
+  let reply: ProviderReply | undefined;
   try {
-    const reply = await route.adapter!.invoke(providerCall(ctx, attempt.signal));
+    reply = await route.adapter!.invoke(providerCall(ctx, attempt.signal));
     if (reply.kind === 'json') return { kind: 'json', reply };
     const frames = reply.frames[Symbol.asyncIterator]();
     const first = await frames.next();
     if (first.done) throw new ProviderError('malformed', { internal: 'the stream ended before its first chunk' });
     return { kind: 'stream', reply, first: first.value, frames };
   } catch (error) {
-    if (timedOut && ctx.abortReason === undefined) throw new ProviderError('timeout', { internal: 'no answer within server.provider_timeout', cause: error });
-    throw error;
+    const failure =
+      timedOut && ctx.abortReason === undefined
+        ? new ProviderError('timeout', { internal: 'no answer within server.provider_timeout', cause: error })
+        : asProviderError(ctx, error);
+    failure.consumed ??= (error instanceof ProviderError ? error.consumed : undefined) ?? usageSeen(reply);
+    throw failure;
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** What a stream told of its usage before it failed without a chunk. */
+function usageSeen(reply: ProviderReply | undefined): StreamProgress | undefined {
+  const seen = reply?.kind === 'stream' ? reply.progress() : undefined;
+  return seen && (seen.meters ?? seen.inputMeters ?? (seen.outputChars > 0 || undefined)) ? seen : undefined;
 }
 
 function providerCall(ctx: RequestContext, signal: AbortSignal): ProviderCall {

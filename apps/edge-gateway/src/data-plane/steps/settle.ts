@@ -1,7 +1,7 @@
-import type { UsageEvent } from '@omg/contracts';
-import { NO_USAGE, costOf, estimateTokens, totalTokens, type Meters, type UsageSource } from '@omg/domain';
+import type { AttemptEvent, UsageEvent } from '@omg/contracts';
+import { NO_USAGE, addMeters, costOf, estimateTokens, totalTokens, uuidV7, type Cost, type CostComponent, type Meters, type UsageSource } from '@omg/domain';
 import type { StreamProgress } from '@omg/providers';
-import type { Consumption, Grant, RequestContext } from '../context.js';
+import type { Billed, Consumption, Grant, RequestContext } from '../context.js';
 
 /**
  * Meters of an answer: the provider's where it told them; else an estimate from the text that was produced, marked as
@@ -28,15 +28,19 @@ export const NOTHING_CONSUMED: Consumption = Object.freeze({ meters: NO_USAGE, s
 /**
  * The END of the request leaves the process: one Redis call turns the hold into the cost, corrects the token window,
  * frees the lease and stores the event. Without Redis the bus's acknowledgement takes its place, then the spool file.
- * Runs exactly once per granted request, on every path, and is not cancelled by the client's leaving.
+ * Runs exactly once per granted request, on every path, and is not cancelled by the client's leaving. `consumption` is the
+ * last attempt's; what earlier attempts were billed is added here.
  */
 export async function settle(ctx: RequestContext, consumption: Consumption): Promise<void> {
   const { grant, services } = ctx;
   if (!grant || ctx.event) return;
-  const event = usageEvent(ctx, consumption, grant);
+  const billed = billedAttempts(ctx, consumption);
+  const event = usageEvent(ctx, consumption, billed, grant);
   ctx.event = event;
-  const tokens = totalTokens(consumption.meters);
-  const costNano = consumption.cost.totalNano ?? 0n;
+  const tokens = totalTokens(event.meters);
+  let costNano = consumption.cost.totalNano ?? 0n;
+  // What has no price adds nothing, as in the books.
+  if (billed) costNano = billed.reduce((sum, entry) => sum + (entry?.consumption.cost.totalNano ?? 0n), 0n);
   if (grant.local) services.fallback.settle(grant.local, tokens, costNano, services.clock.nowMs());
   try {
     const result = await services.admission.settle({
@@ -64,17 +68,29 @@ export async function settle(ctx: RequestContext, consumption: Consumption): Pro
   }
 }
 
+/**
+ * Each attempt's bill in the order of the attempts, where one before the last was billed: then every billed attempt gets a
+ * usage row of its own. Undefined: the usual case, one row for the last attempt.
+ */
+function billedAttempts(ctx: RequestContext, last: Consumption): (Billed | undefined)[] | undefined {
+  if (ctx.attempts.length < 2) return undefined;
+  const earlier = ctx.attempts.slice(0, -1).map((attempt) => attempt.billed);
+  if (!earlier.some((entry) => entry !== undefined)) return undefined;
+  return [...earlier, last.source === 'none' ? undefined : { consumption: last, priceVersionId: ctx.route?.price?.id }];
+}
+
 /** What the recorder books. Amounts are text, since JSON has no 64-bit integers. */
-export function usageEvent(ctx: RequestContext, consumption: Consumption, grant: Grant): UsageEvent {
-  const { cost, meters, source } = consumption;
-  const components = Object.fromEntries(Object.entries(cost.components).map(([name, nano]) => [name, String(nano)]));
+function usageEvent(ctx: RequestContext, consumption: Consumption, billed: (Billed | undefined)[] | undefined, grant: Grant): UsageEvent {
+  const known = billed?.filter((entry) => entry !== undefined);
+  const { meters, source, cost } = known ? sumOf(known.map((entry) => entry.consumption)) : consumption;
   return {
     ...eventHead(ctx, grant.attemptId),
+    ...(ctx.attempts.length > 1 ? { attempts: attemptEvents(ctx, billed, grant) } : {}),
     meters,
     usageSource: source,
-    ...(ctx.route?.price ? { priceVersionId: ctx.route.price.id } : {}),
-    costNano: cost.totalNano === null ? null : String(cost.totalNano),
-    ...(Object.keys(components).length > 0 ? { costComponents: components } : {}),
+    // A sum over several prices has none.
+    ...(ctx.route?.price && !known ? { priceVersionId: ctx.route.price.id } : {}),
+    ...costText(cost),
     holdNano: String(grant.heldNano),
     windows: {
       schedule: grant.schedule,
@@ -82,6 +98,42 @@ export function usageEvent(ctx: RequestContext, consumption: Consumption, grant:
       ...(grant.budgets.key ? { key: grant.budgets.key.windowId } : {}),
     },
   };
+}
+
+function costText({ totalNano, components }: Cost): Pick<UsageEvent, 'costNano' | 'costComponents'> {
+  const text = Object.fromEntries(Object.entries(components).map(([name, nano]) => [name, String(nano)]));
+  return { costNano: totalNano === null ? null : String(totalNano), ...(Object.keys(text).length > 0 ? { costComponents: text } : {}) };
+}
+
+function attemptEvents(ctx: RequestContext, billed: (Billed | undefined)[] | undefined, grant: Grant): AttemptEvent[] {
+  const last = billed?.findLastIndex((entry) => entry !== undefined);
+  return ctx.attempts.map(({ route, status, errorCode, latencyMs }, index) => {
+    const attempt: AttemptEvent = { routeId: route.id, provider: route.provider, status, latencyMs: rounded(latencyMs) };
+    if (errorCode !== undefined) attempt.errorCode = errorCode;
+    const bill = billed?.[index];
+    if (bill === undefined) return attempt;
+    const { meters, source, cost } = bill.consumption;
+    attempt.usage = {
+      ...(index === last ? {} : { id: uuidV7(grant.admittedAtMs, ctx.services.random(10)) }),
+      providerModel: route.providerModel,
+      meters,
+      usageSource: source === 'provider' ? source : 'estimate',
+      ...(bill.priceVersionId === undefined ? {} : { priceVersionId: bill.priceVersionId }),
+      ...costText(cost),
+    };
+    return attempt;
+  });
+}
+
+function sumOf(parts: readonly Consumption[]): Consumption {
+  const meters = parts.map((part) => part.meters).reduce(addMeters);
+  const components: Cost['components'] = {};
+  let totalNano: Cost['totalNano'] = 0n;
+  for (const { cost } of parts) {
+    totalNano = totalNano === null || cost.totalNano === null ? null : totalNano + cost.totalNano;
+    for (const [name, nano] of Object.entries(cost.components)) components[name as CostComponent] = (components[name as CostComponent] ?? 0n) + nano;
+  }
+  return { meters, source: parts.every((part) => part.source === 'provider') ? 'provider' : 'estimate', cost: { totalNano, components } };
 }
 
 /** A request that was refused before anything was granted: a request row without usage. */
@@ -107,7 +159,6 @@ function eventHead(ctx: RequestContext, id: string) {
     ...(ctx.errorCode ? { errorCode: ctx.errorCode } : {}),
     latencyMs: rounded(performance.now() - ctx.startedAt),
     ...(ctx.firstByteMs === undefined ? {} : { ttftMs: rounded(ctx.firstByteMs) }),
-    ...(ctx.attempts.length > 1 ? { attempts: ctx.attempts } : {}),
     ...(ctx.idempotency ? { idempotencyKey: ctx.idempotency.key } : {}),
     ...(ctx.traceparent ? { traceparent: ctx.traceparent } : {}),
     endedAtMs: ctx.services.clock.nowMs(),
