@@ -4,7 +4,8 @@ import { connectNats, connectRedis, createPrisma, type ConnectionObserver } from
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppModule } from './app.module.js';
 import { PasswordHasher } from './auth/password-hasher.js';
-import { ADMIN_SECTIONS, sharedCredentials, type AdminSections } from './config.js';
+import type { SharedCredentials } from '@omg/providers';
+import { ADMIN_SECTIONS, replaceSharedCredentials, sharedCredentials, type AdminSections } from './config.js';
 import { Projector } from './projector/projector.js';
 import { Setup } from './setup.js';
 
@@ -47,13 +48,14 @@ async function start(context: Context): Promise<ServiceParts> {
   // The admin API serves without NATS; changes reach the edges when it is back.
   health.add('nats', () => nats.ping(), { critical: false });
 
-  const setup = await beginSetup(context, prisma);
+  const shared = sharedCredentials(config.providers);
+  const setup = await beginSetup(context, prisma, shared);
   const projector = new Projector({
     prisma,
     nats,
     database: config.database,
     replicas: config.nats.replicas,
-    settings: { config, ring: new KeyRing(config.secrets.encryptionKeys), shared: sharedCredentials(config.providers) },
+    settings: { config, ring: new KeyRing(config.secrets.encryptionKeys), shared },
     logger,
     metrics: context.metrics,
   });
@@ -62,8 +64,14 @@ async function start(context: Context): Promise<ServiceParts> {
     if (setup.isDone) projector.start();
   });
 
+  context.onReload('catalog and defaults', async () => {
+    replaceSharedCredentials(shared, config.providers);
+    if (setup.isDone) await setup.bootstrap();
+    projector.refresh();
+  });
+
   return {
-    module: AppModule.with({ config, logger, prisma, redis, nats }),
+    module: AppModule.with({ config, shared, logger, prisma, redis, nats }),
     routes: (fastify) => {
       fastify.addHook('onRequest', async (request, reply) => {
         if (setup.isDone || !request.url.startsWith('/admin')) return;
@@ -74,7 +82,7 @@ async function start(context: Context): Promise<ServiceParts> {
 }
 
 /** Migrations and bootstrap: a mistake in them fails the start, an absent Postgres is waited for in the background. */
-async function beginSetup(context: Context, prisma: ReturnType<typeof createPrisma>) {
+async function beginSetup(context: Context, prisma: ReturnType<typeof createPrisma>, shared: SharedCredentials) {
   const { config, logger, health, shutdown } = context;
   const hasher = new PasswordHasher();
   const setup = new Setup({
@@ -84,11 +92,14 @@ async function beginSetup(context: Context, prisma: ReturnType<typeof createPris
     signal: shutdown.stopping,
     bootstrap: {
       bootstrap: config.bootstrap,
-      modelCatalog: config.modelCatalog,
+      // A reload puts another list in its place.
+      get modelCatalog() {
+        return config.modelCatalog;
+      },
       pepper: config.secrets.apiKeyPepper,
       localLogin: config.admin.local.enabled,
       ring: new KeyRing(config.secrets.encryptionKeys),
-      shared: sharedCredentials(config.providers),
+      shared,
       hashPassword: (password) => hasher.hash(password),
     },
   });
@@ -107,6 +118,7 @@ async function beginSetup(context: Context, prisma: ReturnType<typeof createPris
   isAwaited = false;
   return {
     finished,
+    bootstrap: () => setup.bootstrap(),
     get isDone() {
       return setup.isDone;
     },

@@ -7,7 +7,8 @@ import { ApiKeysModule } from './api-keys/api-keys.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { BudgetsModule } from './budgets/budgets.module.js';
-import { sharedCredentials, type AdminConfig } from './config.js';
+import type { SharedCredentials } from '@omg/providers';
+import type { AdminConfig } from './config.js';
 import { HttpModule } from './http/http.module.js';
 import { ADMIN_CONFIG, CATALOG_CONTEXT, LOGGER, NATS, PRISMA, REDIS } from './http/tokens.js';
 import { MembershipsModule } from './memberships/memberships.module.js';
@@ -21,6 +22,8 @@ import { UsersModule } from './users/users.module.js';
 /** What the service opened before Nest wires the app; the service closes it again. */
 export interface AdminResources {
   config: AdminConfig;
+  /** Of `providers.*`; changes in place when the configuration is read again. */
+  shared: SharedCredentials;
   logger: Logger;
   prisma: PrismaClient;
   redis: RedisClient;
@@ -50,14 +53,14 @@ class ResourcesModule {}
 @Module({ imports: FEATURES })
 export class AppModule {
   static with(resources: AdminResources): DynamicModule {
-    const { config, logger, prisma, redis, nats } = resources;
+    const { config, shared, logger, prisma, redis, nats } = resources;
     const providers = [
       { provide: ADMIN_CONFIG, useValue: config },
       { provide: LOGGER, useValue: logger },
       { provide: PRISMA, useValue: prisma },
       { provide: REDIS, useValue: redis },
       { provide: NATS, useValue: nats },
-      { provide: CATALOG_CONTEXT, useValue: { ring: new KeyRing(config.secrets.encryptionKeys), shared: sharedCredentials(config.providers) } },
+      { provide: CATALOG_CONTEXT, useValue: { ring: new KeyRing(config.secrets.encryptionKeys), shared } },
     ];
     return { module: AppModule, imports: [{ module: ResourcesModule, global: true, providers, exports: providers.map((provider) => provider.provide) }] };
   }

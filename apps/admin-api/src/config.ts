@@ -37,6 +37,12 @@ export function sharedCredentials(providers: AdminConfig['providers']): SharedCr
   return flat;
 }
 
+/** The same object with the values of a configuration that was read again: routes are opened with it all over the service. */
+export function replaceSharedCredentials(shared: SharedCredentials, providers: AdminConfig['providers']): void {
+  for (const name of Object.keys(shared)) delete (shared as Record<string, unknown>)[name];
+  Object.assign(shared, sharedCredentials(providers));
+}
+
 /** What opening and checking a catalog route takes. */
 export interface CatalogContext {
   ring: KeyRing;

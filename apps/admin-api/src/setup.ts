@@ -52,11 +52,17 @@ export class Setup {
   }
 
   private async attempt(): Promise<void> {
-    const { database, prisma, bootstrap, logger } = this.options;
+    const { database, logger } = this.options;
     if (database.runMigrations) {
       const { applied } = await migrate({ databaseUrl: database.url, migrationsDir: folderOf(database.migrationsDir) });
       if (applied.length > 0) logger.info({ applied }, 'migrations applied');
     }
+    await this.bootstrap();
+  }
+
+  /** Brings the configuration's lists into the database; also for a configuration that was read again. */
+  async bootstrap(): Promise<void> {
+    const { prisma, bootstrap, logger } = this.options;
     const { created, updated, catalog, warnings } = await runBootstrap(prisma, bootstrap);
     for (const warning of warnings) logger.warn({ warning }, 'bootstrap');
     logger.info({ created: created.length, updated: updated.length, catalog }, 'bootstrap applied');

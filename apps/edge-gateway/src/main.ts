@@ -1,6 +1,6 @@
 import { runService } from '@omg/service-kit';
 import { EdgeModule } from './app.module.js';
-import { EDGE_SECTIONS } from './config.js';
+import { EDGE_SECTIONS, edgeConfigOf } from './config.js';
 import { registerDataPlane } from './data-plane/register.js';
 import { openEdge } from './open-edge.js';
 
@@ -26,6 +26,15 @@ await runService({
   }),
   async start(service) {
     const services = await openEdge(service);
-    return { module: EdgeModule, routes: (fastify) => registerDataPlane(fastify, services) };
+    return {
+      module: EdgeModule,
+      routes: (fastify) => {
+        service.onReload('data plane', () => {
+          Object.assign(services.config, edgeConfigOf(service.config));
+          fastify.server.requestTimeout = service.config.server.syncTimeoutMs;
+        });
+        registerDataPlane(fastify, services);
+      },
+    };
   },
 });

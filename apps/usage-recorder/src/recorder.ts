@@ -55,6 +55,7 @@ export function buildRecorder(context: RecorderContext): ServiceParts {
   health.add('nats', () => nats.ping());
 
   const rules = new BudgetRules(config.budgets, (error) => logger.error({ err: error }, 'persisted settings cannot be read; the configuration file counts'));
+  context.onReload('budgets', () => rules.replaceConfig(config.budgets));
   const { timezone } = config.reporting;
   const ledger = new UsageLedger(database, { timezone, keepRequests: !config.retention.zeroRetention, defaults: (tx) => rules.defaults(tx) });
   const evaluations = openQueue(queueRedis, QUEUES.budgetEvaluation, budgetEvaluationJobSchema);

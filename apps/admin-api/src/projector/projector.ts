@@ -82,6 +82,12 @@ export class Projector {
     this.running ??= this.run();
   }
 
+  /** The configuration file changed: the documents that follow from it are made anew. */
+  refresh(): void {
+    this.mustCompare = true;
+    this.wakeup.wake();
+  }
+
   /** Ends after the batch in hand and frees the lock. */
   async stop(): Promise<void> {
     this.stopped = true;

@@ -7,7 +7,7 @@ import type { Role } from '@omg/domain';
 import { randomUUID } from 'node:crypto';
 import { AppModule } from '../app.module.js';
 import { PasswordHasher } from '../auth/password-hasher.js';
-import { ADMIN_SECTIONS } from '../config.js';
+import { ADMIN_SECTIONS, sharedCredentials } from '../config.js';
 import { createAccount } from '../users/accounts.js';
 import type { UserRow } from '../users/user-body.js';
 
@@ -65,10 +65,14 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
 
   const logger = createLogger({ service: 'admin-api-test', level: 'fatal' });
   const nats = connectNats(config.nats, { name: 'test' });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with({ config, logger, prisma, redis, nats }), new FastifyAdapter(), {
-    logger: ['fatal'],
-    abortOnError: false,
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.with({ config, shared: sharedCredentials(config.providers), logger, prisma, redis, nats }),
+    new FastifyAdapter(),
+    {
+      logger: ['fatal'],
+      abortOnError: false,
+    },
+  );
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
 

@@ -44,7 +44,7 @@ interface Effective {
  * The settings are read at most every five seconds; overrides each time.
  */
 export class BudgetRules {
-  private readonly fromConfig: Effective;
+  private fromConfig: Effective;
   private cached: Effective | undefined;
   private cachedAtMs = -Infinity;
 
@@ -52,7 +52,13 @@ export class BudgetRules {
     config: Config['budgets'],
     private readonly onInvalidSettings: (error: unknown) => void,
   ) {
-    this.fromConfig = { budget: budgetFromConfig(config), transport: transportFromConfig(config) };
+    this.fromConfig = effectiveFrom(config);
+  }
+
+  /** The configuration file says something else now. */
+  replaceConfig(config: Config['budgets']): void {
+    this.fromConfig = effectiveFrom(config);
+    this.cachedAtMs = -Infinity;
   }
 
   async defaults(tx: Transaction): Promise<DefaultBudget> {
@@ -99,6 +105,10 @@ export class BudgetRules {
     this.cachedAtMs = performance.now();
     return this.cached;
   }
+}
+
+function effectiveFrom(config: Config['budgets']): Effective {
+  return { budget: budgetFromConfig(config), transport: transportFromConfig(config) };
 }
 
 function scheduleOf(text: string): BudgetSchedule {

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { CHECKS, checkSecrets, type Report } from './checks.js';
 import { coerce } from './coerce.js';
-import { camelCase, leavesOf, type ConfigOf, type Leaf, type SectionName } from './schema.js';
+import { configPathOf, leavesOf, type ConfigOf, type Leaf, type SectionName } from './schema.js';
 import { catalogEntrySchema, readCatalog, UNRESOLVED } from './sections/catalog.js';
 import { DEVELOPMENT_SECRETS } from './secret-policy.js';
 import { ConfigSourceError, expand, readSources, type SourceOptions, type Sources } from './sources.js';
@@ -159,9 +159,9 @@ function assemble(leaves: readonly Leaf[], values: ReadonlyMap<string, unknown>,
   for (const leaf of leaves) {
     if (!values.has(leaf.dotted)) continue;
     let target = config;
-    for (const key of leaf.path.slice(0, -1)) target = (target[camelCase(key)] ??= {}) as Record<string, unknown>;
-    const last = camelCase(leaf.path.at(-1)!) + (leaf.meta.kind === 'duration' ? 'Ms' : '');
-    target[last] = values.get(leaf.dotted);
+    const path = configPathOf(leaf);
+    for (const key of path.slice(0, -1)) target = (target[key] ??= {}) as Record<string, unknown>;
+    target[path.at(-1)!] = values.get(leaf.dotted);
   }
   if (Array.isArray(config['modelCatalog'])) {
     const catalog = readCatalog(config['modelCatalog']);

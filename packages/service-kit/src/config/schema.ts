@@ -81,6 +81,13 @@ export function leavesOf(schema: z.ZodObject = configSchema, prefix: readonly st
   });
 }
 
+/** Where a leaf's value lies in a loaded configuration: camel case, durations with `Ms`. */
+export function configPathOf({ path, meta }: Leaf): string[] {
+  const camel = path.map(camelCase);
+  if (meta.kind === 'duration') camel.push(`${camel.pop()!}Ms`);
+  return camel;
+}
+
 export function camelCase(key: string): string {
   return key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -5,7 +5,8 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { fastify as createFastify, type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import type { ConnectionObserver } from '@omg/storage';
-import { ConfigError, loadConfig } from '../config/load-config.js';
+import { ConfigReload, type ApplyChange, type ReloadOutcome } from '../config/config-reload.js';
+import { ConfigError, loadConfig, type LoadedConfig } from '../config/load-config.js';
 import type { ConfigOf, SectionName } from '../config/schema.js';
 import { HealthRegistry } from '../health/health-registry.js';
 import { Lifecycle } from '../lifecycle/lifecycle.js';
@@ -33,6 +34,8 @@ export interface ServiceContext<S extends SectionName> {
   metrics: Metrics;
   shutdown: Shutdown;
   tracing: Tracing;
+  /** For settings that may change while the service runs; `config` changes in place before this is called. */
+  onReload(name: string, apply: ApplyChange): void;
   /** For the connection factories of `@omg/storage`. */
   connections: ConnectionObserver;
 }
@@ -67,6 +70,8 @@ export interface ServiceOptions<S extends SectionName> {
 export interface RunningService {
   port: number;
   close(): Promise<void>;
+  /** Reads the configuration again; undefined: it has mistakes, and nothing changed. */
+  reload(): Promise<ReloadOutcome | undefined>;
 }
 
 const DRAIN_DEFAULT_MS = 5000;
@@ -75,11 +80,12 @@ const DRAIN_DEFAULT_MS = 5000;
 export async function runService<const S extends SectionName>(options: ServiceOptions<S>): Promise<void> {
   let logger = createLogger({ service: options.name });
   try {
-    const loaded = loadConfig({ sections: options.sections, exceptSecrets: options.exceptSecrets, argv: process.argv.slice(2) });
+    const load = () => loadConfig({ sections: options.sections, exceptSecrets: options.exceptSecrets, argv: process.argv.slice(2) });
+    const loaded = load();
     logger = createLogger({ service: options.name, level: loaded.config.observability.logLevel });
     for (const warning of loaded.warnings) logger.warn({ warning }, 'configuration');
-    const service = await startService(options, { config: loaded.config, port: loaded.port, logger });
-    installProcessPolicy({ logger, close: () => service.close() });
+    const service = await startService(options, { config: loaded.config, port: loaded.port, logger, load });
+    installProcessPolicy({ logger, close: () => service.close(), reload: () => service.reload() });
   } catch (error) {
     // The problems of a configuration are for people: one line each, no stack.
     if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
@@ -95,6 +101,8 @@ export interface StartInputs<S extends SectionName> {
   config: ConfigOf<S>;
   port?: number | undefined;
   logger: Logger;
+  /** Where a reload reads from; without it there is none. */
+  load?: () => LoadedConfig<S>;
 }
 
 /** `runService` without the process: for tests, and for what runs several services at once. */
@@ -107,6 +115,11 @@ export async function startService<S extends SectionName>(options: ServiceOption
   const shutdown = new Shutdown();
   const tracing = await openTracing(options.name, config);
   lifecycle.onClose('tracing', () => tracing.close());
+  const reload = new ConfigReload(config, inputs.load ?? (() => ({ config, warnings: [], filePath: undefined, port: undefined })), logger);
+  reload.onReload('log and traces', () => {
+    logger.level = config.observability.logLevel;
+    tracing.setSampleRatio(config.observability.traceSampleRatio);
+  });
   const context: ServiceContext<S> = {
     name: options.name,
     version,
@@ -117,6 +130,7 @@ export async function startService<S extends SectionName>(options: ServiceOption
     metrics,
     shutdown,
     tracing,
+    onReload: (name, apply) => reload.onReload(name, apply),
     connections: observeConnections(logger, metrics),
   };
   try {
@@ -128,7 +142,8 @@ export async function startService<S extends SectionName>(options: ServiceOption
     health.setPhase('running');
     logger.info({ port }, 'listening');
     const connections = new ConnectionWatch(app.getHttpServer());
-    return { port, close: () => closeService({ app, connections, health, lifecycle, logger, shutdown, ...closingTimes(options, config) }) };
+    const close = () => closeService({ app, connections, health, lifecycle, logger, shutdown, ...closingTimes(options, config) });
+    return { port, close, reload: () => reload.reload() };
   } catch (error) {
     await lifecycle.close(CLOSE_MAX_MS);
     throw error;

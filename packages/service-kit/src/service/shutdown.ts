@@ -30,11 +30,11 @@ export class Shutdown {
 }
 
 /**
- * SIGTERM and SIGINT drain; a second signal ends at once. An exception that nobody caught leaves unknown state behind, so the
+ * SIGTERM and SIGINT drain; a second signal ends at once. SIGHUP reads the configuration again. An exception that nobody caught leaves unknown state behind, so the
  * service drains and exits with 1. A rejection that nobody awaited is a bug of one piece of work: it is logged, and the other
  * requests go on.
  */
-export function installProcessPolicy(options: { logger: Logger; close: () => Promise<void> }): void {
+export function installProcessPolicy(options: { logger: Logger; close: () => Promise<void>; reload: () => Promise<unknown> }): void {
   const { logger } = options;
   let closing = false;
   const end = (code: number) => {
@@ -47,6 +47,7 @@ export function installProcessPolicy(options: { logger: Logger; close: () => Pro
   };
   process.on('SIGTERM', () => end(0));
   process.on('SIGINT', () => end(0));
+  process.on('SIGHUP', () => void options.reload());
   process.on('unhandledRejection', (reason) => logger.error({ err: reason }, 'unhandled rejection'));
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'uncaught exception');

@@ -11,6 +11,8 @@ export interface Tracing {
   readonly isOn: boolean;
   /** Undefined: not traced. */
   start(name: string, options: SpanOptions): TraceSpan | undefined;
+  /** Of requests without a sampled parent, from now on. */
+  setSampleRatio(ratio: number): void;
   /** Sends what is queued; at most two seconds. */
   close(): Promise<void>;
 }
@@ -57,7 +59,7 @@ const EXPORT_TIMEOUT_MS = 2000;
 const EXPORT_EVERY_MS = 1000;
 const TEXT_CHARS_MAX = 256;
 
-export const TRACING_OFF: Tracing = { isOn: false, start: () => undefined, close: () => Promise.resolve() };
+export const TRACING_OFF: Tracing = { isOn: false, start: () => undefined, setSampleRatio: () => undefined, close: () => Promise.resolve() };
 
 /**
  * Opens the exporter (OTLP over gRPC). Off: nothing is loaded. A missing collector is tolerated: spans are dropped beyond the
@@ -99,19 +101,25 @@ export function endpointUrl(endpoint: string): string {
 class OtlpTracing implements Tracing {
   readonly isOn = true;
   private readonly random: () => number;
+  private sampleRatio: number;
 
   constructor(
     private readonly tracer: Tracer,
-    private readonly options: TracingOptions,
+    options: TracingOptions,
     readonly close: () => Promise<void>,
   ) {
     this.random = options.random ?? Math.random;
+    this.sampleRatio = options.sampleRatio;
+  }
+
+  setSampleRatio(ratio: number): void {
+    this.sampleRatio = ratio;
   }
 
   start(name: string, options: SpanOptions): TraceSpan | undefined {
     const { parent } = options;
     const remote = typeof parent === 'string' ? parseTraceparent(parent) : parent instanceof OtlpSpan ? { ...parent.context, isSampled: true } : undefined;
-    const isSampled = remote ? remote.isSampled : options.onlyWithParent !== true && this.random() < this.options.sampleRatio;
+    const isSampled = remote ? remote.isSampled : options.onlyWithParent !== true && this.random() < this.sampleRatio;
     if (!isSampled) return undefined;
     const context = remote
       ? trace.setSpanContext(ROOT_CONTEXT, { traceId: remote.traceId, spanId: remote.spanId, traceFlags: 1, isRemote: typeof parent === 'string' })

@@ -1,4 +1,5 @@
 import { leavesOf, type Leaf } from '../schema.js';
+import { isLive } from '../live-keys.js';
 import { choicesOf, defaultOf } from './sample-file.js';
 
 const INTRO = `# Configuration
@@ -9,7 +10,12 @@ One schema for all services; each validates only the sections that it reads. \`i
 
 **Sources**, the first that has a value counts: process environment, \`.env\` in the working directory, the YAML file, defaults.
 The file is \`--config <file>\`, else \`ROUTER_CONFIG_FILE\`, else \`router.yaml\` or \`config/router.yaml\` in the working directory.
-An explicit file must exist. An empty variable counts as not set. Changes need a restart; what \`/admin\` changes is live.
+An explicit file must exist. An empty variable counts as not set. What \`/admin\` changes is live.
+
+**Reload**: SIGHUP makes a service read its file and \`.env\` again. A configuration with a mistake is refused whole, and the former one stays; keys
+marked *live* take effect at once, others at the next start; the log line \`configuration reloaded\` names both. Send it to every replica of every
+service (\`./omg reload\` does so on one machine). In Kubernetes the chart restarts the pods when \`config\` changes, one after the other.
+What was changed in \`/admin\` still wins over the file.
 
 **Variables**: \`ROUTER_\` and the key in upper case with \`_\` for each dot. \`PORT\` replaces the port of the service that is started; 0 takes a
 free one, and the line \`{"msg":"listening","port":...}\` tells it.
@@ -45,7 +51,7 @@ function row(leaf: Leaf): string {
   const choices = choicesOf(leaf);
   const type = choices.length > 0 ? choices.join(', ') : KINDS[leaf.meta.kind];
   const names = [leaf.variable, ...leaf.aliases].map((name) => `\`${name}\``).join(', ');
-  return `| \`${leaf.dotted}\` | ${type}${leaf.meta.secret ? ', secret' : ''} | ${shown(leaf)} | ${leaf.meta.about.replaceAll('|', '\\|')} | ${names} |`;
+  return `| \`${leaf.dotted}\` | ${type}${leaf.meta.secret ? ', secret' : ''}${isLive(leaf.dotted) ? ', live' : ''} | ${shown(leaf)} | ${leaf.meta.about.replaceAll('|', '\\|')} | ${names} |`;
 }
 
 function shown(leaf: Leaf): string {
