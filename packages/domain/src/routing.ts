@@ -6,6 +6,7 @@ export interface RouteNeeds {
   stream: boolean;
   tools: boolean;
   imageInput: boolean;
+  audioInput?: boolean;
   jsonSchema: boolean;
   logprobs: boolean;
   choices: number;
@@ -20,6 +21,8 @@ export interface RouteAbilities {
   stream: boolean;
   tools: boolean;
   imageInput: boolean;
+  /** Absent: not known, the provider judges. */
+  audioInput?: boolean;
   jsonSchema: boolean;
   logprobs: boolean;
   multipleChoices: boolean;
@@ -40,6 +43,7 @@ export function incapability(needs: RouteNeeds, can: RouteAbilities): Incapabili
   if (needs.stream && !can.stream) return { reason: 'parameter', param: 'stream' };
   if (needs.tools && !can.tools) return { reason: 'parameter', param: 'tools' };
   if (needs.imageInput && !can.imageInput) return { reason: 'parameter', param: 'messages' };
+  if (needs.audioInput && can.audioInput === false) return { reason: 'parameter', param: 'messages' };
   if (needs.jsonSchema && !can.jsonSchema) return { reason: 'parameter', param: 'response_format' };
   if (needs.logprobs && !can.logprobs) return { reason: 'parameter', param: 'logprobs' };
   if (needs.choices > 1 && !can.multipleChoices) return { reason: 'parameter', param: 'n' };

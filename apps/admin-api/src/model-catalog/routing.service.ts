@@ -109,7 +109,12 @@ function plannedRoute(row: CatalogRow): PlannedRoute {
     tokenArrays: false,
     contextWindow: 0,
   };
-  return { id: row.id, weight: row.weight, enabled: row.enabled, abilities: definition ? routeAbilities(row, definition) : nothing };
+  return {
+    id: row.id,
+    weight: row.weight,
+    enabled: row.enabled,
+    abilities: definition ? routeAbilities({ ...row, settings: row.metadata }, definition) : nothing,
+  };
 }
 
 /** Of the enabled routes' states. */

@@ -8,12 +8,26 @@ export interface CatalogModel {
   supportsTools: boolean;
   /** 0: not known. */
   contextWindow: number;
+  providerModel: string;
+  /** Metadata and settings of the entry; `cap_image_input` and `cap_audio_input` in them overrule the modalities. */
+  settings?: unknown;
 }
 
 const MODALITIES: Readonly<Record<Operation, readonly string[]>> = {
   chat: ['text', 'chat', 'llm'],
   embeddings: ['embedding', 'embeddings'],
   images: ['image', 'images'],
+};
+/** Types that no operation of this gateway serves; any other name, such as `llm` or `chat`, is a language model's. */
+const OTHER_TYPES: ReadonlySet<string> = new Set(['audio', 'speech', 'tts', 'stt', 'transcription', 'moderation', 'rerank', 'video']);
+const IMAGE_INPUT = ['image', 'images', 'vision'];
+const AUDIO_INPUT = ['audio'];
+
+/** Names by which an entry that says nothing about its model is known not to be a chat model. */
+const NAMED = ['embeddings', 'images'] as const;
+const NAMES: Readonly<Record<(typeof NAMED)[number], RegExp>> = {
+  embeddings: /embed/i,
+  images: /dall-e|gpt-image|imagen|titan-image|nova-canvas|stable-diffusion|stable-image|sdxl/i,
 };
 
 /** The provider's capabilities, narrowed by what the catalog says about this model. */
@@ -25,7 +39,8 @@ export function routeAbilities(entry: CatalogModel, definition: ProviderDefiniti
     operations,
     stream: chat?.stream ?? false,
     tools: (chat?.tools ?? false) && entry.supportsTools,
-    imageInput: chat?.imageInput ?? false,
+    imageInput: (chat?.imageInput ?? false) && takes(entry, 'cap_image_input', IMAGE_INPUT),
+    audioInput: takes(entry, 'cap_audio_input', AUDIO_INPUT),
     jsonSchema: chat?.jsonSchema ?? false,
     logprobs: chat?.logprobs ?? false,
     multipleChoices: chat?.n ?? false,
@@ -34,10 +49,35 @@ export function routeAbilities(entry: CatalogModel, definition: ProviderDefiniti
   };
 }
 
-/** The model's type decides; a plain `llm` with other modalities serves those too. */
+/**
+ * The model's type decides, then its modalities, then its name. What a route cannot do must be refused here: upstream it would
+ * end as 404 and count against the route for everybody. So a picture beside text is what a chat model reads, not what it draws.
+ */
 function serves(entry: CatalogModel, operation: Operation): boolean {
-  if (entry.modelType === 'embedding') return operation === 'embeddings';
-  if (entry.modelType === 'image') return operation === 'images';
-  if (operation === 'chat') return entry.modelType === 'llm' || entry.modalities.some((m) => MODALITIES.chat.includes(m));
-  return entry.modalities.some((m) => MODALITIES[operation].includes(m));
+  const { modelType, modalities } = entry;
+  if (modelType.startsWith('embedding')) return operation === 'embeddings';
+  if (modelType.startsWith('image')) return operation === 'images';
+  const isLanguageModel = !OTHER_TYPES.has(modelType);
+  const byName = NAMED.find((name) => NAMES[name].test(entry.providerModel));
+  if (modalities.length === 0) return isLanguageModel && operation === (byName ?? 'chat');
+  const text = has(modalities, MODALITIES.chat);
+  switch (operation) {
+    case 'chat':
+      return text || (isLanguageModel && !has(modalities, [...MODALITIES.embeddings, ...MODALITIES.images]));
+    case 'images':
+      return has(modalities, MODALITIES.images) && (!text || byName === 'images');
+    default:
+      return has(modalities, MODALITIES.embeddings);
+  }
+}
+
+/** An entry without modalities says nothing: then the provider judges. */
+function takes(entry: CatalogModel, setting: string, modalities: readonly string[]): boolean {
+  const forced = (entry.settings as Record<string, unknown> | null | undefined)?.[setting];
+  if (forced === 'true' || forced === 'false') return forced === 'true';
+  return entry.modalities.length === 0 || has(entry.modalities, modalities);
+}
+
+function has(modalities: readonly string[], wanted: readonly string[]): boolean {
+  return modalities.some((modality) => wanted.includes(modality));
 }
