@@ -1,11 +1,14 @@
 import { runService } from '@omg/service-kit';
 import { EdgeModule } from './app.module.js';
 import { EDGE_SECTIONS, edgeConfigOf } from './config.js';
+import { answerClientError, answerFrameworkError } from './data-plane/protocol-errors.js';
 import { registerDataPlane } from './data-plane/register.js';
 import { openEdge } from './open-edge.js';
 
 /** Node's default would let a client take a minute to send its headers. */
 const KEEP_ALIVE_MS = 72_000;
+/** How often Node looks for overdue headers and bodies; its default of 30 s would stretch a limit of 5 s to 35. */
+const TIMEOUT_CHECK_MS = 1000;
 
 await runService({
   name: 'edge-gateway',
@@ -21,8 +24,10 @@ await runService({
     requestTimeout: config.server.syncTimeoutMs,
     return503OnClosing: false,
     exposeHeadRoutes: false,
-    http: { headersTimeout: config.server.readHeaderTimeoutMs },
-    routerOptions: { maxParamLength: 512 },
+    http: { headersTimeout: config.server.readHeaderTimeoutMs, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerFrameworkError,
+    routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },
   }),
   async start(service) {
     const services = await openEdge(service);

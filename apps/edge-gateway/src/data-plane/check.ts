@@ -14,11 +14,11 @@ export function missing(param: string): GatewayError {
 }
 
 /** Absent and null are the same for optional fields, as the SDKs send either. */
-export function optionalNumber(body: Record<string, unknown>, name: string, min: number, max: number): number | undefined {
+export function optionalNumber(body: Record<string, unknown>, name: string, min: number, max: number, at = name): number | undefined {
   const value = body[name];
   if (value === undefined || value === null) return undefined;
   if (typeof value !== 'number' || !(value >= min && value <= max)) {
-    throw invalid(name, `'${name}' must be a number from ${min} to ${max}.`);
+    throw invalid(at, `'${at}' must be a number from ${min} to ${max}.`);
   }
   return value;
 }
@@ -32,10 +32,31 @@ export function optionalInteger(body: Record<string, unknown>, name: string, min
   return value as number;
 }
 
-export function optionalBoolean(body: Record<string, unknown>, name: string): boolean | undefined {
+/** `at`: the field's path where it does not stand at the top. */
+export function optionalBoolean(body: Record<string, unknown>, name: string, at = name): boolean | undefined {
   const value = body[name];
   if (value === undefined || value === null) return undefined;
-  if (typeof value !== 'boolean') throw invalid(name, `'${name}' must be a boolean.`);
+  if (typeof value !== 'boolean') throw invalid(at, `'${at}' must be a boolean.`);
+  return value;
+}
+
+export function optionalString(body: Record<string, unknown>, name: string, at = name): string | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'string') throw invalid(at, `'${at}' must be a string.`);
+  return value;
+}
+
+export function requiredString(body: Record<string, unknown>, name: string, at = name): string {
+  const value = optionalString(body, name, at);
+  if (value === undefined || value === '') throw missing(at);
+  return value;
+}
+
+export function optionalObject(body: Record<string, unknown>, name: string): Record<string, unknown> | undefined {
+  const value = body[name];
+  if (value === undefined || value === null) return undefined;
+  if (!isObject(value)) throw invalid(name, `'${name}' must be an object.`);
   return value;
 }
 

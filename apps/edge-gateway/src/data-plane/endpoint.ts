@@ -4,6 +4,7 @@ import type { Operation } from '@omg/domain';
 export interface RequestNeeds {
   tools: boolean;
   imageInput: boolean;
+  audioInput: boolean;
   jsonSchema: boolean;
   logprobs: boolean;
   choices: number;
@@ -19,10 +20,15 @@ export interface ParsedRequest {
   inputTokensEstimate: number;
   /** More than this the input cannot be: one token per byte of text; for strict budgets. */
   inputTokensMax: number;
+  /** What has to fit into the model's context window, where that is not the whole input. */
+  contextTokens?: number;
   /** What the client allows the output to be; undefined when it did not say. */
   outputTokensMax: number | undefined;
   images?: { count: number; size: string | undefined; quality: string | undefined };
 }
+
+/** The field that holds what the model reads. */
+export const INPUT_FIELD: Readonly<Record<Operation, string>> = { chat: 'messages', embeddings: 'input', images: 'prompt' };
 
 /** One `/v1` endpoint that calls a provider: a route, an operation and the check of its body. */
 export interface Endpoint {
@@ -30,6 +36,8 @@ export interface Endpoint {
   operation: Operation;
   /** Name in an API key's scopes. */
   scope: string;
+  /** Brings a body into its agreed form before it is checked; true when it changed something. */
+  normalize?(body: Record<string, unknown>): boolean;
   /** Throws a GatewayError with the field's name. */
   validate(body: Record<string, unknown>, raw: Buffer): ParsedRequest;
 }

@@ -1,6 +1,5 @@
 import { GatewayError } from '@omg/contracts';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { randomUUID } from 'node:crypto';
 import type { EdgeServices } from '../edge-services.js';
 import { answerHeaders } from './answer-headers.js';
 import type { RequestContext } from './context.js';
@@ -10,6 +9,7 @@ import { embeddings } from './endpoints/embeddings/embeddings.js';
 import { imagesGenerations } from './endpoints/images-generations/images-generations.js';
 import { getModel, listModels } from './endpoints/models/models.js';
 import { runPipeline } from './pipeline.js';
+import { answerUnknownExpectation, newRequestId } from './protocol-errors.js';
 import { replyError, toGatewayError } from './reply-error.js';
 import { RequestTrace } from './request-trace.js';
 import { authenticate } from './steps/authenticate.js';
@@ -19,15 +19,23 @@ import { record } from './steps/record.js';
 /** Endpoints that call a provider. A new one is a folder and a line here. */
 const ENDPOINTS: readonly Endpoint[] = [chatCompletions, embeddings, imagesGenerations];
 
-/** Stands in for requests that call no provider. */
-const NO_PROVIDER: Endpoint = {
-  path: '/v1/models',
-  operation: 'chat',
-  scope: 'models',
-  validate: () => {
-    throw new GatewayError('internal_error');
-  },
-};
+/** Stands in for requests that call no provider; the path is what metrics and logs name. */
+function withoutProvider(path: string): Endpoint {
+  return {
+    path,
+    operation: 'chat',
+    scope: 'models',
+    validate: () => {
+      throw new GatewayError('internal_error');
+    },
+  };
+}
+
+const MODELS = withoutProvider('/v1/models');
+const UNMATCHED = withoutProvider('unmatched');
+
+/** What is served, for those who ask with another method. */
+const ALLOWED_METHODS: ReadonlyMap<string, string> = new Map([[MODELS.path, 'GET, HEAD'], ...ENDPOINTS.map(({ path }) => [path, 'POST'] as const)]);
 
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
@@ -44,6 +52,12 @@ declare module 'fastify' {
  */
 export function registerDataPlane(fastify: FastifyInstance, services: EdgeServices): void {
   fastify.decorateRequest('gateway', null);
+  fastify.server.on('checkExpectation', answerUnknownExpectation);
+  // Before the body is looked at: an unknown URL is a 404 whatever is sent to it, in the form of every other error.
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) return done();
+    void refuseUnmatched(services, request, reply);
+  });
   void fastify.register(async (v1) => {
     v1.removeAllContentTypeParsers();
     v1.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: services.config.bodyBytesMax }, (_request, body, done) => done(null, body));
@@ -55,11 +69,8 @@ export function registerDataPlane(fastify: FastifyInstance, services: EdgeServic
         onRequest: (request, reply) => admitCaller(services, endpoint, request, reply),
         handler: (request) => runPipeline(request.gateway!),
       });
-      refuseOtherMethods(v1, services, endpoint.path, ['GET', 'PUT', 'PATCH', 'DELETE']);
     }
     registerModels(v1, services);
-    // Before the body is looked at: an unknown URL is a 404 whatever is sent to it.
-    v1.all('/v1/*', { onRequest: (request, reply) => failEarly(services, new GatewayError('not_found'), request, reply) }, () => undefined);
   });
 }
 
@@ -76,22 +87,22 @@ function registerModels(v1: FastifyInstance, services: EdgeServices): void {
       await failWith(ctx, toGatewayError(thrown));
     }
   };
-  const onRequest = (request: FastifyRequest, reply: FastifyReply): Promise<void> => admitCaller(services, NO_PROVIDER, request, reply);
-  v1.get('/v1/models', { onRequest }, (request) => answer(request, (ctx) => listModels(ctx.caller!, services.snapshot)));
-  v1.get<{ Params: { '*': string } }>('/v1/models/*', { onRequest }, (request) =>
+  const onRequest = (request: FastifyRequest, reply: FastifyReply): Promise<void> => admitCaller(services, MODELS, request, reply);
+  v1.get('/v1/models', { onRequest, exposeHeadRoute: true }, (request) => answer(request, (ctx) => listModels(ctx.caller!, services.snapshot)));
+  v1.get<{ Params: { '*': string } }>('/v1/models/*', { onRequest, exposeHeadRoute: true }, (request) =>
     // Aliases may hold slashes, as in `meta/llama`.
     answer(request, (ctx) => getModel(ctx.caller!, services.snapshot, request.params['*'])),
   );
-  refuseOtherMethods(v1, services, '/v1/models', ['POST', 'PUT', 'PATCH', 'DELETE']);
 }
 
-function refuseOtherMethods(v1: FastifyInstance, services: EdgeServices, url: string, method: string[]): void {
-  v1.route({
-    method,
-    url,
-    onRequest: (request, reply) => failEarly(services, new GatewayError('method_not_allowed'), request, reply),
-    handler: () => undefined,
-  });
+/** 405 with the methods that a known path has; everything else is no URL of ours. */
+async function refuseUnmatched(services: EdgeServices, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const path = request.url.split('?', 1)[0]!.replace(/\/$/, '');
+  const known = path.startsWith('/v1/models/') ? MODELS.path : path;
+  const allowed = ALLOWED_METHODS.get(known);
+  if (allowed !== undefined) reply.header('allow', allowed);
+  const ctx = newContext(services, allowed === undefined ? UNMATCHED : withoutProvider(known), request, reply);
+  await failWith(ctx, new GatewayError(allowed === undefined ? 'not_found' : 'method_not_allowed'));
 }
 
 /** Runs before the body is read: the request's context, its id, and the caller. */
@@ -102,13 +113,18 @@ async function admitCaller(services: EdgeServices, endpoint: Endpoint, request: 
     if (services.inFlight.size >= services.config.inFlightMax) throw new GatewayError('overloaded', { retryAfterMs: 1000 });
     await authenticate(ctx);
   } catch (thrown) {
-    await failWith(ctx, toGatewayError(thrown));
+    await failWith(ctx, declaresTooMuch(ctx) ? new GatewayError('request_too_large') : toGatewayError(thrown));
   }
 }
 
-/** A request that failed outside the pipeline: unknown URL, wrong method, unreadable body. */
+/** The limit of a body comes before the key; Fastify sees to it for callers whose key is good. */
+function declaresTooMuch({ request, services }: RequestContext): boolean {
+  return Number(request.headers['content-length']) > services.config.bodyBytesMax;
+}
+
+/** A request that failed before the pipeline: an unreadable body, mostly. */
 async function failEarly(services: EdgeServices, thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const ctx = request.gateway ?? newContext(services, NO_PROVIDER, request, reply);
+  const ctx = request.gateway ?? newContext(services, UNMATCHED, request, reply);
   await failWith(ctx, toGatewayError(thrown));
 }
 
@@ -130,7 +146,7 @@ function newContext(services: EdgeServices, endpoint: Endpoint, request: Fastify
     endpoint,
     request,
     reply,
-    requestId: typeof given === 'string' && REQUEST_ID.test(given) ? given : `req_${randomUUID().replaceAll('-', '')}`,
+    requestId: typeof given === 'string' && REQUEST_ID.test(given) ? given : newRequestId(),
     traceparent: trace?.traceparent ?? received,
     trace,
     startedAt: performance.now(),

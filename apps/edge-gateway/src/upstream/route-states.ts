@@ -12,6 +12,7 @@ import {
   weightedOrder,
   type BreakerSettings,
   type BreakerState,
+  type Incapability,
   type Operation,
 } from '@omg/domain';
 import type { ParsedRequest } from '../data-plane/endpoint.js';
@@ -43,15 +44,15 @@ export class RouteStates {
     private readonly random: () => number = Math.random,
   ) {}
 
-  /** Routes that can do what is asked; else the field that no route supports (undefined: the operation). */
-  capable(model: ModelEntry, operation: Operation, parsed: ParsedRequest): { routes: readonly RouteEntry[] } | { missing: string | undefined } {
-    const needs = { operation, stream: parsed.stream, inputTokens: parsed.inputTokensEstimate, ...parsed.needs };
+  /** Routes that can do what is asked; else what the route that comes nearest lacks. */
+  capable(model: ModelEntry, operation: Operation, parsed: ParsedRequest): { routes: readonly RouteEntry[] } | { missing: Incapability } {
+    const needs = { operation, stream: parsed.stream, inputTokens: parsed.contextTokens ?? parsed.inputTokensEstimate, ...parsed.needs };
     const routes: RouteEntry[] = [];
-    let missing: string | undefined;
+    let missing: Incapability = { reason: 'operation' };
     for (const route of model.routes) {
       const lacking = incapability(needs, route.abilities);
       if (lacking === undefined) routes.push(route);
-      else missing ??= lacking.param;
+      else if (missing.reason === 'operation' || lacking.reason === 'context_window') missing = lacking;
     }
     return routes.length > 0 ? { routes } : { missing };
   }

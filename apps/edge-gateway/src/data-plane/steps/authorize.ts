@@ -1,5 +1,7 @@
 import { GatewayError } from '@omg/contracts';
+import type { Incapability } from '@omg/domain';
 import type { Caller, RequestContext } from '../context.js';
+import { INPUT_FIELD } from '../endpoint.js';
 
 /** The key's scope, the tenant's allowlist, then the model itself, in this order: an unknown alias does not leak. */
 export function authorize(ctx: RequestContext): void {
@@ -11,15 +13,17 @@ export function authorize(ctx: RequestContext): void {
   if (!model) throw new GatewayError('model_not_found', { param: 'model' });
   ctx.model = model;
   const capable = ctx.services.routing.capable(model, ctx.endpoint.operation, ctx.parsed!);
-  if ('missing' in capable) throw incapable(capable.missing);
+  if ('missing' in capable) throw incapable(ctx, capable.missing);
   ctx.capable = capable.routes;
   // Answers echo the public name, whatever its spelling in the request.
   ctx.alias = model.alias;
 }
 
 /** No route of the alias can do it: a field that none supports is named, else the operation itself is refused. */
-function incapable(field: string | undefined): GatewayError {
+function incapable(ctx: RequestContext, { reason, param: field }: Incapability): GatewayError {
+  if (reason === 'context_window') return new GatewayError('context_length_exceeded', { param: INPUT_FIELD[ctx.endpoint.operation] });
   if (field === undefined) return new GatewayError('unsupported_operation', { param: 'model' });
+  if (field === 'messages') return new GatewayError('unsupported_parameter', { param: field, message: 'This model does not take images or audio.' });
   return new GatewayError('unsupported_parameter', { param: field, message: `'${field}' is not supported by this model.` });
 }
 

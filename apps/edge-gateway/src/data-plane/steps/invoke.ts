@@ -2,6 +2,7 @@ import { ATTEMPTS_MAX, GatewayError, type ErrorCode } from '@omg/contracts';
 import { ProviderError, type JsonReply, type ProviderCall, type ProviderReply, type StreamProgress, type StreamReply } from '@omg/providers';
 import type { RouteEntry } from '../../snapshot/config-snapshot.js';
 import type { RequestContext } from '../context.js';
+import { INPUT_FIELD } from '../endpoint.js';
 import { consumptionOf } from './settle.js';
 
 /** A reply whose first byte is in hand: from here on there is no failover. */
@@ -42,7 +43,7 @@ export async function invoke(ctx: RequestContext): Promise<Invoked> {
       }
       if (error.isFinal) {
         routing.onNeutral(route.doc.id);
-        throw finalError(error);
+        throw finalError(ctx, error);
       }
       routing.onFailure(route.doc.id, error.kind, error.retryAfterMs);
       errors.push(error);
@@ -124,20 +125,28 @@ export function abortedError(ctx: RequestContext): GatewayError {
   return new GatewayError('client_closed_request');
 }
 
-function finalError(error: ProviderError): GatewayError {
-  const options = { ...(error.param ? { param: error.param } : {}), internal: error.internal, cause: error };
+/** A field's path, such as `messages[2].content[0].type`; anything else that a provider calls a parameter is not told. */
+const FIELD_PATH = /^[A-Za-z_][\w.[\]-]{0,127}$/;
+
+function finalError(ctx: RequestContext, error: ProviderError): GatewayError {
+  const param = error.param !== undefined && FIELD_PATH.test(error.param) ? error.param : undefined;
+  const options = { ...(param ? { param } : {}), internal: error.internal, cause: error };
   switch (error.kind) {
     case 'unsupported_parameter':
       return new GatewayError('unsupported_parameter', {
         ...options,
-        ...(error.param ? { message: `'${error.param}' is not supported by this model.` } : {}),
+        ...(param ? { message: `'${param}' is not supported by this model.` } : {}),
       });
     case 'context_length':
-      return new GatewayError('context_length_exceeded', { ...options, param: error.param ?? 'messages' });
+      return new GatewayError('context_length_exceeded', { ...options, param: param ?? INPUT_FIELD[ctx.endpoint.operation] });
     case 'content_filter':
       return new GatewayError('content_filter', options);
     default:
-      return new GatewayError(error.status === 413 ? 'request_too_large' : 'upstream_invalid_request', options);
+      if (error.status === 413) return new GatewayError('request_too_large', options);
+      return new GatewayError('invalid_value', {
+        ...options,
+        message: param ? `'${param}' was rejected as invalid.` : 'The provider rejected the request as invalid.',
+      });
   }
 }
 

@@ -1,4 +1,5 @@
 import { GatewayError } from '@omg/contracts';
+import { isUtf8 } from 'node:buffer';
 import { isObject, missing, nestsDeeperThan } from '../check.js';
 import type { RequestContext } from '../context.js';
 
@@ -8,6 +9,12 @@ const ALIAS_CHARS_MAX = 128;
 export function parse(ctx: RequestContext): void {
   const body = ctx.request.body;
   if (!Buffer.isBuffer(body) || body.length === 0) throw new GatewayError('invalid_json', { message: 'The request body is empty.' });
+  const encoding = ctx.request.headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new GatewayError('unsupported_media_type', { message: 'Compressed request bodies are not supported.' });
+  }
+  // A body passes to the provider as bytes, so what our own decoding would mend must not be taken.
+  if (!isUtf8(body)) throw new GatewayError('invalid_json', { message: 'The request body is not valid UTF-8.' });
   ctx.raw = body;
   let json: unknown;
   try {
@@ -21,7 +28,9 @@ export function parse(ctx: RequestContext): void {
   }
   ctx.json = json;
   ctx.alias = aliasOf(json.model);
-  ctx.parsed = ctx.endpoint.validate(json, body);
+  // What is changed here is sent changed; everything else passes byte for byte.
+  if (ctx.endpoint.normalize?.(json)) ctx.raw = Buffer.from(JSON.stringify(json));
+  ctx.parsed = ctx.endpoint.validate(json, ctx.raw);
 }
 
 function aliasOf(model: unknown): string {

@@ -32,7 +32,8 @@ async function respondStream(ctx: RequestContext, invoked: Extract<Invoked, { ki
     ...answerHeaders(ctx),
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache',
-    connection: 'keep-alive',
+    // Clients of HTTP/1.0, and those that want to be let go, hear that the end of the stream is the connection's.
+    connection: out.shouldKeepAlive ? 'keep-alive' : 'close',
     'x-accel-buffering': 'no',
   });
   const deadline = setTimeout(() => abortRequest(ctx, 'deadline'), ctx.services.config.streamMaxDurationMs);

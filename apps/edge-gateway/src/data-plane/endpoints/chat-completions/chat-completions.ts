@@ -1,23 +1,19 @@
 import { estimateTokens } from '@omg/domain';
-import { invalid, isObject, missing, optionalBoolean, optionalInteger, optionalNumber } from '../../check.js';
+import { invalid, isObject, missing, optionalBoolean, optionalInteger, optionalNumber, optionalObject, optionalString, requiredString } from '../../check.js';
 import type { Endpoint, ParsedRequest } from '../../endpoint.js';
+import { checkMessages, countText, type Walk } from './messages.js';
 
-const ROLES: ReadonlySet<unknown> = new Set(['developer', 'system', 'user', 'assistant', 'tool', 'function']);
-const PART_TYPES: ReadonlySet<unknown> = new Set(['text', 'image_url', 'input_audio', 'file', 'refusal', 'thinking', 'redacted_thinking']);
 const CHOICES_MAX = 128;
 const STOPS_MAX = 4;
+
+const TEXTS = ['user', 'safety_identifier', 'prompt_cache_key', 'reasoning_effort', 'verbosity', 'service_tier'];
+const TOOL_CHOICES: ReadonlySet<unknown> = new Set(['none', 'auto', 'required']);
 
 /** Tokens that providers add around each message; OpenAI documents 3 to 4 for its models. */
 const TOKENS_PER_MESSAGE = 4;
 /** A high-detail picture at the common providers: between 85 and some 1,600 tokens. */
-const TOKENS_PER_IMAGE = 1000;
-const TOKENS_PER_IMAGE_MAX = 16_384;
-
-interface Walk {
-  textChars: number;
-  textBytesMax: number;
-  images: number;
-}
+const TOKENS_PER_MEDIUM = 1000;
+const TOKENS_PER_MEDIUM_MAX = 16_384;
 
 /** `POST /v1/chat/completions`, as in OpenAI's reference; fields that are not named here pass unchanged. */
 export const chatCompletions: Endpoint = {
@@ -25,9 +21,10 @@ export const chatCompletions: Endpoint = {
   operation: 'chat',
   scope: 'chat',
   validate(body, raw): ParsedRequest {
-    const walk: Walk = { textChars: 0, textBytesMax: 0, images: 0 };
+    const walk: Walk = { textChars: 0, textBytesMax: 0, media: 0, hasImage: false, hasAudio: false };
     checkMessages(body.messages, walk);
     checkSampling(body);
+    checkOthers(body);
     const choices = optionalInteger(body, 'n', 1, CHOICES_MAX) ?? 1;
     const hasTools = checkTools(body, walk);
     const stream = optionalBoolean(body, 'stream') ?? false;
@@ -35,7 +32,8 @@ export const chatCompletions: Endpoint = {
     if (streamOptions !== undefined && streamOptions !== null) {
       if (!isObject(streamOptions)) throw invalid('stream_options', "'stream_options' must be an object.");
       if (!stream) throw invalid('stream_options', "'stream_options' is only allowed when 'stream' is true.");
-      optionalBoolean(streamOptions, 'include_usage');
+      optionalBoolean(streamOptions, 'include_usage', 'stream_options.include_usage');
+      optionalBoolean(streamOptions, 'include_obfuscation', 'stream_options.include_obfuscation');
     }
     const format = body.response_format;
     if (format !== undefined && format !== null && !(isObject(format) && typeof format.type === 'string')) {
@@ -48,15 +46,16 @@ export const chatCompletions: Endpoint = {
       includeUsage: isObject(streamOptions) && streamOptions.include_usage === true,
       needs: {
         tools: hasTools,
-        imageInput: walk.images > 0,
+        imageInput: walk.hasImage,
+        audioInput: walk.hasAudio,
         jsonSchema: isObject(format) && format.type === 'json_schema',
         logprobs: body.logprobs === true,
         choices,
         tokenArrays: false,
       },
-      inputTokensEstimate: estimateTokens(walk.textChars) + messages * TOKENS_PER_MESSAGE + walk.images * TOKENS_PER_IMAGE,
+      inputTokensEstimate: estimateTokens(walk.textChars) + messages * TOKENS_PER_MESSAGE + walk.media * TOKENS_PER_MEDIUM,
       inputTokensMax:
-        (walk.images > 0 ? Math.min(raw.length, walk.textBytesMax) : raw.length) + messages * TOKENS_PER_MESSAGE + walk.images * TOKENS_PER_IMAGE_MAX,
+        (walk.media > 0 ? Math.min(raw.length, walk.textBytesMax) : raw.length) + messages * TOKENS_PER_MESSAGE + walk.media * TOKENS_PER_MEDIUM_MAX,
       outputTokensMax: outputTokensMax === undefined ? undefined : outputTokensMax * choices,
     };
   },
@@ -66,64 +65,6 @@ function outputLimit(body: Record<string, unknown>): number | undefined {
   const older = optionalInteger(body, 'max_tokens', 1, Number.MAX_SAFE_INTEGER);
   const newer = optionalInteger(body, 'max_completion_tokens', 1, Number.MAX_SAFE_INTEGER);
   return newer ?? older;
-}
-
-function checkMessages(messages: unknown, walk: Walk): void {
-  if (messages === undefined || messages === null) throw missing('messages');
-  if (!Array.isArray(messages)) throw invalid('messages', "'messages' must be an array.");
-  if (messages.length === 0) throw invalid('messages', "'messages' must not be empty.");
-  for (let i = 0; i < messages.length; i++) {
-    const message: unknown = messages[i];
-    if (!isObject(message)) throw invalid(`messages[${i}]`, `'messages[${i}]' must be an object.`);
-    if (!ROLES.has(message.role)) {
-      throw invalid(`messages[${i}].role`, `'messages[${i}].role' must be one of: developer, system, user, assistant, tool.`);
-    }
-    checkContent(message, i, walk);
-  }
-}
-
-function checkContent(message: Record<string, unknown>, i: number, walk: Walk): void {
-  const { content, tool_calls: toolCalls } = message;
-  if (typeof content === 'string') {
-    countText(content, walk);
-  } else if (Array.isArray(content)) {
-    for (let j = 0; j < content.length; j++) checkPart(content[j], `messages[${i}].content[${j}]`, walk);
-  } else if (content !== undefined && content !== null) {
-    throw invalid(`messages[${i}].content`, `'messages[${i}].content' must be a string, an array of parts, or null.`);
-  } else if (message.role !== 'assistant') {
-    throw missing(`messages[${i}].content`);
-  }
-  if (message.role === 'tool' && typeof message.tool_call_id !== 'string') throw missing(`messages[${i}].tool_call_id`);
-  if (toolCalls === undefined || toolCalls === null) return;
-  if (!Array.isArray(toolCalls)) throw invalid(`messages[${i}].tool_calls`, `'messages[${i}].tool_calls' must be an array.`);
-  for (const call of toolCalls) {
-    const fn = isObject(call) ? call.function : undefined;
-    if (isObject(fn) && typeof fn.arguments === 'string') countText(fn.arguments, walk);
-  }
-}
-
-function checkPart(part: unknown, at: string, walk: Walk): void {
-  if (!isObject(part) || !PART_TYPES.has(part.type)) {
-    throw invalid(`${at}.type`, `'${at}.type' must be one of: text, image_url, input_audio, file.`);
-  }
-  if (part.type === 'text') {
-    if (typeof part.text !== 'string') throw missing(`${at}.text`);
-    countText(part.text, walk);
-    return;
-  }
-  if (part.type !== 'image_url') {
-    if (part.type !== 'refusal') walk.images++;
-    return;
-  }
-  const image = part.image_url;
-  const url = isObject(image) ? image.url : image;
-  if (typeof url !== 'string' || url.length === 0) throw missing(`${at}.image_url.url`);
-  walk.images++;
-}
-
-function countText(text: string, walk: Walk): void {
-  walk.textChars += text.length;
-  walk.textBytesMax += text.length * 3;
 }
 
 function checkSampling(body: Record<string, unknown>): void {
@@ -141,16 +82,42 @@ function checkSampling(body: Record<string, unknown>): void {
   }
 }
 
+function checkOthers(body: Record<string, unknown>): void {
+  const { seed, tool_choice: toolChoice } = body;
+  if (seed !== undefined && seed !== null && !Number.isInteger(seed)) throw invalid('seed', "'seed' must be an integer.");
+  for (const name of TEXTS) optionalString(body, name);
+  optionalObject(body, 'metadata');
+  const bias = optionalObject(body, 'logit_bias');
+  for (const token in bias) optionalNumber(bias, token, -100, 100, `logit_bias.${token}`.slice(0, 64));
+  if (toolChoice === undefined || toolChoice === null || TOOL_CHOICES.has(toolChoice)) return;
+  if (!isObject(toolChoice)) throw invalid('tool_choice', "'tool_choice' must be none, auto, required, or an object that names a tool.");
+  requiredString(toolChoice, 'type', 'tool_choice.type');
+}
+
 function checkTools(body: Record<string, unknown>, walk: Walk): boolean {
   const tools = body.tools ?? body.functions;
   if (tools === undefined || tools === null) return false;
-  const param = body.tools === undefined ? 'functions' : 'tools';
+  const param = body.tools === undefined || body.tools === null ? 'functions' : 'tools';
   if (!Array.isArray(tools)) throw invalid(param, `'${param}' must be an array.`);
   for (let i = 0; i < tools.length; i++) {
-    if (!isObject(tools[i])) throw invalid(`${param}[${i}]`, `'${param}[${i}]' must be an object.`);
+    const tool: unknown = tools[i];
+    if (!isObject(tool)) throw invalid(`${param}[${i}]`, `'${param}[${i}]' must be an object.`);
+    if (param === 'functions') requiredString(tool, 'name', `functions[${i}].name`);
+    else checkTool(tool, `tools[${i}]`);
   }
   if (tools.length === 0) return false;
   // Tool schemas are input tokens too; their length as JSON is close enough and cheap next to the call.
   countText(JSON.stringify(tools), walk);
   return true;
+}
+
+/** Kinds beside functions are the provider's affair. */
+function checkTool(tool: Record<string, unknown>, at: string): void {
+  if (requiredString(tool, 'type', `${at}.type`) !== 'function') return;
+  const { function: fn } = tool;
+  if (!isObject(fn)) throw missing(`${at}.function`);
+  requiredString(fn, 'name', `${at}.function.name`);
+  if (fn.parameters !== undefined && fn.parameters !== null && !isObject(fn.parameters)) {
+    throw invalid(`${at}.function.parameters`, `'${at}.function.parameters' must be a JSON Schema object.`);
+  }
 }

@@ -1,5 +1,5 @@
 import { estimateTokens } from '@omg/domain';
-import { invalid, missing, optionalEnum, optionalInteger } from '../../check.js';
+import { invalid, missing, optionalEnum, optionalInteger, optionalString } from '../../check.js';
 import type { Endpoint, ParsedRequest } from '../../endpoint.js';
 
 const INPUTS_MAX = 2048;
@@ -13,45 +13,58 @@ export const embeddings: Endpoint = {
     const size = inputSize(body.input);
     optionalEnum(body, 'encoding_format', ['float', 'base64']);
     optionalInteger(body, 'dimensions', 1, 1_000_000);
+    optionalString(body, 'user');
     return {
       stream: false,
       includeUsage: false,
-      needs: { tools: false, imageInput: false, jsonSchema: false, logprobs: false, choices: 1, tokenArrays: size.tokenArrays },
+      needs: { tools: false, imageInput: false, audioInput: false, jsonSchema: false, logprobs: false, choices: 1, tokenArrays: size.tokenArrays },
       inputTokensEstimate: size.tokens + estimateTokens(size.chars),
       inputTokensMax: size.tokens + size.chars * 3,
+      contextTokens: size.largest,
       outputTokensMax: 0,
     };
   },
 };
 
-function inputSize(input: unknown): { chars: number; tokens: number; tokenArrays: boolean } {
+interface InputSize {
+  chars: number;
+  tokens: number;
+  tokenArrays: boolean;
+  /** Likely tokens of the longest single input: each has the context window to itself. */
+  largest: number;
+}
+
+function inputSize(input: unknown): InputSize {
   if (input === undefined || input === null) throw missing('input');
   if (typeof input === 'string') {
     if (input.length === 0) throw invalid('input', "'input' must not be empty.");
-    return { chars: input.length, tokens: 0, tokenArrays: false };
+    return { chars: input.length, tokens: 0, tokenArrays: false, largest: estimateTokens(input.length) };
   }
   if (!Array.isArray(input)) throw invalid('input', "'input' must be a string or an array.");
   if (input.length === 0) throw invalid('input', "'input' must not be empty.");
   if (typeof input[0] === 'number') {
     checkTokens(input, 'input');
-    return { chars: 0, tokens: input.length, tokenArrays: true };
+    return { chars: 0, tokens: input.length, tokenArrays: true, largest: input.length };
   }
   if (input.length > INPUTS_MAX) throw invalid('input', `'input' must have at most ${INPUTS_MAX} items.`);
   const ofTokens = Array.isArray(input[0]);
   let chars = 0;
   let tokens = 0;
+  let largest = 0;
   for (let i = 0; i < input.length; i++) {
     const item: unknown = input[i];
     if (ofTokens && Array.isArray(item) && item.length > 0) {
       checkTokens(item, `input[${i}]`);
       tokens += item.length;
+      largest = Math.max(largest, item.length);
     } else if (!ofTokens && typeof item === 'string' && item.length > 0) {
       chars += item.length;
+      largest = Math.max(largest, estimateTokens(item.length));
     } else {
       throw invalid(`input[${i}]`, `'input[${i}]' must be a non-empty ${ofTokens ? 'array of token ids' : 'string'}.`);
     }
   }
-  return { chars, tokens, tokenArrays: ofTokens };
+  return { chars, tokens, tokenArrays: ofTokens, largest };
 }
 
 function checkTokens(tokens: unknown[], at: string): void {

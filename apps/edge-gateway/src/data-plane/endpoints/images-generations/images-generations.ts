@@ -1,23 +1,37 @@
 import { estimateTokens } from '@omg/domain';
-import { missing, optionalEnum, optionalInteger } from '../../check.js';
+import { GatewayError } from '@omg/contracts';
+import { missing, optionalBoolean, optionalEnum, optionalInteger, optionalString } from '../../check.js';
 import type { Endpoint, ParsedRequest } from '../../endpoint.js';
 
 const IMAGES_MAX = 10;
+const TEXTS = ['size', 'quality', 'style', 'background', 'user', 'output_format', 'moderation'];
 
 /** `POST /v1/images/generations`. */
 export const imagesGenerations: Endpoint = {
   path: '/v1/images/generations',
   operation: 'images',
   scope: 'images',
-  validate(body): ParsedRequest {
+  /** The prompt is sent trimmed. */
+  normalize(body): boolean {
     const { prompt } = body;
-    if (typeof prompt !== 'string' || prompt.trim() === '') throw missing('prompt');
+    if (typeof prompt !== 'string' || prompt.trim() === prompt) return false;
+    body.prompt = prompt.trim();
+    return true;
+  },
+  validate(body): ParsedRequest {
+    const prompt = optionalString(body, 'prompt');
+    if (prompt === undefined || prompt === '') throw missing('prompt');
     const count = optionalInteger(body, 'n', 1, IMAGES_MAX) ?? 1;
     optionalEnum(body, 'response_format', ['url', 'b64_json']);
+    for (const name of TEXTS) optionalString(body, name);
+    optionalInteger(body, 'output_compression', 0, 100);
+    // Partial images come as a stream, which this endpoint does not have.
+    if (optionalBoolean(body, 'stream')) throw unsupported('stream');
+    if ((optionalInteger(body, 'partial_images', 0, 3) ?? 0) > 0) throw unsupported('partial_images');
     return {
       stream: false,
       includeUsage: false,
-      needs: { tools: false, imageInput: false, jsonSchema: false, logprobs: false, choices: 1, tokenArrays: false },
+      needs: { tools: false, imageInput: false, audioInput: false, jsonSchema: false, logprobs: false, choices: 1, tokenArrays: false },
       inputTokensEstimate: estimateTokens(prompt.length),
       inputTokensMax: prompt.length * 3,
       outputTokensMax: 0,
@@ -29,3 +43,7 @@ export const imagesGenerations: Endpoint = {
     };
   },
 };
+
+function unsupported(param: string): GatewayError {
+  return new GatewayError('unsupported_parameter', { param, message: `'${param}' is not supported here.` });
+}
