@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { CLOSED_BREAKER, type BreakerState } from './breaker.js';
-import { explainRoutes, planRoutes, type PlannedRoute, type RouteHealthState, type RoutingInput } from './route-plan.js';
-import { weightedOrder, type RouteAbilities, type RouteNeeds } from './routing.js';
+import { capableRoutes, explainRoutes, planRoutes, type NoRoute, type PlannedRoute, type RouteHealthState, type RouteState } from './route-plan.js';
+import { orderByWeight, type RouteAbilities, type RouteNeeds } from './routing.js';
 
 const NEEDS: RouteNeeds = {
   operation: 'chat',
@@ -29,21 +29,36 @@ const ALL: RouteAbilities = {
 const OPEN: BreakerState = { consecutiveFailures: 3, openUntilMs: 5000, probeUntilMs: undefined };
 
 function route(id: string, over: Partial<PlannedRoute> = {}, abilities: Partial<RouteAbilities> = {}): PlannedRoute {
-  return { id, weight: 100, enabled: true, ...over, abilities: { ...ALL, ...abilities } };
+  return { id, weight: 100, enabled: true, usable: true, ...over, abilities: { ...ALL, ...abilities } };
+}
+
+interface Asked {
+  routes: PlannedRoute[];
+  needs: RouteNeeds;
+  stateOf: (id: string) => RouteState | undefined;
+  nowMs: number;
 }
 
 function input(
   routes: PlannedRoute[],
   over: Partial<{ needs: Partial<RouteNeeds>; health: Record<string, RouteHealthState>; breakers: Record<string, BreakerState>; nowMs: number }> = {},
-): RoutingInput {
-  return {
-    routes,
-    needs: { ...NEEDS, ...over.needs },
-    health: (id) => over.health?.[id],
-    breaker: (id) => over.breakers?.[id],
-    nowMs: over.nowMs ?? 1000,
+): Asked {
+  const stateOf = (id: string): RouteState | undefined => {
+    const state = over.health?.[id];
+    const breaker = over.breakers?.[id];
+    if (state === undefined && breaker === undefined) return undefined;
+    return { breaker: breaker ?? CLOSED_BREAKER, health: state && { state, validUntilMs: Number.MAX_SAFE_INTEGER } };
   };
+  return { routes, needs: { ...NEEDS, ...over.needs }, stateOf, nowMs: over.nowMs ?? 1000 };
 }
+
+/** Both steps of a request. */
+function plan({ routes, needs, stateOf, nowMs }: Asked, random: () => number): { order: readonly PlannedRoute[]; none?: NoRoute } {
+  const capable = capableRoutes(routes, needs);
+  return capable.none ? { order: [], none: capable.none } : { order: planRoutes(capable.routes, stateOf, nowMs, random) };
+}
+
+const explain = ({ routes, needs, stateOf, nowMs }: Asked): ReturnType<typeof explainRoutes> => explainRoutes(routes, needs, stateOf, nowMs);
 
 /** A small deterministic generator, so that shares can be compared with weights. */
 function seeded(seed: number): () => number {
@@ -61,7 +76,7 @@ describe('the order of routes', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 1_000_000 }), { minLength: 1, maxLength: 64 }), fc.nat(), (weights, seed) => {
         const routes = weights.map((weight, i) => route(`r${i}`, { weight }));
-        const { order, none } = planRoutes(input(routes), seeded(seed));
+        const { order, none } = plan(input(routes), seeded(seed));
         expect(none).toBeUndefined();
         expect(order.map(({ id }) => id).sort()).toEqual(routes.map(({ id }) => id).sort());
       }),
@@ -77,7 +92,7 @@ describe('the order of routes', () => {
         const draws = 4000;
         const first = new Map<string, number>();
         for (let i = 0; i < draws; i++) {
-          const id = planRoutes(input(routes), random).order[0]!.id;
+          const id = plan(input(routes), random).order[0]!.id;
           first.set(id, (first.get(id) ?? 0) + 1);
         }
         for (const { id, weight } of routes) {
@@ -95,7 +110,7 @@ describe('the order of routes', () => {
     let second = 0;
     let count = 0;
     for (let i = 0; i < 20_000; i++) {
-      const order = weightedOrder(
+      const order = orderByWeight(
         [
           { id: 'a', weight: 1 },
           { id: 'b', weight: 1 },
@@ -112,20 +127,20 @@ describe('the order of routes', () => {
 
   it('never goes wrong at the edges of chance', () => {
     for (const value of [0, 1 - Number.EPSILON / 2]) {
-      expect(planRoutes(input([route('a', { weight: 1 }), route('b', { weight: 3 })]), () => value).order).toHaveLength(2);
+      expect(plan(input([route('a', { weight: 1 }), route('b', { weight: 3 })]), () => value).order).toHaveLength(2);
     }
   });
 
   it('puts routes that the monitor saw down behind the others, and uses them when nothing else is left', () => {
     const routes = [route('bad', { weight: 1_000_000 }), route('good', { weight: 1 })];
-    expect(planRoutes(input(routes, { health: { bad: 'down' } }), seeded(1)).order.map(({ id }) => id)).toEqual(['good', 'bad']);
-    expect(planRoutes(input([routes[0]!], { health: { bad: 'down' } }), seeded(1)).order).toHaveLength(1);
+    expect(plan(input(routes, { health: { bad: 'down' } }), seeded(1)).order.map(({ id }) => id)).toEqual(['good', 'bad']);
+    expect(plan(input([routes[0]!], { health: { bad: 'down' } }), seeded(1)).order).toHaveLength(1);
   });
 });
 
 describe('a route is left out', () => {
   const reasonOf = (routes: PlannedRoute[], over: Parameters<typeof input>[1] = {}): unknown => {
-    const { eligible, reason, param, waitMs } = explainRoutes(input(routes, over)).routes[0]!;
+    const { eligible, reason, param, waitMs } = explain(input(routes, over)).routes[0]!;
     return eligible ? 'eligible' : { reason, ...(param === undefined ? {} : { param }), ...(waitMs === undefined ? {} : { waitMs }) };
   };
 
@@ -142,6 +157,7 @@ describe('a route is left out', () => {
     [{}, { contextWindow: 99 }, {}, { reason: 'context_window', param: 'messages' }],
     [{}, { contextWindow: 100 }, {}, 'eligible'],
     [{}, { tools: false }, {}, 'eligible'],
+    [{ usable: false }, {}, {}, { reason: 'invalid' }],
   ])('when %j %j cannot serve %j: %j', (over, abilities, needs, expected) => {
     expect(reasonOf([route('a', over, abilities)], { needs })).toEqual(expected);
   });
@@ -161,7 +177,7 @@ describe('a route is left out', () => {
 });
 
 describe('when no route is left', () => {
-  const none = (routes: PlannedRoute[], over: Parameters<typeof input>[1] = {}): unknown => planRoutes(input(routes, over), seeded(1)).none;
+  const none = (routes: PlannedRoute[], over: Parameters<typeof input>[1] = {}): unknown => explain(input(routes, over)).none;
 
   it('says why in the order of what helps the client most', () => {
     const failing = route('failing');
@@ -176,6 +192,7 @@ describe('when no route is left', () => {
     expect(none([off, other], over)).toEqual({ why: 'operation' });
     expect(none([off], over)).toEqual({ why: 'not_found' });
     expect(none([], over)).toEqual({ why: 'not_found' });
+    expect(none([off, other, route('broken', { usable: false })], over)).toEqual({ why: 'unavailable' });
   });
 
   it('tells the soonest time at which one may be tried', () => {
@@ -186,7 +203,7 @@ describe('when no route is left', () => {
 describe('an explanation', () => {
   it('shows every route with its odds, which sum up to one among the eligible', () => {
     const routes = [route('a', { weight: 1 }), route('b', { weight: 3 }), route('off', { enabled: false }), route('slow')];
-    const { routes: verdicts } = explainRoutes(input(routes, { health: { slow: 'down' }, breakers: { a: CLOSED_BREAKER } }));
+    const { routes: verdicts } = explain(input(routes, { health: { slow: 'down' }, breakers: { a: CLOSED_BREAKER } }));
     expect(verdicts.map(({ routeId, odds }) => [routeId, odds])).toEqual([
       ['a', 0.25],
       ['b', 0.75],
@@ -199,24 +216,26 @@ describe('an explanation', () => {
   it('agrees with the plan about who is eligible', () => {
     const arbitrary = fc.record({
       enabled: fc.boolean(),
+      usable: fc.boolean(),
       tools: fc.boolean(),
       health: fc.constantFrom('healthy', 'degraded', 'down', 'unknown'),
       open: fc.boolean(),
     });
     fc.assert(
       fc.property(fc.array(arbitrary, { maxLength: 8 }), fc.nat(), (specs, seed) => {
-        const routes = specs.map(({ enabled, tools }, i) => route(String(i), { enabled }, { tools }));
+        const routes = specs.map(({ enabled, usable, tools }, i) => route(String(i), { enabled, usable }, { tools }));
         const asked = input(routes, {
           needs: { tools: true },
           health: Object.fromEntries(specs.map(({ health }, i) => [String(i), health as RouteHealthState])),
           breakers: Object.fromEntries(specs.map(({ open }, i) => [String(i), open ? OPEN : CLOSED_BREAKER])),
         });
-        const explained = explainRoutes(asked);
-        const plan = planRoutes(asked, seeded(seed));
-        expect(plan.order.map(({ id }) => id).sort()).toEqual(explained.routes.filter(({ eligible }) => eligible).map(({ routeId }) => routeId));
-        expect(plan.none).toEqual(explained.none);
+        const explained = explain(asked);
+        const { order, none } = plan(asked, seeded(seed));
+        expect(order.map(({ id }) => id).sort()).toEqual(explained.routes.filter(({ eligible }) => eligible).map(({ routeId }) => routeId));
+        if (none) expect(explained.none).toEqual(none);
+        expect(explained.none?.why === 'unavailable').toBe(none === undefined && order.length === 0);
         const odds = explained.routes.reduce((sum, verdict) => sum + verdict.odds, 0);
-        expect(odds).toBeCloseTo(plan.order.length > 0 ? 1 : 0);
+        expect(odds).toBeCloseTo(order.length > 0 ? 1 : 0);
       }),
     );
   });

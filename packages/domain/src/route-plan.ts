@@ -1,32 +1,115 @@
 import { breakerAllows, breakerPhase, breakerWaitMs, CLOSED_BREAKER, type BreakerPhase, type BreakerState } from './breaker.js';
-import { firstChoiceOdds, incapability, weightedOrder, type RouteAbilities, type RouteNeeds } from './routing.js';
+import { firstChoiceOdds, incapability, orderByWeight, type RouteAbilities, type RouteNeeds } from './routing.js';
 
 /**
  * Which routes of an alias may serve a request, in which order, and why the others may not. Pure: health, breakers, time
- * and chance are parameters, so the edge decides with the same rules that the admin API explains with.
+ * and chance are parameters. A request takes two steps, since it is admitted in between: `capableRoutes` looks at what it
+ * asks, `planRoutes` at how the routes stand at that moment. `explainRoutes` runs both on every route and tells the reasons,
+ * so that what the admin API explains is what the edges do.
  */
 
-/**
- * What the health monitor published; what is too old counts as `unknown`. Only `down` weighs: such a route is tried after
- * all others, as a last resort, since probes may see what traffic does not.
- */
+/** What the health monitor published; what is too old counts as `unknown`. */
 export type RouteHealthState = 'healthy' | 'degraded' | 'down' | 'unknown';
 
 export interface PlannedRoute {
-  id: string;
+  readonly id: string;
   /** At least 1. */
-  weight: number;
-  enabled: boolean;
-  abilities: RouteAbilities;
+  readonly weight: number;
+  readonly enabled: boolean;
+  /** False: the catalog entry is broken, no call can be made. */
+  readonly usable: boolean;
+  readonly abilities: RouteAbilities;
 }
+
+/** How a route stands. */
+export interface RouteState {
+  readonly breaker: BreakerState;
+  readonly health: { readonly state: RouteHealthState; readonly validUntilMs: number } | undefined;
+}
+
+/** Undefined: nothing is known, as of a route that was never called. */
+export type RouteStateOf = (routeId: string) => RouteState | undefined;
 
 export type DropReason =
   | 'disabled'
   | 'operation' // the route has no such operation
   | 'parameter' // the route cannot do what a field asks for
   | 'context_window' // the request does not fit
+  | 'invalid' // the entry is broken
   | 'breaker_open'
   | 'probe_running'; // half-open, and another request is already trying it
+
+/**
+ * Why nothing can be tried: no enabled route at all (404), none with the operation (400), none that can do what a field
+ * asks (400, `param`), none whose context window is large enough (400), or all that could are failing (503, `retryAfterMs`).
+ */
+export interface NoRoute {
+  why: 'not_found' | 'operation' | 'parameter' | 'context_window' | 'unavailable';
+  param?: string;
+  /** Undefined for `unavailable`: nothing says when a broken entry will be mended. */
+  retryAfterMs?: number;
+}
+
+/** The routes that can do what a request asks, in the order of the catalog; or why none can. */
+export function capableRoutes<R extends PlannedRoute>(routes: readonly R[], needs: RouteNeeds): { routes: readonly R[]; none?: undefined } | { none: NoRoute } {
+  // Mostly every route can: then the list itself is the answer.
+  let capable: R[] | undefined;
+  for (let i = 0; i < routes.length; i++) {
+    const route = routes[i]!;
+    if (route.enabled && incapability(needs, route.abilities) === undefined) capable?.push(route);
+    else capable ??= routes.slice(0, i);
+  }
+  const found = capable ?? routes;
+  return found.length > 0 ? { routes: found } : { none: nearestMiss(routes, needs) };
+}
+
+/** What to tell the client: what is nearest to being served. */
+function nearestMiss(routes: readonly PlannedRoute[], needs: RouteNeeds): NoRoute {
+  const misses = routes.flatMap((route) => (route.enabled ? (incapability(needs, route.abilities) ?? []) : []));
+  for (const why of ['context_window', 'parameter'] as const) {
+    const found = misses.find(({ reason }) => reason === why);
+    if (found !== undefined) return { why, ...(found.param === undefined ? {} : { param: found.param }) };
+  }
+  return { why: misses.length > 0 ? 'operation' : 'not_found' };
+}
+
+/**
+ * The order of attempts among capable routes: the first choice and then the failover, drawn by weight. Routes that the monitor
+ * saw down come behind, as a last resort, since probes may see what traffic does not. Empty: none may be tried now.
+ */
+export function planRoutes<R extends PlannedRoute>(capable: readonly R[], stateOf: RouteStateOf, nowMs: number, random: () => number): readonly R[] {
+  if (capable.length === 1) return standing(capable[0]!, stateOf, nowMs) === 'out' ? [] : capable;
+  const order: R[] = [];
+  let lastResorts: R[] | undefined;
+  for (const route of capable) {
+    const stands = standing(route, stateOf, nowMs);
+    if (stands === 'in') order.push(route);
+    else if (stands === 'last_resort') (lastResorts ??= []).push(route);
+  }
+  orderByWeight(order, random);
+  if (lastResorts !== undefined) order.push(...orderByWeight(lastResorts, random));
+  return order;
+}
+
+/** How long until one of the routes may be tried; undefined when no time is known. */
+export function soonestRetryMs(routes: readonly PlannedRoute[], stateOf: RouteStateOf, nowMs: number): number | undefined {
+  const waits = routes.flatMap((route) => (route.usable ? [breakerWaitMs(stateOf(route.id)?.breaker ?? CLOSED_BREAKER, nowMs)] : []));
+  return waits.length > 0 ? Math.min(...waits) : undefined;
+}
+
+function standing(route: PlannedRoute, stateOf: RouteStateOf, nowMs: number): 'in' | 'last_resort' | 'out' {
+  if (!route.usable) return 'out';
+  const state = stateOf(route.id);
+  if (state === undefined) return 'in';
+  if (!breakerAllows(state.breaker, nowMs)) return 'out';
+  return healthOf(state, nowMs) === 'down' ? 'last_resort' : 'in';
+}
+
+/** An old verdict means unknown, never down. */
+function healthOf(state: RouteState | undefined, nowMs: number): RouteHealthState {
+  const health = state?.health;
+  return health !== undefined && nowMs < health.validUntilMs ? health.state : 'unknown';
+}
 
 export interface RouteVerdict {
   routeId: string;
@@ -45,78 +128,32 @@ export interface RouteVerdict {
   odds: number;
 }
 
-export interface RoutingInput<R extends PlannedRoute = PlannedRoute> {
-  routes: readonly R[];
-  needs: RouteNeeds;
-  /** Absent: `unknown`. */
-  health: (routeId: string) => RouteHealthState | undefined;
-  /** Absent: closed. */
-  breaker: (routeId: string) => BreakerState | undefined;
-  nowMs: number;
-}
-
-/**
- * Why nothing can be tried: no enabled route at all (404), none with the operation (400), none that can do what a field
- * asks (400, `param`), none whose context window is large enough (400), or all that could are failing (503, `retryAfterMs`).
- */
-export interface NoRoute {
-  why: 'not_found' | 'operation' | 'parameter' | 'context_window' | 'unavailable';
-  param?: string;
-  retryAfterMs?: number;
-}
-
-export interface RoutePlan<R extends PlannedRoute = PlannedRoute> {
-  /** First choice, then failover order. Empty exactly when `none` is set. */
-  order: R[];
-  none?: NoRoute;
-}
-
-/** The first choice and the failover order, by weight; last resorts come behind. `random` is in [0, 1). */
-export function planRoutes<R extends PlannedRoute>(input: RoutingInput<R>, random: () => number): RoutePlan<R> {
-  const preferred: R[] = [];
-  const lastResorts: R[] = [];
-  const dropped: RouteVerdict[] = [];
-  for (const route of input.routes) {
-    const verdict = judge(route, input);
-    if (!verdict.eligible) dropped.push(verdict);
-    else (verdict.lastResort ? lastResorts : preferred).push(route);
-  }
-  const order = [...weightedOrder(preferred, random), ...weightedOrder(lastResorts, random)];
-  return order.length > 0 ? { order } : { order, none: noRoute(dropped) };
-}
-
-/** Every route of the alias with its verdict and its chance to be tried first. */
-export function explainRoutes(input: RoutingInput): { routes: RouteVerdict[]; none?: NoRoute } {
-  const routes = input.routes.map((route) => judge(route, input));
-  const eligible = routes.filter((verdict) => verdict.eligible);
+/** Every route of the alias with its verdict and its chance to be tried first, and what a client hears where none is left. */
+export function explainRoutes(
+  routes: readonly PlannedRoute[],
+  needs: RouteNeeds,
+  stateOf: RouteStateOf,
+  nowMs: number,
+): { routes: RouteVerdict[]; none?: NoRoute } {
+  const capable = capableRoutes(routes, needs);
+  const verdicts = routes.map((route): RouteVerdict => {
+    const state = stateOf(route.id);
+    const breaker = breakerPhase(state?.breaker ?? CLOSED_BREAKER, nowMs);
+    const stands = standing(route, stateOf, nowMs);
+    const base = { routeId: route.id, weight: route.weight, eligible: false, breaker, health: healthOf(state, nowMs), lastResort: false, odds: 0 };
+    if (!route.enabled) return { ...base, reason: 'disabled' };
+    const cannot = incapability(needs, route.abilities);
+    if (cannot !== undefined) return { ...base, ...cannot };
+    if (!route.usable) return { ...base, reason: 'invalid' };
+    if (stands !== 'out') return { ...base, eligible: true, lastResort: stands === 'last_resort' };
+    return { ...base, reason: breaker === 'open' ? 'breaker_open' : 'probe_running', waitMs: breakerWaitMs(state!.breaker, nowMs) };
+  });
+  const eligible = verdicts.filter((verdict) => verdict.eligible);
   const preferred = eligible.filter((verdict) => !verdict.lastResort);
   const first = preferred.length > 0 ? preferred : eligible;
   firstChoiceOdds(first).forEach((odds, i) => (first[i]!.odds = odds));
-  return eligible.length > 0 ? { routes } : { routes, none: noRoute(routes) };
-}
-
-function judge(route: PlannedRoute, input: RoutingInput): RouteVerdict {
-  const state = input.breaker(route.id) ?? CLOSED_BREAKER;
-  const health = input.health(route.id) ?? 'unknown';
-  const breaker = breakerPhase(state, input.nowMs);
-  const verdict: RouteVerdict = { routeId: route.id, weight: route.weight, eligible: false, breaker, health, lastResort: health === 'down', odds: 0 };
-  if (!route.enabled) return { ...verdict, reason: 'disabled' };
-  const cannot = incapability(input.needs, route.abilities);
-  if (cannot !== undefined) return { ...verdict, ...cannot };
-  if (!breakerAllows(state, input.nowMs)) {
-    return { ...verdict, reason: breaker === 'open' ? 'breaker_open' : 'probe_running', waitMs: breakerWaitMs(state, input.nowMs) };
-  }
-  verdict.eligible = true;
-  return verdict;
-}
-
-/** What to tell the client: what could be waited for first, then what is nearest to being served. */
-function noRoute(dropped: readonly RouteVerdict[]): NoRoute {
-  const failing = dropped.filter(({ reason }) => reason === 'breaker_open' || reason === 'probe_running');
-  if (failing.length > 0) return { why: 'unavailable', retryAfterMs: Math.min(...failing.map(({ waitMs }) => waitMs ?? 0)) };
-  for (const why of ['context_window', 'parameter'] as const) {
-    const found = dropped.find(({ reason }) => reason === why);
-    if (found !== undefined) return { why, ...(found.param === undefined ? {} : { param: found.param }) };
-  }
-  return { why: dropped.some(({ reason }) => reason === 'operation') ? 'operation' : 'not_found' };
+  if (capable.none !== undefined) return { routes: verdicts, none: capable.none };
+  if (eligible.length > 0) return { routes: verdicts };
+  const retryAfterMs = soonestRetryMs(capable.routes, stateOf, nowMs);
+  return { routes: verdicts, none: { why: 'unavailable', ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } };
 }

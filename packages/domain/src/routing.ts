@@ -58,24 +58,23 @@ export interface WeightedRoute {
 }
 
 /**
- * A random order in which each next route is drawn by weight from those that remain: the first is the weighted choice,
- * the others are the failover order. `random` returns numbers in [0, 1).
+ * Puts the list into a random order in which each next route is drawn by weight from those that remain: the first is the
+ * weighted choice, the others are the failover order. In place, since every request does it. `random` returns numbers in [0, 1).
  */
-export function weightedOrder<T extends WeightedRoute>(routes: readonly T[], random: () => number): T[] {
-  if (routes.length <= 1) return [...routes];
-  const remaining = [...routes];
-  const order: T[] = [];
-  let total = remaining.reduce((sum, route) => sum + route.weight, 0);
-  while (remaining.length > 1) {
+export function orderByWeight<T extends WeightedRoute>(routes: T[], random: () => number): T[] {
+  const last = routes.length - 1;
+  let total = 0;
+  for (let i = 0; i <= last; i++) total += routes[i]!.weight;
+  for (let place = 0; place < last; place++) {
     let draw = random() * total;
-    let index = 0;
-    while (index < remaining.length - 1 && draw >= remaining[index]!.weight) draw -= remaining[index++]!.weight;
-    const [chosen] = remaining.splice(index, 1);
-    total -= chosen!.weight;
-    order.push(chosen!);
+    let index = place;
+    while (index < last && draw >= routes[index]!.weight) draw -= routes[index++]!.weight;
+    const chosen = routes[index]!;
+    total -= chosen.weight;
+    routes[index] = routes[place]!;
+    routes[place] = chosen;
   }
-  order.push(remaining[0]!);
-  return order;
+  return routes;
 }
 
 /** Chance of each route to be tried first. */

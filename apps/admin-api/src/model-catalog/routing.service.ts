@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { MODEL_STATUSES, type explainQuerySchema, type incidentQuerySchema } from '@omg/contracts';
-import { explainRoutes, type NoRoute, type PlannedRoute, type RouteHealthState, type RouteNeeds } from '@omg/domain';
+import { CLOSED_BREAKER, explainRoutes, type NoRoute, type PlannedRoute, type RouteHealthState, type RouteNeeds, type RouteState } from '@omg/domain';
 import { getProvider, routeAbilities } from '@omg/providers';
 import type { PrismaClient } from '@omg/storage';
 import type { CatalogContext } from '../config.js';
@@ -34,30 +34,28 @@ export class RoutingService {
   /** Breakers are each edge's own and not part of this: an edge may leave out a route that looks eligible here. */
   async explain(query: Parsed<typeof explainQuerySchema>) {
     const [rows, health] = await Promise.all([requireRoutes(this.prisma, query.model), this.health.states()]);
-    const problems = new Map(rows.map((row) => [row.id, openEntry(row, this.context).problem]));
-    // A route that cannot be built is never tried, however the others stand.
-    const usable = rows.filter((row) => problems.get(row.id) === null);
-    const { routes, none } = explainRoutes({ routes: usable.map(plannedRoute), needs: needsOf(query), health, breaker: () => undefined, nowMs: Date.now() });
-    const verdicts = new Map(routes.map((verdict) => [verdict.routeId, verdict]));
-    const onlyBroken = none?.why === 'not_found' && rows.some((row) => row.enabled && problems.get(row.id) !== null);
+    const problems = rows.map((row) => openEntry(row, this.context).problem);
+    const planned = rows.map((row, index) => plannedRoute(row, problems[index] === null));
+    const stateOf = (routeId: string): RouteState => ({ breaker: CLOSED_BREAKER, health: { state: health(routeId), validUntilMs: Number.POSITIVE_INFINITY } });
+    const { routes, none } = explainRoutes(planned, needsOf(query), stateOf, Date.now());
     return {
       model: rows[0]!.alias.alias,
       operation: query.operation,
-      outcome: outcomeOf(onlyBroken ? { why: 'unavailable' } : none),
-      routes: rows.map((row) => {
-        const verdict = verdicts.get(row.id);
+      outcome: outcomeOf(none),
+      routes: rows.map((row, index) => {
+        const verdict = routes[index]!;
         return {
           id: row.id,
           provider: row.provider,
           provider_model: row.providerModel,
           weight: row.weight,
-          eligible: verdict?.eligible ?? false,
-          last_resort: verdict?.lastResort ?? false,
-          odds: verdict?.odds ?? 0,
-          reason: verdict ? verdict.reason : 'invalid',
-          param: verdict?.param,
-          health: health(row.id),
-          invalid_reason: problems.get(row.id) ?? undefined,
+          eligible: verdict.eligible,
+          last_resort: verdict.lastResort,
+          odds: verdict.odds,
+          reason: verdict.reason,
+          param: verdict.param,
+          health: verdict.health,
+          invalid_reason: problems[index] ?? undefined,
         };
       }),
     };
@@ -96,7 +94,7 @@ function needsOf(query: Parsed<typeof explainQuerySchema>): RouteNeeds {
   };
 }
 
-function plannedRoute(row: CatalogRow): PlannedRoute {
+function plannedRoute(row: CatalogRow, usable: boolean): PlannedRoute {
   const definition = getProvider(row.provider);
   const nothing = {
     operations: new Set<never>(),
@@ -113,6 +111,7 @@ function plannedRoute(row: CatalogRow): PlannedRoute {
     id: row.id,
     weight: row.weight,
     enabled: row.enabled,
+    usable,
     abilities: definition ? routeAbilities({ ...row, settings: row.metadata }, definition) : nothing,
   };
 }

@@ -7,14 +7,13 @@ import {
   type RouteDocument,
   type TenantDocument,
 } from '@omg/contracts';
-import type { PriceVersion, RouteAbilities } from '@omg/domain';
+import type { PlannedRoute, PriceVersion } from '@omg/domain';
 import type { ProviderAdapter } from '@omg/providers';
 
 /** A route as the data plane uses it: its document, and the adapter that speaks to its provider. */
-export interface RouteEntry {
+export interface RouteEntry extends PlannedRoute {
   doc: RouteDocument;
   price: PriceVersion | undefined;
-  abilities: RouteAbilities;
   /** Undefined: the entry is broken; the reason says how. The alias's other routes are not affected. */
   adapter: ProviderAdapter | undefined;
   brokenReason: string | undefined;

@@ -25,6 +25,7 @@ const NOTHING: RouteAbilities = {
 /** Binds a route's document to its provider. A broken entry disables only itself. */
 export function buildRoute(doc: RouteDocument, building: RouteBuilding): RouteEntry {
   const price = doc.price as RouteEntry['price'];
+  const { id, weight, enabled } = doc;
   try {
     const definition = building.provider(doc.provider);
     if (!definition) throw new Error(`unknown provider: ${doc.provider}`);
@@ -38,11 +39,12 @@ export function buildRoute(doc: RouteDocument, building: RouteBuilding): RouteEn
       maxOutputTokens: doc.maxOutputTokens,
       settings,
     });
-    return { doc, price, adapter, abilities: routeAbilities(doc, definition), brokenReason: undefined };
+    return { id, weight, enabled, usable: true, doc, price, adapter, abilities: routeAbilities(doc, definition), brokenReason: undefined };
   } catch (error) {
     // Abilities of a broken route still count: the client must hear 503, not that its request is wrong.
     const definition = building.provider(doc.provider);
     const abilities = definition ? routeAbilities(doc, definition) : NOTHING;
-    return { doc, price, adapter: undefined, abilities, brokenReason: error instanceof Error ? error.message : String(error) };
+    const brokenReason = error instanceof Error ? error.message : String(error);
+    return { id, weight, enabled, usable: false, doc, price, adapter: undefined, abilities, brokenReason };
   }
 }

@@ -3,7 +3,7 @@ import type { RouteEntry } from '../snapshot/config-snapshot.js';
 import { RouteStates } from './route-states.js';
 
 const SETTINGS = { failureThreshold: 3, cooldownMs: 300_000, probeLeaseMs: 60_000 };
-const entry = (id: string, weight = 100): RouteEntry => ({ doc: { id, weight }, adapter: {} }) as RouteEntry;
+const entry = (id: string, weight = 100): RouteEntry => ({ id, weight, enabled: true, usable: true, doc: { id, weight }, adapter: {} }) as RouteEntry;
 
 function routeStates(clock = { ms: 1_000_000 }) {
   return {

@@ -7,18 +7,15 @@ import {
   breakerPhase,
   breakerStart,
   breakerSuccess,
-  breakerWaitMs,
-  incapability,
-  weightedOrder,
+  planRoutes,
+  soonestRetryMs,
   type BreakerSettings,
   type BreakerState,
-  type Incapability,
-  type Operation,
+  type RouteState,
 } from '@omg/domain';
-import type { ParsedRequest } from '../data-plane/endpoint.js';
-import type { ModelEntry, RouteEntry } from '../snapshot/config-snapshot.js';
+import type { RouteEntry } from '../snapshot/config-snapshot.js';
 
-interface LiveState {
+interface LiveState extends RouteState {
   breaker: BreakerState;
   health: RouteHealth | undefined;
   successes: number;
@@ -37,6 +34,7 @@ const RETRY_UNKNOWN_MS = 5000;
  */
 export class RouteStates {
   private readonly states = new Map<string, LiveState>();
+  private readonly stateOf = (routeId: string): LiveState | undefined => this.states.get(routeId);
 
   constructor(
     private readonly settings: BreakerSettings,
@@ -44,37 +42,9 @@ export class RouteStates {
     private readonly random: () => number = Math.random,
   ) {}
 
-  /** Routes that can do what is asked; else what the route that comes nearest lacks. */
-  capable(model: ModelEntry, operation: Operation, parsed: ParsedRequest): { routes: readonly RouteEntry[] } | { missing: Incapability } {
-    const needs = { operation, stream: parsed.stream, inputTokens: parsed.contextTokens ?? parsed.inputTokensEstimate, ...parsed.needs };
-    const routes: RouteEntry[] = [];
-    let missing: Incapability = { reason: 'operation' };
-    for (const route of model.routes) {
-      const lacking = incapability(needs, route.abilities);
-      if (lacking === undefined) routes.push(route);
-      else if (missing.reason === 'operation' || lacking.reason === 'context_window') missing = lacking;
-    }
-    return routes.length > 0 ? { routes } : { missing };
-  }
-
-  /** The order of attempts: usable routes by weight; those that the monitor saw down come last, as a last resort. */
+  /** The order of attempts among capable routes. */
   plan(routes: readonly RouteEntry[]): readonly RouteEntry[] {
-    const nowMs = this.nowMs();
-    const up: RouteEntry[] = [];
-    const down: RouteEntry[] = [];
-    for (const route of routes) {
-      if (!route.adapter) continue;
-      const state = this.states.get(route.doc.id);
-      if (state && !breakerAllows(state.breaker, nowMs)) continue;
-      (state && isDown(state.health, nowMs) ? down : up).push(route);
-    }
-    if (up.length + down.length === 1) return up.length === 1 ? up : down;
-    const byWeight = (entries: RouteEntry[]): RouteEntry[] =>
-      weightedOrder(
-        entries.map((entry) => ({ entry, weight: entry.doc.weight })),
-        this.random,
-      ).map((r) => r.entry);
-    return [...byWeight(up), ...byWeight(down)];
+    return planRoutes(routes, this.stateOf, this.nowMs(), this.random);
   }
 
   /** Asked right before a call; in the half-open phase this takes the only probe. */
@@ -110,9 +80,8 @@ export class RouteStates {
 
   /** How long until one of the routes may be tried. */
   soonestRetryMs(routes: readonly RouteEntry[]): number {
-    const nowMs = this.nowMs();
-    const waits = routes.flatMap((route) => (route.adapter ? [breakerWaitMs(this.states.get(route.doc.id)?.breaker ?? CLOSED_BREAKER, nowMs)] : []));
-    return waits.length > 0 ? Math.max(1000, Math.min(...waits)) : RETRY_UNKNOWN_MS;
+    const waitMs = soonestRetryMs(routes, this.stateOf, this.nowMs());
+    return waitMs === undefined ? RETRY_UNKNOWN_MS : Math.max(1000, waitMs);
   }
 
   onHealth(routeId: string, health: RouteHealth | undefined): void {
@@ -157,9 +126,4 @@ export class RouteStates {
     }
     return state;
   }
-}
-
-/** An old verdict means unknown, never down. */
-function isDown(health: RouteHealth | undefined, nowMs: number): boolean {
-  return health?.state === 'down' && nowMs < health.validUntilMs;
 }

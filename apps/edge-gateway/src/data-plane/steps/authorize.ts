@@ -1,5 +1,5 @@
 import { GatewayError } from '@omg/contracts';
-import type { Incapability } from '@omg/domain';
+import { capableRoutes, type NoRoute } from '@omg/domain';
 import type { Caller, RequestContext } from '../context.js';
 import { INPUT_FIELD } from '../endpoint.js';
 
@@ -12,16 +12,17 @@ export function authorize(ctx: RequestContext): void {
   const model = ctx.services.snapshot.model(ctx.alias);
   if (!model) throw new GatewayError('model_not_found', { param: 'model' });
   ctx.model = model;
-  const capable = ctx.services.routing.capable(model, ctx.endpoint.operation, ctx.parsed!);
-  if ('missing' in capable) throw incapable(ctx, capable.missing);
+  const { stream, needs, inputTokensEstimate, contextTokens = inputTokensEstimate } = ctx.parsed!;
+  const capable = capableRoutes(model.routes, { operation: ctx.endpoint.operation, stream, inputTokens: contextTokens, ...needs });
+  if (capable.none) throw incapable(ctx, capable.none);
   ctx.capable = capable.routes;
   // Answers echo the public name, whatever its spelling in the request.
   ctx.alias = model.alias;
 }
 
 /** No route of the alias can do it: a field that none supports is named, else the operation itself is refused. */
-function incapable(ctx: RequestContext, { reason, param: field }: Incapability): GatewayError {
-  if (reason === 'context_window') return new GatewayError('context_length_exceeded', { param: INPUT_FIELD[ctx.endpoint.operation] });
+function incapable(ctx: RequestContext, { why, param: field }: NoRoute): GatewayError {
+  if (why === 'context_window') return new GatewayError('context_length_exceeded', { param: INPUT_FIELD[ctx.endpoint.operation] });
   if (field === undefined) return new GatewayError('unsupported_operation', { param: 'model' });
   if (field === 'messages') return new GatewayError('unsupported_parameter', { param: field, message: 'This model does not take images or audio.' });
   return new GatewayError('unsupported_parameter', { param: field, message: `'${field}' is not supported by this model.` });
