@@ -8,4 +8,5 @@ export * from './events/dead-letter.js';
 export * from './events/route-outcome.js';
 export * from './events/usage-event.js';
 export * from './jobs/jobs.js';
+export * from './pricing-tiers.js';
 export * from './settings/persisted-settings.js';

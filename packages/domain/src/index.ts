@@ -13,7 +13,7 @@ export * from './mask-url.js';
 export * from './money.js';
 export * from './operation.js';
 export * from './price.js';
-export { tierProblems, type DecimalText, type PriceTier, type TierUnit } from './price-tiers.js';
+export { TIER_UNITS, tierProblems, type DecimalText, type PriceTier, type TierUnit } from './price-tiers.js';
 export * from './role.js';
 export * from './route-plan.js';
 export * from './routing.js';

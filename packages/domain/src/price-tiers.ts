@@ -9,7 +9,17 @@ import { divideHalfUp, parseDecimal, NANO_PER_USD, type NanoUsd } from './money.
 /** Exact decimal text; USD per 1 000 tokens unless a tier's unit says otherwise. */
 export type DecimalText = string;
 
-export type TierUnit = 'per_image' | 'per_megapixel' | 'per_second' | 'per_minute' | 'tokens_per_thousand' | 'tokens_per_million' | 'per_million_characters';
+export const TIER_UNITS = [
+  'per_image',
+  'per_megapixel',
+  'per_second',
+  'per_minute',
+  'tokens_per_thousand',
+  'tokens_per_million',
+  'per_million_characters',
+] as const;
+
+export type TierUnit = (typeof TIER_UNITS)[number];
 
 export interface PriceTier {
   unit: TierUnit;
@@ -40,6 +50,9 @@ const FAMILIES: Readonly<Record<TierUnit, UnitFamily>> = {
   tokens_per_million: 'tokens',
   per_million_characters: 'characters',
 };
+
+/** Buckets whose quantity can only be tokens. */
+const TOKEN_BUCKETS: ReadonlySet<string> = new Set(['input', 'output', 'cache', 'cache_write', 'reasoning', 'embedding']);
 
 /** An exact sum of USD amounts that is rounded once, at the end. */
 export class ExactSum {
@@ -122,20 +135,30 @@ export function graduate(tiers: readonly PriceTier[], count: number): { parts: [
   return { parts, rest: count - done };
 }
 
-/** Why the tiers of a catalog entry cannot be used, one sentence each; empty when they can. */
-export function tierProblems(buckets: Readonly<Record<string, readonly { unit: string; price_per_unit: string | number; max_units?: number }[]>>): string[] {
-  return Object.entries(buckets).flatMap(([bucket, tiers]) => {
-    const problems: string[] = [];
+export interface TierProblem {
+  /** Place below `pricing_tiers`, such as `['image', 0, 'unit']`. */
+  path: (string | number)[];
+  message: string;
+}
+
+type UncheckedTiers = Readonly<Record<string, readonly { unit: string; price_per_unit: string | number; max_units?: number }[] | undefined>>;
+
+/** Why the tiers of a catalog entry cannot be used; empty when they can. */
+export function tierProblems(buckets: UncheckedTiers): TierProblem[] {
+  return Object.entries(buckets).flatMap(([bucket, tiers = []]) => {
+    const problems: TierProblem[] = [];
     const families = new Set<UnitFamily>();
     tiers.forEach((tier, i) => {
-      const where = `pricing_tiers.${bucket}[${i}]`;
       const unit = tierUnit(tier.unit);
-      if (unit === undefined) problems.push(`${where}.unit: must be one of ${Object.keys(FAMILIES).join(', ')}`);
-      else families.add(FAMILIES[unit]);
-      if (!isPrice(tier.price_per_unit)) problems.push(`${where}.price_per_unit: must be a number of USD, 0 or more`);
-      if (tier.max_units !== undefined && !(tier.max_units > 0)) problems.push(`${where}.max_units: must be above 0`);
+      if (unit === undefined) problems.push({ path: [bucket, i, 'unit'], message: `must be one of ${TIER_UNITS.join(', ')}` });
+      else {
+        families.add(FAMILIES[unit]);
+        if (TOKEN_BUCKETS.has(bucket) && FAMILIES[unit] !== 'tokens') problems.push({ path: [bucket, i, 'unit'], message: 'must count tokens here' });
+      }
+      if (!isPrice(tier.price_per_unit)) problems.push({ path: [bucket, i, 'price_per_unit'], message: 'must be a number of USD, 0 or more' });
+      if (tier.max_units !== undefined && !(tier.max_units > 0)) problems.push({ path: [bucket, i, 'max_units'], message: 'must be above 0' });
     });
-    if (families.size > 1) problems.push(`pricing_tiers.${bucket}: its tiers must count the same thing, not ${[...families].join(' and ')}`);
+    if (families.size > 1) problems.push({ path: [bucket], message: `its tiers must count the same thing, not ${[...families].join(' and ')}` });
     return problems;
   });
 }

@@ -179,11 +179,13 @@ describe('the tiers of a catalog entry', () => {
         input: [{ unit: 'tokens_per_million', price_per_unit: 2.5 }],
       }),
     ).toEqual([]);
-    expect(tierProblems({ image: [{ ...ok, unit: '' }] })[0]).toContain('pricing_tiers.image[0].unit');
-    expect(tierProblems({ image: [{ ...ok, price_per_unit: '-1' }] })[0]).toContain('price_per_unit');
-    expect(tierProblems({ image: [{ ...ok, price_per_unit: 'x' }] })[0]).toContain('price_per_unit');
-    expect(tierProblems({ image: [{ ...ok, max_units: 0 }] })[0]).toContain('max_units');
-    expect(tierProblems({ image: [ok, { ...ok, unit: 'tokens_per_million' }] })[0]).toContain('images and tokens');
+    expect(tierProblems({ image: [{ ...ok, unit: '' }] })).toMatchObject([{ path: ['image', 0, 'unit'] }]);
+    expect(tierProblems({ image: [{ ...ok, price_per_unit: '-1' }] })).toMatchObject([{ path: ['image', 0, 'price_per_unit'] }]);
+    expect(tierProblems({ image: [{ ...ok, price_per_unit: 'x' }] })).toMatchObject([{ path: ['image', 0, 'price_per_unit'] }]);
+    expect(tierProblems({ image: [{ ...ok, max_units: 0 }] })).toMatchObject([{ path: ['image', 0, 'max_units'] }]);
+    const mixed = [ok, { ...ok, unit: 'tokens_per_million' }];
+    expect(tierProblems({ image: mixed })).toEqual([{ path: ['image'], message: 'its tiers must count the same thing, not images and tokens' }]);
+    expect(tierProblems({ input: [ok] })).toEqual([{ path: ['input', 0, 'unit'], message: 'must count tokens here' }]);
   });
 
   it('have one spelling of each unit', () => {

@@ -227,17 +227,22 @@ describe('400', () => {
         pricing_tiers: {
           image: [
             { unit: 'per_image', price_per_unit: 1 },
-            { unit: 'per_megapixel', price_per_unit: 1 },
+            { unit: 'per_minute', price_per_unit: 1 },
           ],
         },
       },
+      'pricing_tiers.image',
     ],
+    ['a tier in the wrong unit', { pricing_tiers: { input: [{ unit: 'per_image', price_per_unit: 1 }] } }, 'pricing_tiers.input.0.unit'],
+    ['a tier without a unit', { pricing_tiers: { input: [{ price_per_unit: 1 }] } }, 'pricing_tiers.input.0.unit'],
+    ['a bucket that does not exist', { pricing_tiers: { pictures: [{ unit: 'per_image', price_per_unit: 1 }] } }, 'pricing_tiers'],
     ['a block that is no map', { openai_compatible: 'x' }],
     ['NUL in a name', { provider_model: 'a\u0000b' }],
-  ])('%s', async (_what, over) => {
+  ] as [string, object, string?][])('%s', async (_what, over, field = '') => {
     const before = await app.prisma.modelRoute.count();
     const answer = await post(entry(fresh(), over));
     expect([answer.status, answer.json.code]).toEqual([400, 'invalid_request']);
+    expect(answer.json.error).toContain(field);
     expect(await app.prisma.modelRoute.count()).toBe(before);
   });
 

@@ -1,5 +1,6 @@
 import { OPERATIONS } from '@omg/domain';
 import { z } from 'zod';
+import { pricingTiersSchema } from '../pricing-tiers.js';
 import { text, timeSchema, uuidSchema } from './common.js';
 
 /** The model catalog: an alias has one or several routes, each a provider bound to a model there. */
@@ -17,38 +18,6 @@ export const routeSettingsSchema = z
   .refine((settings) => Object.keys(settings).length <= SETTINGS_MAX, `must have at most ${SETTINGS_MAX} entries`);
 
 const price = z.number().min(0).max(1_000_000).nullish();
-
-const tier = z.object({
-  unit: z
-    .string()
-    .trim()
-    .toLowerCase()
-    .pipe(z.enum(['per_image', 'per_megapixel', 'per_second', 'per_minute', 'tokens_per_thousand', 'tokens_per_million', 'per_million_characters'])),
-  price_per_unit: z.number().min(0).max(1_000_000_000),
-  max_units: z.number().positive().optional(),
-  metadata: z.record(z.string().max(64), settingValue).optional(),
-});
-export const PRICING_BUCKETS = [
-  'image',
-  'image_generation',
-  'image_edit',
-  'image_variation',
-  'input',
-  'output',
-  'cache',
-  'cache_write',
-  'reasoning',
-  'embedding',
-  'audio',
-  'tts',
-  'video',
-] as const;
-const tiers = z
-  .partialRecord(z.enum(PRICING_BUCKETS), z.array(tier).max(64))
-  .refine(
-    (buckets) => Object.values(buckets).every((list) => new Set(list?.map(({ unit }) => unit.replace(/_per_(thousand|million)$/, ''))).size <= 1),
-    'each bucket must have one kind of unit',
-  );
 
 /**
  * A whole entry: what is absent takes its default. Only secrets are kept when they come back empty, masked or not at all.
@@ -75,7 +44,7 @@ export const catalogEntryInputSchema = z
     price_cached_input: price,
     price_cache_write: price,
     price_reasoning: price,
-    pricing_tiers: tiers.default({}),
+    pricing_tiers: pricingTiersSchema.default({}),
     /** From when the prices count; absent: from now on. */
     price_valid_from: timeSchema.optional(),
     currency: z.string().trim().toUpperCase().pipe(z.literal('USD', 'only USD is supported')).default('USD'),

@@ -259,4 +259,20 @@ describe('model catalog', () => {
     expect(warnings.some((warning) => warning.startsWith('model_catalog[2].price_input'))).toBe(true);
     expect(warnings.join()).toContain('MISSING_KEY');
   });
+
+  it('switches off an entry whose pricing tiers cannot be used, naming the place', () => {
+    const yaml = `model_catalog:
+  - {alias: a, provider: openai, provider_model: m, pricing_tiers: {image: [{unit: Per_Image, price_per_unit: 0.04}, {unit: per_megapixel, price_per_unit: 0.03}]}}
+  - {alias: b, provider: openai, provider_model: m, pricing_tiers: {image: [{unit: per_image, price_per_unit: 0.04}, {unit: tokens_per_million, price_per_unit: 40}]}}
+  - {alias: c, provider: openai, provider_model: m, pricing_tiers: {input: [{unit: per_image, price_per_unit: 0.04}]}}
+  - {alias: d, provider: openai, provider_model: m, pricing_tiers: {image: [{price_per_unit: 0.04}]}}
+`;
+    const { config, warnings } = load(['model_catalog'], { yaml });
+    expect(config.modelCatalog.map((item) => item.ok)).toEqual([true, false, false, false]);
+    expect(warnings).toMatchObject([
+      expect.stringContaining('model_catalog[1].pricing_tiers.image: its tiers must count the same thing'),
+      expect.stringContaining('model_catalog[2].pricing_tiers.input.0.unit: must count tokens here'),
+      expect.stringContaining('model_catalog[3].pricing_tiers.image.0.unit'),
+    ]);
+  });
 });

@@ -16,6 +16,23 @@ describe('what an answer consumed', () => {
     expect(broken).toMatchObject({ meters: { inputTokens: 1000, cachedInputTokens: 900, outputTokens: 0 }, source: 'estimate', cost: { totalNano: 190_000n } });
   });
 
+  it('is told once in the log where no pricing tier fits and the dearest one stands in', () => {
+    const told: [object, string][] = [];
+    const tiers = { image: [{ unit: 'per_image', price_per_unit: '0.04', metadata: { quality: 'hd' } }] };
+    const images = {
+      endpoint: { operation: 'images' },
+      alias: 'pictures',
+      requestId: 'r',
+      route: { price: { id: 'tiered', tiers }, doc: { id: 'route-1' } },
+      services: { log: { warn: (fields: object, text: string) => told.push([fields, text]) } },
+    } as unknown as RequestContext;
+    const meters = { inputTokens: 0, outputTokens: 0, images: 1, imageQuality: 'low' };
+    expect([0, 1].map(() => consumptionOf(images, { meters, outputChars: 0 }).cost.totalNano)).toEqual([40_000_000n, 40_000_000n]);
+    expect(told).toEqual([
+      [expect.objectContaining({ model: 'pictures', priceVersionId: 'tiered', imageQuality: 'low' }), expect.stringContaining('pricing tier')],
+    ]);
+  });
+
   it('is estimated on both sides where the provider told nothing', () => {
     const { meters, source } = consumptionOf(ctx, { outputChars: 400 });
     expect(meters.inputTokens).toBe(99);

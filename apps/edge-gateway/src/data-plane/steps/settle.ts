@@ -20,7 +20,22 @@ export function consumptionOf(ctx: RequestContext, seen: StreamProgress): Consum
     meters = { ...(seen.inputMeters ?? { inputTokens: ctx.parsed!.inputTokensEstimate }), outputTokens };
     source = 'estimate';
   }
-  return { meters, source, cost: costOf(ctx.route?.price, meters, operation) };
+  const cost = costOf(ctx.route?.price, meters, operation);
+  if (cost.standInTier) tellStandIn(ctx, meters);
+  return { meters, source, cost };
+}
+
+const STAND_INS_MAX = 1_000;
+const standInsTold = new Set<string>();
+
+/** The dearest tier was booked since none fits what was asked for: told once per price, the catalog entry needs one more tier. */
+function tellStandIn(ctx: RequestContext, { imageSize, imageQuality }: Meters): void {
+  const { id } = ctx.route!.price!;
+  if (standInsTold.has(id)) return;
+  if (standInsTold.size >= STAND_INS_MAX) standInsTold.clear();
+  standInsTold.add(id);
+  const fields = { requestId: ctx.requestId, model: ctx.alias, routeId: ctx.route!.doc.id, priceVersionId: id, imageSize, imageQuality };
+  ctx.services.log.warn(fields, 'no pricing tier fits; the dearest one was booked');
 }
 
 export const NOTHING_CONSUMED: Consumption = Object.freeze({ meters: NO_USAGE, source: 'none', cost: { totalNano: 0n, components: {} } });

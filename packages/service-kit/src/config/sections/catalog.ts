@@ -1,18 +1,10 @@
+import { pricingTiersSchema } from '@omg/contracts';
 import { z } from 'zod';
 import { leaf } from '../fields.js';
-
-const TIER_UNITS = ['per_image', 'per_megapixel', 'per_second', 'per_minute', 'tokens_per_thousand', 'tokens_per_million', 'per_million_characters'] as const;
 
 /** Settings as YAML writes them (numbers and flags included); they are texts inside. */
 const settings = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
 const price = () => z.number().nonnegative();
-
-const tier = z.object({
-  unit: z.string().trim().toLowerCase().pipe(z.enum(TIER_UNITS)),
-  price_per_unit: price(),
-  max_units: z.number().positive().optional(),
-  metadata: settings.optional(),
-});
 
 export const PROVIDER_BLOCKS = ['azure', 'bedrock', 'anthropic', 'openai', 'openai_compatible', 'vertex', 'huggingface'] as const;
 const block = settings.optional();
@@ -40,7 +32,7 @@ export const catalogEntrySchema = z
     price_cache_write: price().optional(),
     price_reasoning: price().optional(),
     currency: z.string().trim().toUpperCase().pipe(z.literal('USD', 'only USD is supported')).default('USD'),
-    pricing_tiers: z.record(z.string(), z.array(tier).max(64)).default({}),
+    pricing_tiers: pricingTiersSchema.default({}),
     enabled: z.boolean().default(true),
     endpoint: z.string().trim().default(''),
     api_key: z.string().trim().default(''),
