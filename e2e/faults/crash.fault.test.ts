@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { cleanUp } from '@omg/testkit';
+import { cleanUp, waitFor } from '@omg/testkit';
+import pg from 'pg';
+import { checkBooks, printFigures } from './support/books.js';
 import { startFaultStack } from './support/fault-stack.js';
+import { call, createAgent } from './support/load.js';
 import { againSoon, newStory, play, share, type Story } from './support/scenario.js';
 
 /**
@@ -80,6 +83,37 @@ describe('away for 30 seconds', () => {
       expect(share(outcomes, answered)).toBeGreaterThan(0.97);
     }, 240_000);
   }
+});
+
+describe('an edge that stands still for longer than its leases', () => {
+  it('has its calls booked by estimate meanwhile, and exactly once it goes on', async () => {
+    const { stack } = story;
+    const [edge] = stack.edges;
+    const db = new pg.Client({ connectionString: stack.databaseUrl });
+    await db.connect();
+    const lost = async (): Promise<number> =>
+      Number((await db.query<{ n: string }>("SELECT count(*)::text AS n FROM requests WHERE error_code = 'attempt_lost'")).rows[0]!.n);
+    const before = await lost();
+    stack.provider.pace.held = true;
+    const agent = createAgent();
+    const streams = Array.from({ length: 20 }, () => call(agent, edge!.url, 'stream', { timeoutMs: 90_000 }));
+    await waitFor(() => stack.provider.openStreams === 20, { timeoutMs: 30_000, what: '20 open streams' });
+    edge!.pause();
+    const bookedByEstimate = await waitFor(async () => ((await lost()) - before >= 20 ? (await lost()) - before : undefined), {
+      timeoutMs: 60_000,
+      what: 'the reaper to book the calls of the edge that stands still',
+    });
+    edge!.resume();
+    stack.provider.pace.held = false;
+    const outcomes = await Promise.all(streams);
+    story.outcomes.push(...outcomes);
+    // An edge that was killed earlier left estimates that are final.
+    await waitFor(async () => (await lost()) === before, { timeoutMs: 30_000, what: 'the estimates to be replaced' });
+    await db.end();
+    const figures = await checkBooks(stack, { outcomes: story.outcomes, provider: stack.provider, formerApps: story.formerApps });
+    printFigures('edge stands still', { ...figures, bookedByEstimate, whole: outcomes.filter(answered).length });
+    expect(share(outcomes, answered)).toBe(1);
+  }, 180_000);
 });
 
 describe('a store that hangs with its sockets open', () => {

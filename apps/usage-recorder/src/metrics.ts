@@ -16,7 +16,7 @@ export function recorderMetrics(metrics: Metrics) {
   });
   const events = metrics.counter({
     name: 'recorder_events_total',
-    help: 'Usage events committed: inserted, or known already (redelivered, or without usage).',
+    help: 'Usage events committed: inserted, corrected (the exact end of a call that had been booked by estimate), or known already (redelivered, or without usage).',
     labelNames: ['result'],
   });
   const jobAge = metrics.gauge({ name: 'recorder_job_last_success_timestamp_seconds', help: 'When a recurring job last ended well.', labelNames: ['task'] });
@@ -24,6 +24,7 @@ export function recorderMetrics(metrics: Metrics) {
     commitDuration: commitDuration.child(),
     bookingDelay: bookingDelay.child(),
     inserted: events.child('inserted'),
+    corrected: events.child('corrected'),
     known: events.child('known'),
     batches: metrics.counter({ name: 'recorder_batches_total', help: 'Batch messages delivered; redelivered ones again.', labelNames: ['delivery'] }),
     deadLetters: metrics.counter({ name: 'recorder_dead_letters_total', help: 'Events and batches that could not be booked.', labelNames: ['reason'] }),

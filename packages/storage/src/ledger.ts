@@ -19,6 +19,7 @@ export {
   type TenantBudgetOverride,
 } from './postgres/budget-settings.queries.js';
 export { isRefusedByDatabase, ledgerDatabase, sqlState, type LedgerDatabase, type Transaction, type TransactionOptions } from './postgres/transactions.js';
+export { deleteEmptyRollups, lockEstimates, replaceEstimates, toldOtherwise, type ReplacedUsage } from './postgres/usage-corrections.queries.js';
 export { addRollups, insertUsage, touchKeys, type Booking, type RollupDelta } from './postgres/usage-rows.queries.js';
 export {
   USAGE_ACK_WAIT_MS,

@@ -1,7 +1,7 @@
 import type { BudgetEvaluationJob, DeadLetterReason, UsageEvent } from '@omg/contracts';
 import { uuidV7UnixMs } from '@omg/domain';
 import { TENANT_SCOPE, isRefusedByDatabase, type BudgetTotal, type BudgetTotalSeed, type JobQueue, type LedgerStore } from '@omg/storage';
-import { isRollingId } from '../persist/booking.js';
+import { hadHold, isRollingId } from '../persist/booking.js';
 import type { CommitResult, UsageLedger } from '../persist/commit-usage.js';
 import { GroupCommitter } from '../persist/group-committer.js';
 import { persistently, type RetryOptions } from '../retry.js';
@@ -26,7 +26,7 @@ export interface BookkeeperParts {
 }
 
 export interface BookkeeperObserver {
-  committed(events: readonly UsageEvent[], inserted: number, seconds: number): void;
+  committed(events: readonly UsageEvent[], result: Pick<CommitResult, 'inserted' | 'corrected'>, seconds: number): void;
   /** Postgres or Redis did not answer; the same work is tried again after the pause. */
   waiting(step: 'commit' | 'release', error: unknown, pauseMs: number): void;
 }
@@ -76,7 +76,7 @@ export class Bookkeeper {
     try {
       const events = entries.map((entry) => entry.event);
       result = await persistently(() => this.parts.ledger.commit(events), { ...this.retries('commit'), isFinal: isPoison });
-      this.parts.observer.committed(events, result.inserted, (performance.now() - started) / 1_000);
+      this.parts.observer.committed(events, result, (performance.now() - started) / 1_000);
       return result.totals;
     } catch (error) {
       if (!isPoison(error)) throw error;
@@ -115,11 +115,6 @@ export class Bookkeeper {
   private retries(step: 'commit' | 'release'): RetryOptions {
     return { signal: this.options.signal, onWait: (error, pauseMs) => this.parts.observer.waiting(step, error, pauseMs) };
   }
-}
-
-/** Refusals (budget, limits, no route) never held anything; a flood of them must not become a flood of releases. */
-function hadHold(event: UsageEvent): boolean {
-  return event.holdNano !== undefined || event.windows !== undefined || event.usageSource !== 'none';
 }
 
 /** A key's total reaches Redis only while the key has a budget: after this time without news an edge asks again. */

@@ -133,11 +133,12 @@ export class Ingestion {
   private createBookkeeper(): Bookkeeper {
     const { ledger, store, evaluations, metrics } = this.parts;
     const observer = {
-      committed: (events: readonly UsageEvent[], inserted: number, seconds: number) => {
+      committed: (events: readonly UsageEvent[], { inserted, corrected }: { inserted: number; corrected: number }, seconds: number) => {
         traceCommitted(this.parts.tracing ?? TRACING_OFF, events, seconds, Date.now());
         metrics.commitDuration.observe(seconds);
         metrics.inserted.inc(inserted);
-        metrics.known.inc(events.length - inserted);
+        metrics.corrected.inc(corrected);
+        metrics.known.inc(events.length - inserted - corrected);
       },
       waiting: (step: string, error: unknown) => this.waiting(step, error),
     };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { usageEvent } from '../usage-event.fixture.js';
-import { BUCKET_MS, bookingsOf, budgetDeltas, isBillable, rollingSlot, rollupDeltas } from './booking.js';
+import { BUCKET_MS, bookingsOf, budgetDeltas, contributionOf, isBillable, rollingSlot, rollupDeltas } from './booking.js';
 
 const rules = { timezone: 'Europe/Berlin', scheduleOf: () => 'daily' as const };
 const DAY_MS = 86_400_000;
@@ -52,16 +52,32 @@ describe('rollingSlot', () => {
 describe('sums', () => {
   it('keep unknown costs apart and agree between rollups and budgets', () => {
     const who = { tenantId: crypto.randomUUID(), apiKeyId: crypto.randomUUID(), atMs: Date.UTC(2026, 10, 23, 12, 1) };
-    const bookings = [usageEvent(who), usageEvent({ ...who, costNano: null }), usageEvent({ ...who, atMs: who.atMs + BUCKET_MS })].map((event) =>
-      bookingOf(event, rules),
+    const rows = [usageEvent(who), usageEvent({ ...who, costNano: null }), usageEvent({ ...who, atMs: who.atMs + BUCKET_MS })].map((event) =>
+      contributionOf(bookingOf(event, rules)),
     );
-    const rollups = rollupDeltas(bookings);
+    const rollups = rollupDeltas(rows);
     expect(rollups.map(({ requests, costNano, unpriced }) => [requests, costNano, unpriced])).toEqual([
       [2, 1500n, 1],
       [1, 1500n, 0],
     ]);
     const sum = (values: bigint[]) => values.reduce((a, b) => a + b, 0n);
     // Each call counts for its tenant and for its key.
-    expect(sum(budgetDeltas(bookings).map(({ costNano }) => costNano))).toBe(2n * sum(rollups.map(({ costNano }) => costNano)));
+    expect(sum(budgetDeltas(rows).map(({ costNano }) => costNano))).toBe(2n * sum(rollups.map(({ costNano }) => costNano)));
+  });
+
+  it('of a row that takes the place of an estimate are the difference between the two', () => {
+    const who = { tenantId: crypto.randomUUID(), apiKeyId: crypto.randomUUID() };
+    const exact = contributionOf(bookingOf(usageEvent(who), rules));
+    const estimate = { ...exact, meters: { inputTokens: 100, outputTokens: 200 }, costNano: 4_000n };
+    expect(rollupDeltas([exact], [estimate])).toEqual([expect.objectContaining({ requests: 0, inputTokens: -90, outputTokens: -195, costNano: -2_500n })]);
+    expect(budgetDeltas([exact], [estimate]).map(({ requests, tokens, costNano }) => [requests, tokens, costNano])).toEqual([
+      [0, -285, -2_500n],
+      [0, -285, -2_500n],
+    ]);
+    const elsewhere = rollupDeltas([exact], [{ ...estimate, provider: 'first-choice' }]);
+    expect(elsewhere.map(({ provider, requests, costNano }) => [provider, requests, costNano])).toEqual([
+      ['demo', 1, 1_500n],
+      ['first-choice', -1, -4_000n],
+    ]);
   });
 });

@@ -1,6 +1,6 @@
-import type { AttemptEvent, UsageEvent } from '@omg/contracts';
+import { ATTEMPT_LOST, type AttemptEvent, type UsageEvent } from '@omg/contracts';
 import { budgetWindow, budgetWindowById, parseBudgetSchedule, rollingDays, totalTokens, uuidV7UnixMs, type BudgetSchedule } from '@omg/domain';
-import { TENANT_SCOPE, type Booking, type BudgetDelta, type RollupDelta, type WindowRef } from '@omg/storage';
+import { TENANT_SCOPE, type Booking, type BudgetDelta, type ReplacedUsage, type RollupDelta, type WindowRef } from '@omg/storage';
 
 /**
  * Where an event counts. Its rows lie in the partition of the id's time. It is booked in the budget window of its
@@ -77,6 +77,22 @@ export function isBillable(event: UsageEvent): boolean {
   return event.usageSource !== 'none' || units > 0 || (event.costNano !== null && event.costNano !== '0');
 }
 
+/** Refusals (budget, limits, no route) never held anything; a flood of them must not become a flood of look-ups. */
+export function hadHold(event: UsageEvent): boolean {
+  return event.holdNano !== undefined || event.windows !== undefined || event.usageSource !== 'none';
+}
+
+/** The reaper's guess at a call whose edge it took for dead. */
+export function isReaped(event: UsageEvent): boolean {
+  return event.errorCode === ATTEMPT_LOST;
+}
+
+/** The booking that takes an estimate's place when its call turns out to have consumed nothing: a row of zero. */
+export function ofNothing(booking: Booking): Booking {
+  const { priceVersionId: _, ...event } = booking.event;
+  return { ...booking, event: { ...event, costNano: '0', costComponents: {} }, billable: true };
+}
+
 function windowOf(event: UsageEvent, tsMs: number, rules: BookingRules): AdmissionWindow {
   if (event.windows) {
     const id = event.windows.tenant;
@@ -138,44 +154,57 @@ export function windowRefs(bookings: readonly Booking[], timezone: string, nowMs
   return [...refs.values()];
 }
 
-export function rollupDeltas(bookings: readonly Booking[]): RollupDelta[] {
+/** What one usage row adds to the sums that are kept beside it. */
+export type Contribution = Pick<ReplacedUsage, 'tenantId' | 'apiKeyId' | 'modelAlias' | 'provider' | 'bookedAtMs' | 'requests' | 'meters' | 'costNano'>;
+
+export function contributionOf({ event, attemptOf, bookedAtMs }: Booking): Contribution {
+  const { tenantId, apiKeyId, modelAlias, provider, meters } = event;
+  // An attempt beside the one that stands for the request is cost without a request of its own.
+  const requests = attemptOf === undefined ? 1 : 0;
+  return { tenantId, apiKeyId, modelAlias, provider, bookedAtMs, requests, meters, costNano: event.costNano === null ? null : BigInt(event.costNano) };
+}
+
+/** Sums per bucket, key, model and provider: what rows add that are new, less what rows had added that were replaced. */
+export function rollupDeltas(added: readonly Contribution[], replaced: readonly Contribution[] = []): RollupDelta[] {
   const deltas = new Map<string, RollupDelta>();
-  for (const { event, attemptOf, bookedAtMs } of bookings) {
+  const count = ({ tenantId, apiKeyId, modelAlias, provider, bookedAtMs, requests, meters, costNano }: Contribution, sign: 1 | -1): void => {
     const bucketMs = bucketOf(bookedAtMs);
-    const name = JSON.stringify([event.tenantId, bucketMs, event.apiKeyId, event.modelAlias, event.provider]);
+    const name = JSON.stringify([tenantId, bucketMs, apiKeyId, modelAlias, provider]);
     let delta = deltas.get(name);
     if (!delta) {
-      const { tenantId, apiKeyId, modelAlias, provider } = event;
       const none = { requests: 0, inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, reasoningTokens: 0, images: 0, costNano: 0n, unpriced: 0 };
       deltas.set(name, (delta = { bucketMs, tenantId, apiKeyId, modelAlias, provider, ...none }));
     }
-    // An attempt beside the one that stands for the request is cost without a request of its own.
-    delta.requests += attemptOf === undefined ? 1 : 0;
-    delta.inputTokens += event.meters.inputTokens;
-    delta.outputTokens += event.meters.outputTokens;
-    delta.cachedInputTokens += event.meters.cachedInputTokens ?? 0;
-    delta.reasoningTokens += event.meters.reasoningTokens ?? 0;
-    delta.images += event.meters.images ?? 0;
-    if (event.costNano === null) delta.unpriced += 1;
-    else delta.costNano += BigInt(event.costNano);
-  }
+    delta.requests += sign * requests;
+    delta.inputTokens += sign * meters.inputTokens;
+    delta.outputTokens += sign * meters.outputTokens;
+    delta.cachedInputTokens += sign * (meters.cachedInputTokens ?? 0);
+    delta.reasoningTokens += sign * (meters.reasoningTokens ?? 0);
+    delta.images += sign * (meters.images ?? 0);
+    if (costNano === null) delta.unpriced += sign;
+    else delta.costNano += BigInt(sign) * costNano;
+  };
+  for (const one of added) count(one, 1);
+  for (const one of replaced) count(one, -1);
   return [...deltas.values()];
 }
 
-/** What the bookings add to their tenants' and keys' totals, per bucket. */
-export function budgetDeltas(bookings: readonly Booking[]): BudgetDelta[] {
+/** What the same rows add to their tenants' and keys' totals, per bucket. */
+export function budgetDeltas(added: readonly Contribution[], replaced: readonly Contribution[] = []): BudgetDelta[] {
   const deltas = new Map<string, BudgetDelta>();
-  for (const { event, attemptOf, bookedAtMs } of bookings) {
+  const count = ({ tenantId, apiKeyId: keyId, bookedAtMs, requests, meters, costNano }: Contribution, sign: 1 | -1): void => {
     const bucketMs = bucketOf(bookedAtMs);
-    for (const apiKeyId of [TENANT_SCOPE, event.apiKeyId]) {
-      const name = `${event.tenantId} ${apiKeyId} ${bucketMs}`;
+    for (const apiKeyId of [TENANT_SCOPE, keyId]) {
+      const name = `${tenantId} ${apiKeyId} ${bucketMs}`;
       let delta = deltas.get(name);
-      if (!delta) deltas.set(name, (delta = { tenantId: event.tenantId, apiKeyId, bucketMs, costNano: 0n, requests: 0, tokens: 0 }));
-      delta.costNano += BigInt(event.costNano ?? 0);
-      delta.requests += attemptOf === undefined ? 1 : 0;
-      delta.tokens += totalTokens(event.meters);
+      if (!delta) deltas.set(name, (delta = { tenantId, apiKeyId, bucketMs, costNano: 0n, requests: 0, tokens: 0 }));
+      delta.costNano += BigInt(sign) * (costNano ?? 0n);
+      delta.requests += sign * requests;
+      delta.tokens += sign * totalTokens(meters);
     }
-  }
+  };
+  for (const one of added) count(one, 1);
+  for (const one of replaced) count(one, -1);
   return [...deltas.values()];
 }
 

@@ -209,7 +209,7 @@ describe('one event', () => {
       meters: { inputTokens: 0, outputTokens: 0 },
     });
     const result = await ledger().commit([event]);
-    expect(result).toEqual({ inserted: 0, totals: [] });
+    expect(result).toEqual({ inserted: 0, corrected: 0, totals: [] });
     expect(await sumsOf(event.tenantId)).toEqual({ rows: 0, requests: 1, rowCost: 0, rollupRequests: 0, rollupCost: 0 });
   });
 

@@ -5,18 +5,24 @@ import {
   addToTotals,
   createTotals,
   databaseNowMs,
+  deleteEmptyRollups,
   insertUsage,
+  lockEstimates,
   lockTenants,
   readTotals,
+  replaceEstimates,
   tenantSchedules,
   tenantsWithMissingTotals,
+  toldOtherwise,
   touchKeys,
   type Booking,
   type BudgetTotal,
   type LedgerDatabase,
+  type ReplacedUsage,
   type Transaction,
+  type WindowRef,
 } from '@omg/storage';
-import { bookingsOf, budgetDeltas, isRollingId, rollupDeltas, windowRefs } from './booking.js';
+import { bookingsOf, budgetDeltas, contributionOf, hadHold, isReaped, isRollingId, ofNothing, rollupDeltas, windowRefs } from './booking.js';
 
 export interface CommitRules {
   timezone: string;
@@ -29,6 +35,8 @@ export interface CommitRules {
 export interface CommitResult {
   /** Events whose usage this commit inserted; the others were there before, or had none. */
   inserted: number;
+  /** Estimates of the reaper whose place an exact event took. */
+  corrected: number;
   /**
    * Totals of all windows that the events count in, as of this commit: absolute, also for events booked before. Those of
    * other schedules are among them when they exist, since Redis may still hold them.
@@ -43,6 +51,9 @@ const KEYS_MAX = 100_000;
 /**
  * Books events exactly once: rows, rollups and budget totals in one transaction, sums only for rows that were really
  * inserted. Safe to repeat with the same events, in any mixture, from any number of recorders at once.
+ *
+ * The one thing that changes a row is the event of an edge that the reaper had taken for dead: it takes the place of the
+ * reaper's estimate, whichever of the two comes first.
  */
 export class UsageLedger {
   private readonly keyUseMs = new Map<string, number>();
@@ -53,7 +64,7 @@ export class UsageLedger {
   ) {}
 
   async commit(events: readonly UsageEvent[]): Promise<CommitResult> {
-    const unique = [...new Map(events.map((event) => [event.id, event])).values()];
+    const unique = uniqueById(events);
     const keyUse = this.dueKeyUse(unique);
     const result = await this.database.transaction((tx) => book(tx, unique, this.rules, keyUse));
     if (this.keyUseMs.size + keyUse.size > KEYS_MAX) this.keyUseMs.clear();
@@ -71,6 +82,13 @@ export class UsageLedger {
   }
 }
 
+/** Of an estimate and its edge's own event in one commit, the estimate is left out. */
+function uniqueById(events: readonly UsageEvent[]): UsageEvent[] {
+  const unique = new Map<string, UsageEvent>();
+  for (const event of events) if (!isReaped(event) || !unique.has(event.id)) unique.set(event.id, event);
+  return [...unique.values()];
+}
+
 async function book(tx: Transaction, events: readonly UsageEvent[], rules: CommitRules, keyUse: ReadonlyMap<string, number>): Promise<CommitResult> {
   const defaults = await rules.defaults(tx);
   const nameless = [...new Set(events.filter((event) => !event.windows).map((event) => event.tenantId))];
@@ -80,40 +98,88 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
   );
   const rolling = bookings.some((booking) => isRollingId(booking.windowId));
   const refs = windowRefs(bookings, rules.timezone, rolling ? await databaseNowMs(tx) : 0);
-  const locks = new Map(refs.map((ref) => [ref.tenantId, false]));
-  if (refs.length > 0) {
-    for (const tenantId of await tenantsWithMissingTotals(tx, refs)) locks.set(tenantId, true);
-    await lockTenants(tx, locks);
-  }
-  const inserted = await insertNew(tx, bookings, rules.keepRequests);
+  const creating = await lockFor(tx, bookings, refs);
+  const { added, replaced, inserted, corrected } = await writeRows(tx, bookings, rules.keepRequests);
   let changed: BudgetTotal[] = [];
-  if (inserted.length > 0) {
-    await addRollups(tx, rollupDeltas(inserted));
-    changed = await addToTotals(tx, budgetDeltas(inserted), defaults.limitNano);
+  if (added.length > 0) {
+    const contributions = added.map(contributionOf);
+    await addRollups(tx, rollupDeltas(contributions, replaced));
+    if (replaced.length > 0) await deleteEmptyRollups(tx, replaced);
+    changed = await addToTotals(tx, budgetDeltas(contributions, replaced), defaults.limitNano);
   }
-  const creating = refs.filter((ref) => locks.get(ref.tenantId));
   if (creating.length > 0) await createTotals(tx, creating, defaults.limitNano);
   const own = await readTotals(tx, refs);
   const ownNames = new Set(own.map(nameOf));
   await touchKeys(tx, keyUse);
-  return {
-    inserted: inserted.filter((booking) => booking.attemptOf === undefined).length,
-    totals: [...own, ...changed.filter((total) => !ownNames.has(nameOf(total)))],
-  };
+  return { inserted, corrected, totals: [...own, ...changed.filter((total) => !ownNames.has(nameOf(total)))] };
 }
 
 /**
- * Inserts what is not there and returns the bookings whose usage row is new. Rows of further attempts follow the row of their
- * request: where that one was there before, an earlier commit has booked them, or has booked the request as one sum.
+ * Takes the tenants' locks and returns the windows of tenants whose totals are missing. Those tenants are locked exclusively, and
+ * those of the reaper's estimates: an estimate must see what its edge told, and the edge's event must see the estimate.
  */
-async function insertNew(tx: Transaction, bookings: readonly Booking[], keepRequests: boolean): Promise<Booking[]> {
-  const requests = bookings.filter((booking) => booking.attemptOf === undefined);
-  const ids = await insertUsage(tx, requests, keepRequests);
-  if (requests.length < bookings.length) {
-    const attempts = bookings.filter((booking) => booking.attemptOf !== undefined && ids.has(booking.attemptOf));
-    if (attempts.length > 0) for (const id of await insertUsage(tx, attempts, keepRequests)) ids.add(id);
+async function lockFor(tx: Transaction, bookings: readonly Booking[], refs: readonly WindowRef[]): Promise<WindowRef[]> {
+  const locks = new Map<string, boolean>();
+  for (const { event } of bookings) if (hadHold(event)) locks.set(event.tenantId, locks.get(event.tenantId) === true || isReaped(event));
+  for (const { tenantId } of refs) if (!locks.has(tenantId)) locks.set(tenantId, false);
+  if (locks.size === 0) return [];
+  const missing = new Set(refs.length > 0 ? await tenantsWithMissingTotals(tx, refs) : []);
+  for (const tenantId of missing) locks.set(tenantId, true);
+  await lockTenants(tx, locks);
+  return refs.filter(({ tenantId }) => missing.has(tenantId));
+}
+
+interface Written {
+  /** Rows that count now and did not before. */
+  added: Booking[];
+  /** Rows that counted before and do not any more. */
+  replaced: ReplacedUsage[];
+  inserted: number;
+  corrected: number;
+}
+
+/**
+ * Inserts the rows; where an estimate of the reaper stands in the way of an edge's own event, puts that in its place. Rows of further
+ * attempts follow the row of their request: where that one was there before, an earlier commit has booked them, or has booked
+ * the request as one sum.
+ */
+async function writeRows(tx: Transaction, bookings: readonly Booking[], keepRequests: boolean): Promise<Written> {
+  const valid = await withoutOutdated(tx, bookings);
+  const requests = valid.filter(({ attemptOf }) => attemptOf === undefined);
+  const insertedIds = await insertUsage(tx, requests, keepRequests);
+  const inserted = requests.filter(({ event, billable }) => billable && insertedIds.has(event.id));
+  const { correct, replaced } = await correctEstimates(
+    tx,
+    requests.filter(({ event }) => !insertedIds.has(event.id) && hadHold(event) && !isReaped(event)),
+  );
+  const added = [...inserted, ...correct];
+  if (requests.length < valid.length) {
+    const newIds = new Set(added.map(({ event }) => event.id));
+    const attempts = valid.filter(({ attemptOf }) => attemptOf !== undefined && newIds.has(attemptOf));
+    const attemptIds = attempts.length > 0 ? await insertUsage(tx, attempts, keepRequests) : new Set();
+    added.push(...attempts.filter(({ event }) => attemptIds.has(event.id)));
   }
-  return bookings.filter((booking) => booking.billable && ids.has(booking.event.id));
+  return { added, replaced, inserted: inserted.length, corrected: correct.length };
+}
+
+/** Leaves out estimates of calls whose edge has told their end. */
+async function withoutOutdated(tx: Transaction, bookings: readonly Booking[]): Promise<readonly Booking[]> {
+  const reaped = bookings.filter(({ event }) => isReaped(event));
+  if (reaped.length === 0) return bookings;
+  const outdated = await toldOtherwise(tx, reaped);
+  return outdated.size === 0 ? bookings : bookings.filter(({ event }) => !(isReaped(event) && outdated.has(event.id)));
+}
+
+/** `candidates`: bookings of events that inserted no row. Returns those that took an estimate's place, and what it had counted as. */
+async function correctEstimates(tx: Transaction, candidates: readonly Booking[]): Promise<{ correct: Booking[]; replaced: ReplacedUsage[] }> {
+  const replaced = candidates.length > 0 ? await lockEstimates(tx, candidates) : [];
+  if (replaced.length === 0) return { correct: [], replaced };
+  const replacedIds = new Set(replaced.map(({ id }) => id));
+  const own = candidates.filter(({ event }) => replacedIds.has(event.id));
+  const consumedIds = new Set(own.filter(({ billable }) => billable).map(({ event }) => event.id));
+  const rows = own.map((booking) => (consumedIds.has(booking.event.id) ? booking : ofNothing(booking)));
+  await replaceEstimates(tx, rows);
+  return { correct: rows.filter(({ billable }) => billable), replaced };
 }
 
 function nameOf({ tenantId, apiKeyId, windowId }: BudgetTotal): string {

@@ -1,10 +1,9 @@
-import { attemptRecordSchema, type UsageEvent } from '@omg/contracts';
+import { ATTEMPT_LOST, attemptRecordSchema, type UsageEvent } from '@omg/contracts';
 import { uuidV7UnixMs } from '@omg/domain';
 import type { StoredAttempt } from '@omg/storage';
 
 /** What the client of a vanished edge got: nothing more. */
 const CLIENT_GONE = 499;
-export const ATTEMPT_LOST = 'attempt_lost';
 
 /**
  * The usage event of an attempt whose edge vanished: nobody knows what was consumed, so it is booked with what was held,

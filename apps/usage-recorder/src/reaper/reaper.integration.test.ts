@@ -152,6 +152,23 @@ describe('an attempt whose edge vanished', () => {
   });
 });
 
+describe('an attempt that was booked by estimate and ends after all', () => {
+  it('is booked exactly, in Postgres and in Redis, once however often its event comes', async () => {
+    const who = newcomer();
+    await admit(who);
+    nowMs += LEASE_MS + GRACE_MS + 1_000;
+    expect(await run()).toEqual({ expired: 1, ended: 0 });
+    expect(await store.inspect(who.tenantId)).toMatchObject({ budgets: [{ spentNano: 4_000n, openNano: 0n }] });
+    // What an edge does that could not reach Redis for so long: it settles what is not there any more, and tells the bus.
+    await settle(who);
+    for (let delivery = 0; delivery < 3; delivery++) await parts().bookkeeper.book([{ event: endOf(who) }]);
+    expect(await rowOf(who.id)).toEqual([{ cost_nano: '1500', usage_source: 'provider', input_tokens: 10, output_tokens: 5, status: 200, error_code: null }]);
+    expect(await store.inspect(who.tenantId)).toMatchObject({ open: 0, ended: 0, budgets: [{ spentNano: 1_500n, openNano: 0n }] });
+    nowMs += GRACE_MS + 1_000;
+    expect(await run()).toEqual({ expired: 0, ended: 0 });
+  });
+});
+
 describe('an ended attempt whose message was lost', () => {
   it('is booked exactly as it ended', async () => {
     const who = newcomer();

@@ -22,3 +22,6 @@ export const attemptRecordSchema = z.object({
   hasKeyBudget: z.boolean(),
 });
 export type AttemptRecord = z.infer<typeof attemptRecordSchema>;
+
+/** `errorCode` of the event that the recorder makes from such a record. An edge's own event for the same attempt takes its place. */
+export const ATTEMPT_LOST = 'attempt_lost';

@@ -59,10 +59,12 @@ const COLUMNS = [
 
 const arrays = COLUMNS.map((column, index) => `$${index + 1}::${column.split(' ')[1]}[]`).join(', ');
 const names = COLUMNS.map((column) => column.split(' ')[0]).join(', ');
+/** The bookings as a table `e`, from the parameters that `bookingValues` makes. */
+export const bookingColumns = `unnest(${arrays}) AS e(${names})`;
 
 /** Ids in order, so that two recorders that book the same events wait for each other instead of deadlocking. */
 const insertUsageText = (withRequests: boolean) => `
-WITH event AS MATERIALIZED (SELECT * FROM unnest(${arrays}) AS e(${names}) ORDER BY id)${
+WITH event AS MATERIALIZED (SELECT * FROM ${bookingColumns} ORDER BY id)${
   withRequests
     ? `,
 request AS (
@@ -91,13 +93,19 @@ const INSERT_USAGE_ONLY = { name: 'usage-insert-only', text: insertUsageText(fal
  * leaves out the `requests` rows (zero retention).
  */
 export async function insertUsage(tx: Transaction, bookings: readonly Booking[], keepRequests: boolean): Promise<Set<string>> {
+  const values = bookingValues(bookings);
+  const { rows } = await tx.query<{ id: string }>({ ...(keepRequests ? INSERT_WITH_REQUESTS : INSERT_USAGE_ONLY), values });
+  return new Set(rows.map((row) => row.id));
+}
+
+/** One array per column. */
+export function bookingValues(bookings: readonly Booking[]): unknown[][] {
   const values: unknown[][] = COLUMNS.map(() => []);
   for (const booking of bookings) {
     const row = toRow(booking);
     for (let column = 0; column < values.length; column++) values[column]!.push(row[column]);
   }
-  const { rows } = await tx.query<{ id: string }>({ ...(keepRequests ? INSERT_WITH_REQUESTS : INSERT_USAGE_ONLY), values });
-  return new Set(rows.map((row) => row.id));
+  return values;
 }
 
 function toRow({ event, attemptOf, withRequest, tsMs, bookedAtMs, billable, windowId }: Booking): unknown[] {

@@ -20,7 +20,7 @@ export interface RollupMismatch {
 const SUMS = ['requests', 'input_tokens', 'output_tokens', 'cached_input_tokens', 'reasoning_tokens', 'images', 'cost_nano', 'unpriced'] as const;
 const sumsOf = (alias: string) => `concat_ws(' ', ${SUMS.map((name) => `'${name}=' || ${alias}.${name}`).join(', ')})`;
 
-/** Rollups of buckets from `sinceMs` on that differ from the sum of the usage rows. */
+/** Rollups of buckets from `sinceMs` on that differ from the sum of the usage rows. No row and one of zeros are the same. */
 export async function rollupMismatches(tx: Transaction, sinceMs: number, limit: number): Promise<RollupMismatch[]> {
   const { rows } = await tx.query<{
     tenant_id: string;
@@ -44,7 +44,7 @@ WITH scan AS (
 SELECT tenant_id, bucket, api_key_id, model_alias, provider,
   CASE WHEN s.requests IS NULL THEN NULL ELSE ${sumsOf('s')} END AS scanned, CASE WHEN r.requests IS NULL THEN NULL ELSE ${sumsOf('r')} END AS stored
 FROM scan s FULL JOIN rollup r USING (tenant_id, bucket, api_key_id, model_alias, provider)
-WHERE (${SUMS.map((name) => `s.${name}`).join(', ')}) IS DISTINCT FROM (${SUMS.map((name) => `r.${name}`).join(', ')})
+WHERE (${SUMS.map((name) => `coalesce(s.${name}, 0)`).join(', ')}) IS DISTINCT FROM (${SUMS.map((name) => `coalesce(r.${name}, 0)`).join(', ')})
 ORDER BY 1, 2 LIMIT $2`,
     values: [iso(sinceMs), limit],
   });
