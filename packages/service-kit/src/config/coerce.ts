@@ -17,17 +17,42 @@ export function coerce(kind: LeafKind, raw: unknown): Coerced {
       return toFlag(raw);
     case 'list':
       return { value: typeof raw === 'string' ? toList(raw) : raw };
-    case 'json':
-      return typeof raw === 'string' ? toJson(raw) : { value: raw };
+    case 'json': {
+      const json = typeof raw === 'string' ? toJson(raw) : { value: raw };
+      return 'value' in json ? { value: withoutNulls(json.value) } : json;
+    }
     case 'text':
       // A YAML number or date where a text belongs, such as `password: 12345`.
       return { value: typeof raw === 'number' || typeof raw === 'boolean' ? String(raw) : raw };
   }
 }
 
+/** A key without a value, as in `quota:`, is a key that is not there; at every depth, as it is for the sections. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  const kept = Reflect.ownKeys(value)
+    .map((key) => [key, (value as Record<PropertyKey, unknown>)[key]] as const)
+    .filter(([, child]) => child !== null);
+  return Object.fromEntries(kept.map(([key, child]) => [key, typeof key === 'symbol' ? child : withoutNulls(child)]));
+}
+
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
+
+/** Inside lists and maps a variable's text may stand for a number or a flag; what it is not stays for the schema to refuse. */
+export function asNumber(raw: unknown): unknown {
+  return typeof raw === 'string' && NUMBER.test(raw.trim()) ? Number(raw) : raw;
+}
+
+export function asFlag(raw: unknown): unknown {
+  if (typeof raw !== 'string') return raw;
+  const read = toFlag(raw);
+  return 'value' in read ? read.value : raw;
+}
+
 function toNumber(raw: string): Coerced {
   const text = raw.trim();
-  return /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(text) ? { value: Number(text) } : { problem: 'must be a number' };
+  return NUMBER.test(text) ? { value: Number(text) } : { problem: 'must be a number' };
 }
 
 function toFlag(raw: unknown): Coerced {
@@ -38,7 +63,12 @@ function toFlag(raw: unknown): Coerced {
   return { problem: 'must be true, false, 1 or 0' };
 }
 
-function toList(raw: string): string[] {
+/** `a,b`, or JSON for those who write all their lists that way. */
+function toList(raw: string): unknown {
+  if (raw.trim().startsWith('[')) {
+    const json = toJson(raw);
+    if ('value' in json) return json.value;
+  }
   return raw
     .split(',')
     .map((item) => item.trim())

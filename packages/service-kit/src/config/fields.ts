@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { asFlag, asNumber } from './coerce.js';
 import { DURATION_MAX_MS, parseDurationMs } from './duration.js';
 
 /**
@@ -47,10 +48,15 @@ export function durationOf(text: string): number & z.core.$brand<'DurationMs'> {
   return ms as number & z.core.$brand<'DurationMs'>;
 }
 
+/** A span that no timer waits for, such as the life of a token: up to ten years. */
+export const longDuration = () => duration({ min: 1, max: 10 * 366 * 86_400_000 });
 export const positiveDuration = () => duration({ min: 1 });
 /** A trimmed text that may be empty. */
 export const text = () => z.string().trim();
 export const flag = () => z.boolean();
+/** For entries of lists and maps, which the leaves' own coercion does not reach: `"${BUDGET}"` is a number there too. */
+export const numeric = <S extends z.ZodType>(schema: S) => z.preprocess(asNumber, schema);
+export const boolean = () => z.preprocess(asFlag, z.boolean());
 export const list = () => z.array(z.string().trim().min(1)).max(1000);
 
 /** Looks through default() and optional(). */

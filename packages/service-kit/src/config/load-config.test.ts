@@ -63,7 +63,7 @@ describe('precedence', () => {
 });
 
 describe('environment mapping', () => {
-  it('binds leaves that have neither a default nor a YAML line (C2)', () => {
+  it('binds leaves that have neither a default nor a YAML line', () => {
     const env = {
       ROUTER_DATABASE_URL: 'postgres://db/omg',
       ROUTER_ADMIN_SESSION_JWT_SECRET: PEPPER,
@@ -82,7 +82,7 @@ describe('environment mapping', () => {
     expect(both.warnings.join()).toContain('ROUTER_DATABASE_URL and ROUTER_DB_URL differ');
   });
 
-  it('reads lists by comma, maps and object lists as JSON, flags and durations in every spelling (C2)', () => {
+  it('reads lists by comma, maps and object lists as JSON, flags and durations in every spelling', () => {
     const { config } = load(['admin', 'bootstrap', 'observability', 'health'], {
       env: {
         ROUTER_ADMIN_SESSION_JWT_SECRET: PEPPER,
@@ -172,7 +172,7 @@ describe('cross checks', () => {
     expect(problemsOf(() => load(sections as readonly SectionName[], { yaml }))).toContain(path);
   });
 
-  it('starts with its own defaults, and enabled alerts without channels only warn (C1)', () => {
+  it('starts with its own defaults, and enabled alerts without channels only warn', () => {
     const all: SectionName[] = [
       'server',
       'rate_limits',
@@ -234,7 +234,7 @@ describe('secrets', () => {
     expect(load(['bootstrap'], { yaml, env: { ROUTER_PROFILE: 'demo' } }).config.bootstrap.apiKeys[0]).toMatchObject({ prefix: 'demo', secret: 'my-secret' });
   });
 
-  it('accepts bootstrapped admins without a password (C6)', () => {
+  it('accepts bootstrapped admins without a password', () => {
     expect(load(['bootstrap'], { yaml: 'bootstrap: {admin_users: [{email: A@Example.com, name: A}]}' }).config.bootstrap.adminUsers[0]).toEqual({
       email: 'a@example.com',
       name: 'A',
@@ -244,7 +244,7 @@ describe('secrets', () => {
 });
 
 describe('model catalog', () => {
-  it('keeps several entries of one alias (C8) and switches off only the broken one (C9, C11)', () => {
+  it('keeps several entries of one alias and switches off only the broken one', () => {
     const yaml = `model_catalog:
   - {alias: gpt, provider: Azure, provider_model: gpt-4o, price_input: 0.005, price_output: 5}
   - {alias: gpt, provider: openai_compatible, provider_model: m, weight: 0, metadata: {bedrock_embed_dims: 256}}

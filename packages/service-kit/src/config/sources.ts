@@ -55,7 +55,7 @@ function configOption(argv: readonly string[]): string | undefined {
 }
 
 function readYaml(path: string): { file: Record<string, unknown>; filePath: string } {
-  const document = parseDocument(readText(path), { prettyErrors: false });
+  const document = parseDocument(readText(path), { prettyErrors: false, merge: true });
   const error = document.errors[0];
   // The parser's message may quote the file, so only its code is told.
   if (error) throw new ConfigSourceError(`${path}: not valid YAML (${error.code} at character ${error.pos[0]})`);

@@ -23,6 +23,8 @@ function walk(schema: z.ZodType, value: unknown, path: string, found: string[]):
     const dotted = path === '' ? key : `${path}.${key}`;
     const known = Object.hasOwn(shape, key) ? shape[key] : undefined;
     if (known) walk(known, child, dotted, found);
+    // Keys of the file's own, such as the home of an anchor.
+    else if (path === '' && key.startsWith('x-')) continue;
     else if (path === '' && UNSUPPORTED_SECTIONS.has(key)) found.push(`${key}: not a part of this gateway, the section has no effect`);
     else found.push(`${dotted}: unknown key, it has no effect`);
   }

@@ -24,7 +24,7 @@ describe('generated files', () => {
   const sections = Object.keys(configSchema.shape) as SectionName[];
   const argv = ['--config', join(root, 'infra/router.example.yaml')];
 
-  it('the sample starts as it is in the demo profile, without a warning but those of the well-known secrets (C1)', () => {
+  it('the sample starts as it is in the demo profile, without a warning but those of the well-known secrets', () => {
     const { config, warnings } = loadConfig({ sections, argv, env: { ROUTER_PROFILE: 'demo' }, cwd: '/nonexistent' });
     expect(warnings.filter((warning) => !warning.includes('well-known'))).toEqual([]);
     expect(config.bootstrap.apiKeys[0]).toMatchObject({ prefix: 'demo', secret: 'my-secret' });

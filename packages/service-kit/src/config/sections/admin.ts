@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { durationOf, flag, leaf, list, positiveDuration, text } from '../fields.js';
+import { durationOf, flag, leaf, list, longDuration, positiveDuration, text } from '../fields.js';
 import { listenAddress } from './server.js';
 
 const session = z.object({
   jwt_secret: leaf(z.string().default(''), { about: 'Signs access tokens; at least 32 bytes.', secret: true, example: '${ROUTER_ADMIN_SESSION_JWT_SECRET:-}' }),
-  access_token_ttl: leaf(positiveDuration().default(durationOf('15m')), { about: 'Life of an access token.' }),
-  refresh_token_ttl: leaf(positiveDuration().default(durationOf('24h')), { about: "Life of a refresh token; longer than the access token's." }),
+  access_token_ttl: leaf(longDuration().default(durationOf('15m')), { about: 'Life of an access token.' }),
+  refresh_token_ttl: leaf(longDuration().default(durationOf('24h')), { about: "Life of a refresh token; longer than the access token's." }),
   cookie_name: leaf(
     text()
       .regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a cookie name')

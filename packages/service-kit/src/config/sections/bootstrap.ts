@@ -1,9 +1,10 @@
+import { API_KEY_SCOPES } from '@omg/contracts';
 import { z } from 'zod';
 import { parseDurationMs } from '../duration.js';
-import { leaf } from '../fields.js';
+import { boolean, leaf, numeric } from '../fields.js';
 import { budgetSchedule } from './governance.js';
 
-const limit = () => z.int().nonnegative();
+const limit = () => numeric(z.int().nonnegative());
 const name = () => z.string().trim().min(1).max(128);
 const email = () =>
   z
@@ -21,13 +22,14 @@ const apiKey = z.object({
   prefix: z
     .string()
     .trim()
-    .transform((value) => value.replace(/^sk-/, ''))
+    .transform((value) => value.replace(/^sk-/i, ''))
     .pipe(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be letters, digits, _ or -')),
-  secret: z.string().min(1),
+  // Anything else could not travel in a header, so the key would never match.
+  secret: z.string().regex(/^[\x21-\x7e]{1,256}$/, 'must be 1 to 256 printable ASCII characters without spaces'),
   name: name(),
   rate_limit: rateLimit.optional(),
-  quota: z.object({ budget_usd: z.number().positive().optional(), warning_threshold: z.number().gt(0).max(1).optional() }).optional(),
-  scopes: z.array(z.string()).optional(),
+  quota: z.object({ budget_usd: numeric(z.number().positive()).optional(), warning_threshold: numeric(z.number().gt(0).max(1)).optional() }).optional(),
+  scopes: z.array(z.enum(API_KEY_SCOPES)).optional(),
 });
 
 // The limits may stand in `limits` or, as older samples have them, beside `tenant`.
@@ -41,8 +43,8 @@ const tenantLimit = z.object({
 
 const tenantBudget = z.object({
   tenant: name(),
-  budget_usd: z.number().positive().optional(),
-  warning_threshold: z.number().gt(0).max(1).optional(),
+  budget_usd: numeric(z.number().positive()).optional(),
+  warning_threshold: numeric(z.number().gt(0).max(1)).optional(),
   refresh_schedule: budgetSchedule().optional(),
   enforcement: z.enum(['estimate', 'strict']).optional(),
   alert_emails: z.array(z.string()).optional(),
@@ -61,7 +63,7 @@ export const bootstrapSection = z.object({
     about: 'Tenants: `name`, `status` (active, suspended).',
     example: [{ name: 'demo' }],
   }),
-  admin_users: leaf(many(z.object({ email: email(), name: name(), password: z.string().min(8).optional(), super_admin: z.boolean().default(true) })), {
+  admin_users: leaf(many(z.object({ email: email(), name: name(), password: z.string().min(8).optional(), super_admin: boolean().default(true) })), {
     about: 'Administrators: `email`, `name`, `password`, `super_admin` (true).',
     secret: true,
     example: [{ email: 'admin@example.com', name: 'Admin', password: '${ADMIN_PASSWORD:-change-me}' }],

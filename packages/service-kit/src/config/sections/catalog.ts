@@ -1,10 +1,17 @@
 import { pricingTiersSchema } from '@omg/contracts';
 import { z } from 'zod';
-import { leaf } from '../fields.js';
+import { boolean, leaf, numeric } from '../fields.js';
 
 /** Settings as YAML writes them (numbers and flags included); they are texts inside. */
-const settings = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
-const price = () => z.number().nonnegative();
+const settings = z.record(z.string(), z.unknown().transform(settingText));
+const price = () => numeric(z.number().nonnegative());
+const count = () => numeric(z.int().nonnegative());
+
+/** Lists are written by comma, maps (such as a service account that was pasted without quotes) as JSON. */
+function settingText(value: unknown): string {
+  if (Array.isArray(value) && value.every((item) => typeof item !== 'object')) return value.join(',');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
 
 export const PROVIDER_BLOCKS = ['azure', 'bedrock', 'anthropic', 'openai', 'openai_compatible', 'vertex', 'huggingface'] as const;
 const block = settings.optional();
@@ -22,10 +29,10 @@ export const catalogEntrySchema = z
     provider_model: z.string().trim().min(1).max(256),
     deployment: z.string().trim().max(256).optional(),
     model_type: z.string().trim().toLowerCase().default('llm'),
-    context_window: z.int().nonnegative().default(0),
-    max_output_tokens: z.int().nonnegative().default(0),
+    context_window: count().default(0),
+    max_output_tokens: count().default(0),
     modalities: z.array(z.string().trim().toLowerCase()).max(16).default([]),
-    supports_tools: z.boolean().default(false),
+    supports_tools: boolean().default(false),
     price_input: price().optional(),
     price_output: price().optional(),
     price_cached_input: price().optional(),
@@ -33,15 +40,12 @@ export const catalogEntrySchema = z
     price_reasoning: price().optional(),
     currency: z.string().trim().toUpperCase().pipe(z.literal('USD', 'only USD is supported')).default('USD'),
     pricing_tiers: pricingTiersSchema.default({}),
-    enabled: z.boolean().default(true),
+    enabled: boolean().default(true),
     endpoint: z.string().trim().default(''),
     api_key: z.string().trim().default(''),
     api_version: z.string().trim().default(''),
     region: z.string().trim().default(''),
-    weight: z
-      .int()
-      .nonnegative()
-      .max(1_000_000)
+    weight: numeric(z.int().nonnegative().max(1_000_000))
       .default(100)
       .transform((value) => (value === 0 ? 100 : value)),
     metadata: settings.default({}),

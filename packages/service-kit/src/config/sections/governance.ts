@@ -1,6 +1,6 @@
 import { parseBudgetSchedule } from '@omg/domain';
 import { z } from 'zod';
-import { durationOf, flag, leaf, list, positiveDuration, text } from '../fields.js';
+import { durationOf, flag, leaf, list, longDuration, positiveDuration, text } from '../fields.js';
 
 const positive = () => z.int().positive();
 
@@ -29,7 +29,7 @@ const alert = z.object({
   enabled: leaf(flag().default(false), { about: 'Send budget alerts.' }),
   emails: leaf(list().default([]), { about: 'Default receivers.', example: ['platform@example.com'] }),
   webhooks: leaf(list().default([]), { about: 'Default webhook URLs.', example: ['https://hooks.example.com/budget'] }),
-  cooldown: leaf(positiveDuration().default(durationOf('1h')), { about: 'Shortest time between two alerts of one kind for one budget.' }),
+  cooldown: leaf(longDuration().default(durationOf('1h')), { about: 'Shortest time between two alerts of one kind for one budget.' }),
   smtp,
   webhook: z.object({
     timeout: leaf(positiveDuration().default(durationOf('5s')), { about: 'Per attempt.' }),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, durationOf, leaf, positiveDuration, text } from '../fields.js';
+import { duration, durationOf, leaf, longDuration, positiveDuration, text } from '../fields.js';
 import { listenAddress } from './server.js';
 
 /** Settings of one service each. */
@@ -20,7 +20,7 @@ export const edgeSection = z.object({
   max_in_flight: leaf(z.int().min(1).max(100_000).default(4096), { about: 'Running requests of one process; more are refused with 503 `overloaded`.' }),
   retry_budget_ratio: leaf(z.number().min(0).max(1).default(0.2), { about: 'Most retries and failovers as a share of the requests.' }),
   key_cache_entries: leaf(z.int().min(100).max(10_000_000).default(50_000), { about: 'API keys kept in memory.' }),
-  idempotency_ttl: leaf(positiveDuration().default(durationOf('30m')), { about: 'How long the answer of an `Idempotency-Key` is kept.' }),
+  idempotency_ttl: leaf(longDuration().default(durationOf('30m')), { about: 'How long the answer of an `Idempotency-Key` is kept.' }),
 });
 
 export const meteringSection = z.object({
