@@ -47,6 +47,11 @@ export class Ledger {
     return rows[0]!;
   }
 
+  /** All request rows. */
+  async count(): Promise<number> {
+    return Number((await this.pool.query<{ n: string }>('SELECT count(*) AS n FROM requests')).rows[0]!.n);
+  }
+
   async close(): Promise<void> {
     await this.pool.end();
   }

@@ -62,7 +62,7 @@ export function buildRecorder(context: RecorderContext): ServiceParts {
   lifecycle.onClose('evaluation queue', () => evaluations.close());
 
   const alerting = new Alerting(
-    { queueRedis, database, rules, keys: new KeyRing(config.secrets.encryptionKeys), metrics, log: logger },
+    { queueRedis, database, rules, keys: new KeyRing(config.secrets.encryptionKeys), metrics, tracing: context.tracing, log: logger },
     { timezone, allowlist: config.security.webhookAllowlist, signingSecret: config.budgets.alert.webhook.signingSecret },
   );
   lifecycle.onClose('alerting', () => alerting.close());

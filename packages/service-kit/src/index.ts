@@ -25,4 +25,4 @@ export { observeConnections } from './service/observe-connections.js';
 export { Shutdown } from './service/shutdown.js';
 export { genAiAttributes, genAiSpanName, type GenAiCall } from './tracing/gen-ai.js';
 export { formatTraceparent, parseTraceparent, type TraceParent } from './tracing/traceparent.js';
-export { createTracing, TRACING_OFF, type SpanOptions, type TraceSpan, type Tracing, type TracingOptions } from './tracing/tracing.js';
+export { createTracing, inSpan, TRACING_OFF, type SpanOptions, type TraceSpan, type Tracing, type TracingOptions } from './tracing/tracing.js';

@@ -1,6 +1,6 @@
 import { QUEUES, alertDeliveryJobSchema, budgetEvaluationJobSchema, type AlertDeliveryJob } from '@omg/contracts';
 import type { KeyRing } from '@omg/domain';
-import type { Logger } from '@omg/service-kit';
+import { TRACING_OFF, type Logger, type Tracing } from '@omg/service-kit';
 import { openQueue, undeliveredAlerts, work, type JobQueue, type JobWorker, type LedgerDatabase, type RedisClient } from '@omg/storage';
 import type { BudgetRules } from '../budgets/budget-rules.js';
 import type { RecorderMetrics } from '../metrics.js';
@@ -14,6 +14,7 @@ export interface AlertingParts {
   rules: BudgetRules;
   keys: KeyRing;
   metrics: RecorderMetrics;
+  tracing?: Tracing;
   log: Logger;
 }
 
@@ -42,8 +43,9 @@ export class Alerting {
     const { queueRedis, log } = parts;
     this.deliveries = openQueue(queueRedis, QUEUES.alertDelivery, alertDeliveryJobSchema);
     this.webhooks = new WebhookSender(options);
-    const deliveryParts = { ...parts, webhooks: this.webhooks };
-    const evaluatorParts = { ...parts, deliveries: this.deliveries };
+    const tracing = parts.tracing ?? TRACING_OFF;
+    const deliveryParts = { ...parts, tracing, webhooks: this.webhooks };
+    const evaluatorParts = { ...parts, tracing, deliveries: this.deliveries };
     const onError = (error: Error, jobId: string | undefined) => log.warn({ err: error, jobId }, 'alert queues');
     this.workers = [
       work(queueRedis, {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SMTP_PASSWORD_CONTEXT, type AlertDeliveryJob } from '@omg/contracts';
 import { EnvelopeError, type KeyRing } from '@omg/domain';
-import type { Logger } from '@omg/service-kit';
+import { inSpan, type Logger, type TraceSpan, type Tracing } from '@omg/service-kit';
 import { lockAlertEvent, saveDeliveries, type AlertDelivery, type AlertEvent, type LedgerDatabase } from '@omg/storage';
 import type { AlertTransport, BudgetRules } from '../budgets/budget-rules.js';
 import type { RecorderMetrics } from '../metrics.js';
@@ -22,6 +22,7 @@ export interface DeliveryParts {
   /** Opens the SMTP password of the persisted settings. */
   keys: KeyRing;
   metrics: RecorderMetrics;
+  tracing: Tracing;
   log: Logger;
 }
 
@@ -37,6 +38,12 @@ interface Assignment {
 }
 
 export async function deliverAlert(parts: DeliveryParts, job: AlertDeliveryJob): Promise<void> {
+  const attributes = { 'omg.alert.id': job.alertId, 'omg.alert.channel': job.channel };
+  const options = { kind: 'client', parent: job.traceparent, onlyWithParent: true, attributes } as const;
+  return inSpan(parts.tracing, 'deliver alert', options, (span) => deliverInSpan(parts, job, span));
+}
+
+async function deliverInSpan(parts: DeliveryParts, job: AlertDeliveryJob, span: TraceSpan | undefined): Promise<void> {
   const assignment = await readAssignment(parts, job);
   if (!assignment) return;
   const { event, target, transport } = assignment;
@@ -53,7 +60,11 @@ export async function deliverAlert(parts: DeliveryParts, job: AlertDeliveryJob):
       error: result.ok ? null : result.error,
       at: new Date().toISOString(),
     });
-    if (ended) return report(parts, job, event, result);
+    if (ended) {
+      span?.set({ 'omg.alert.attempts': attempts });
+      if (!result.ok) span?.fail('not_delivered');
+      return report(parts, job, event, result);
+    }
     await delay(PAUSE_STEP_MS * attempts);
   }
 }

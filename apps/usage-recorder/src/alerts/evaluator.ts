@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AlertDeliveryJob, BudgetEvaluationJob } from '@omg/contracts';
+import { inSpan, type TraceSpan, type Tracing } from '@omg/service-kit';
 import { budgetWindow, centsFromNanoUsd, uuidV7, type BudgetWindow } from '@omg/domain';
 import {
   databaseNowMs,
@@ -29,6 +30,7 @@ export interface EvaluatorParts {
   rules: BudgetRules;
   deliveries: Pick<JobQueue<AlertDeliveryJob>, 'add'>;
   metrics: RecorderMetrics;
+  tracing: Tracing;
 }
 
 export interface RaisedAlert {
@@ -37,15 +39,28 @@ export interface RaisedAlert {
 }
 
 export async function evaluateBudget(parts: EvaluatorParts, timezone: string, job: BudgetEvaluationJob): Promise<RaisedAlert | undefined> {
+  const { traceparent, tenantId } = job;
+  const parent = { kind: 'consumer', parent: traceparent, onlyWithParent: true, attributes: { 'omg.tenant.id': tenantId } } as const;
+  return inSpan(parts.tracing, 'evaluate budget', parent, (span) => evaluateInSpan(parts, timezone, job, span));
+}
+
+async function evaluateInSpan(
+  parts: EvaluatorParts,
+  timezone: string,
+  job: BudgetEvaluationJob,
+  span: TraceSpan | undefined,
+): Promise<RaisedAlert | undefined> {
   const raised = await parts.database.transaction((tx) => evaluate(tx, parts.rules, timezone, job));
   if (!raised) return undefined;
   parts.metrics.alerts.child(raised.event.level).inc();
-  await parts.deliveries.add(raised.targets.map((target) => deliveryJob(raised.event.id, target)));
+  span?.set({ 'omg.alert.id': raised.event.id, 'omg.alert.level': raised.event.level });
+  await parts.deliveries.add(raised.targets.map((target) => deliveryJob(raised.event.id, target, span?.traceparent)));
   return raised;
 }
 
-export function deliveryJob(alertId: string, target: Pick<Target, 'id' | 'channel'>) {
-  return { id: `${alertId}_${target.id}`, data: { v: 1 as const, alertId, channel: target.channel, target: target.id } };
+export function deliveryJob(alertId: string, target: Pick<Target, 'id' | 'channel'>, traceparent?: string) {
+  const data = { v: 1 as const, alertId, channel: target.channel, target: target.id, ...(traceparent === undefined ? {} : { traceparent }) };
+  return { id: `${alertId}_${target.id}`, data };
 }
 
 async function evaluate(tx: Transaction, rules: BudgetRules, timezone: string, job: BudgetEvaluationJob): Promise<RaisedAlert | undefined> {

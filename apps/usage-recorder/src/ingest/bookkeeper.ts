@@ -1,5 +1,6 @@
 import type { BudgetEvaluationJob, DeadLetterReason, UsageEvent } from '@omg/contracts';
 import { uuidV7UnixMs } from '@omg/domain';
+import { parseTraceparent } from '@omg/service-kit';
 import { TENANT_SCOPE, isRefusedByDatabase, type BudgetTotal, type BudgetTotalSeed, type JobQueue, type LedgerStore } from '@omg/storage';
 import { hadHold, isRollingId } from '../persist/booking.js';
 import type { CommitResult, UsageLedger } from '../persist/commit-usage.js';
@@ -104,11 +105,13 @@ export class Bookkeeper {
         );
       }),
     );
-    await Promise.all([...byTenant].filter(([, own]) => own.some(hadHold)).map(([tenantId, own]) => this.noteForEvaluation(tenantId, own.at(-1)!)));
+    await Promise.all([...byTenant].filter(([, own]) => own.some(hadHold)).map(([tenantId, own]) => this.noteForEvaluation(tenantId, own)));
   }
 
-  private async noteForEvaluation(tenantId: string, event: UsageEvent): Promise<void> {
-    const { apiKeyId, modelAlias, traceparent } = event;
+  private async noteForEvaluation(tenantId: string, events: readonly UsageEvent[]): Promise<void> {
+    const { apiKeyId, modelAlias } = events.at(-1)!;
+    // One evaluation serves many requests; it is shown in the trace of the last one that has any.
+    const traceparent = events.findLast((event) => parseTraceparent(event.traceparent)?.isSampled)?.traceparent;
     await this.parts.evaluations.addLatest(tenantId, { v: 1, tenantId, apiKeyId, modelAlias, ...(traceparent ? { traceparent } : {}) });
   }
 

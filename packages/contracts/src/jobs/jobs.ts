@@ -31,6 +31,8 @@ export const alertDeliveryJobSchema = z.object({
   alertId: z.uuid(),
   channel: z.enum(['email', 'webhook']),
   target: z.string(),
+  /** Of the evaluation that raised the alert; a delivery that was queued again belongs to no trace. */
+  traceparent: z.string().optional(),
 });
 export type AlertDeliveryJob = z.infer<typeof alertDeliveryJobSchema>;
 

@@ -98,6 +98,19 @@ export function endpointUrl(endpoint: string): string {
   return endpoint.includes('://') ? endpoint : `http://${endpoint}`;
 }
 
+/** Runs `work` inside a span, if there is one; a failure is noted on it by the error's name alone. */
+export async function inSpan<T>(tracing: Tracing, name: string, options: SpanOptions, work: (span: TraceSpan | undefined) => Promise<T>): Promise<T> {
+  const span = tracing.start(name, options);
+  try {
+    return await work(span);
+  } catch (error) {
+    span?.fail(error instanceof Error ? error.name : 'error');
+    throw error;
+  } finally {
+    span?.end();
+  }
+}
+
 class OtlpTracing implements Tracing {
   readonly isOn = true;
   private readonly random: () => number;
