@@ -1,4 +1,4 @@
-import type { UsageEvent } from '@omg/contracts';
+import { encodeUsageEvent, type UsageEvent } from '@omg/contracts';
 import type { ServiceContext } from '@omg/service-kit';
 import { ensureUsageStreams, publishRouteOutcome, publishUsageBatch, type NatsClient, type Spool } from '@omg/storage';
 import { randomUUID } from 'node:crypto';
@@ -88,7 +88,7 @@ function replaySpool(parts: Background): void {
       .replay((events) =>
         publishUsageBatch(
           nats,
-          { v: 1, batchId: randomUUID(), edgeId: parts.edgeId, events: events.map((text) => JSON.parse(text) as UsageEvent) },
+          { batchId: randomUUID(), edgeId: parts.edgeId, events: events.map((text) => encodeUsageEvent(JSON.parse(text) as UsageEvent)) },
           REPLAY_TIMEOUT_MS,
         ),
       )

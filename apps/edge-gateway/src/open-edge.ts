@@ -120,7 +120,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
 }
 
 function openRedis({ config: file, lifecycle, logger }: Service, observer: ConnectionObserver) {
-  const redis = connectRedis(file.redis, { name: 'edge', mode: 'request', autoPipelining: true, observer });
+  const redis = connectRedis(file.redis, { name: 'edge', mode: 'guarded', autoPipelining: true, observer });
   lifecycle.onClose('redis', () => closeRedis(redis));
   const guard = { commandTimeoutMs: file.edge.redisTimeoutMs, onCircuit: (state: string, reason: string) => logger.warn({ state, reason }, 'redis circuit') };
   const admission = new RedisAdmissionStore(redis, guard);
@@ -196,21 +196,16 @@ async function openUsage(service: Service, nats: NatsClient, edgeId: string, new
   const { metering } = service.config;
   const spool = await Spool.open({ directory: metering.spoolDirectory, bytesMax: metering.spoolMaxMb * 1024 * 1024 });
   service.lifecycle.onClose('spool', () => spool.close());
-  const usage = new UsageOutlet(
-    (batch) => publishUsageBatch(nats, batch, BUS_TIMEOUT_MS),
-    { append: (event) => spool.append(JSON.stringify(event)) },
-    newBatchId,
-    {
-      edgeId,
-      lingerMs: metering.batchMaxDelayMs,
-      batchEventsMax: metering.batchMaxEvents,
-      inFlightMax: 16,
-      queueEventsMax: 20_000,
-      publishTimeoutMs: BUS_TIMEOUT_MS,
-      refusalMs: 1000,
-      retryMs: 250,
-    },
-  );
+  const usage = new UsageOutlet((batch) => publishUsageBatch(nats, batch, BUS_TIMEOUT_MS), { append: (event) => spool.append(event.json) }, newBatchId, {
+    edgeId,
+    lingerMs: metering.batchMaxDelayMs,
+    batchEventsMax: metering.batchMaxEvents,
+    inFlightMax: 16,
+    queueEventsMax: 20_000,
+    publishTimeoutMs: BUS_TIMEOUT_MS,
+    refusalMs: 1000,
+    retryMs: 250,
+  });
   service.lifecycle.onClose('usage', async () => {
     await usage.flush(BUS_TIMEOUT_MS);
     usage.close();

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { STREAMS, type UsageEvent } from '@omg/contracts';
+import { encodeUsageEvent, STREAMS, type UsageEvent } from '@omg/contracts';
 import { Metrics, createLogger } from '@omg/service-kit';
 import {
   RedisAdmissionStore,
@@ -64,6 +64,6 @@ export async function publish(nats: NatsClient, payload: string): Promise<void> 
 export async function publishEvents(nats: NatsClient, events: readonly unknown[]): Promise<string> {
   await nats.connected();
   const batchId = randomUUID();
-  await publishUsageBatch(nats, { v: 1, batchId, edgeId: 'edge-1', events: events as UsageEvent[] }, 5_000);
+  await publishUsageBatch(nats, { batchId, edgeId: 'edge-1', events: (events as UsageEvent[]).map(encodeUsageEvent) }, 5_000);
   return batchId;
 }

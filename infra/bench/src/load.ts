@@ -25,7 +25,8 @@ export interface LoadOptions {
 const UNIT_MS: Record<string, number> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
 
 function milliseconds(text: string): number {
-  const match = /^([\d.]+)(us|ms|s|m)$/.exec(text)!;
+  const match = /^([\d.]+)(us|ms|s|m)$/.exec(text);
+  if (!match) throw new Error(`wrk measured no latency: ${text}`);
   return Number(match[1]) * UNIT_MS[match[2]!]!;
 }
 
@@ -42,8 +43,8 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   return {
     requests: number(/(\d+) requests in/),
     perSecond: number(/Requests\/sec:\s+([\d.]+)/),
-    p50Ms: milliseconds(/50%\s+(\S+)/.exec(stdout)![1]!),
-    p99Ms: milliseconds(/99%\s+(\S+)/.exec(stdout)![1]!),
+    p50Ms: milliseconds(/^\s+50%\s+(\S+)/m.exec(stdout)![1]!),
+    p99Ms: milliseconds(/^\s+99%\s+(\S+)/m.exec(stdout)![1]!),
     failures: number(/Non-2xx or 3xx responses: (\d+)/) + socketErrors,
   };
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { cpus } from 'node:os';
-import type { UsageEvent } from '@omg/contracts';
+import { encodeUsageEvent, type UsageEvent } from '@omg/contracts';
 import { uuidV7 } from '@omg/domain';
 import { connectNats, ensureUsageStreams, publishUsageBatch, usageBacklog, type NatsClient } from '@omg/storage';
 import { cleanUp, createTestDatabase, startNats, startPostgres, startRedis, startService, waitFor } from '@omg/testkit';
@@ -58,10 +58,9 @@ async function fill(nats: NatsClient, events: number, perBatch: number): Promise
   let pending: Promise<void>[] = [];
   for (let from = 0; from < events; from += perBatch) {
     const batch = {
-      v: 1 as const,
       batchId: randomUUID(),
       edgeId: 'bench',
-      events: Array.from({ length: Math.min(perBatch, events - from) }, (_, i) => event(from + i)),
+      events: Array.from({ length: Math.min(perBatch, events - from) }, (_, i) => encodeUsageEvent(event(from + i))),
     };
     pending.push(publishUsageBatch(nats, batch, 30_000));
     if (pending.length < 64) continue;

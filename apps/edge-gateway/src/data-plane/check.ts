@@ -71,19 +71,14 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Whether arrays and objects nest deeper than `depthMax`. Iterative, so that no input can exhaust the stack. */
-export function nestsDeeperThan(root: unknown, depthMax: number): boolean {
-  let level: object[] = typeof root === 'object' && root !== null ? [root] : [];
-  for (let depth = 1; level.length > 0; depth++) {
-    if (depth > depthMax) return true;
-    const next: object[] = [];
-    for (const node of level) {
-      for (const key in node) {
-        const child = (node as Record<string, unknown>)[key];
-        if (typeof child === 'object' && child !== null) next.push(child);
-      }
-    }
-    level = next;
+/** Whether arrays and objects nest deeper than `depthMax`, which also bounds the recursion. */
+export function nestsDeeperThan(node: unknown, depthMax: number): boolean {
+  if (typeof node !== 'object' || node === null) return false;
+  if (depthMax === 0) return true;
+  if (Array.isArray(node)) {
+    for (let i = 0; i < node.length; i++) if (nestsDeeperThan(node[i], depthMax - 1)) return true;
+    return false;
   }
+  for (const key in node) if (nestsDeeperThan((node as Record<string, unknown>)[key], depthMax - 1)) return true;
   return false;
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import type { UsageBatch, UsageEvent } from '@omg/contracts';
+import type { EncodedUsageBatch, EncodedUsageEvent } from '@omg/contracts';
 import { UsageOutlet, type Spool, type UsageOutletOptions } from './usage-outlet.js';
 
 const OPTIONS: UsageOutletOptions = {
@@ -13,10 +13,10 @@ const OPTIONS: UsageOutletOptions = {
   retryMs: 5,
 };
 
-const event = (id: string): UsageEvent => ({ id }) as UsageEvent;
-const idsOf = (batch: UsageBatch): string[] => batch.events.map((e) => e.id);
+const event = (id: string): EncodedUsageEvent => ({ json: id, traceparent: undefined });
+const idsOf = (batch: EncodedUsageBatch): string[] => batch.events.map((e) => e.json);
 
-function outlet(publish: (batch: UsageBatch) => Promise<void>, spool: Spool = { append: () => Promise.resolve() }, clock = { ms: 0 }) {
+function outlet(publish: (batch: EncodedUsageBatch) => Promise<void>, spool: Spool = { append: () => Promise.resolve() }, clock = { ms: 0 }) {
   let batches = 0;
   const made = new UsageOutlet(
     publish,
@@ -34,7 +34,7 @@ afterEach(() => open.splice(0).forEach((made) => made.close()));
 
 describe('usage outlet', () => {
   it('sends every event once, in batches no larger than the bound', async () => {
-    const sent: UsageBatch[] = [];
+    const sent: EncodedUsageBatch[] = [];
     const out = outlet(async (batch) => void sent.push(batch));
     for (let i = 0; i < 9; i++) out.enqueue(event(`e${i}`));
     await out.flush(1000);
@@ -76,10 +76,10 @@ describe('usage outlet', () => {
   });
 
   it('spools what the bus does not take, and sends it only there', async () => {
-    const append = jest.fn<(e: UsageEvent) => Promise<void>>().mockResolvedValue(undefined);
+    const append = jest.fn<(e: EncodedUsageEvent) => Promise<void>>().mockResolvedValue(undefined);
     const out = outlet(() => Promise.reject(new Error('bus is away')), { append });
     await out.publishDurably(event('a'));
-    expect(append.mock.calls.map(([e]) => e.id)).toEqual(['a']);
+    expect(append.mock.calls.map(([e]) => e.json)).toEqual(['a']);
     expect(out.queued).toBe(0);
     expect(out.accepting).toBe(true);
   });

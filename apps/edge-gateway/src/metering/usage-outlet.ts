@@ -1,11 +1,11 @@
-import type { UsageBatch, UsageEvent } from '@omg/contracts';
+import type { EncodedUsageBatch, EncodedUsageEvent } from '@omg/contracts';
 
 /** The bus side: publishes one batch and resolves with its acknowledgement. */
-export type PublishBatch = (batch: UsageBatch) => Promise<void>;
+export type PublishBatch = (batch: EncodedUsageBatch) => Promise<void>;
 
 /** The last resort when Redis and the bus are both away. Rejects when the disk refuses. */
 export interface Spool {
-  append(event: UsageEvent): Promise<void>;
+  append(event: EncodedUsageEvent): Promise<void>;
 }
 
 export interface UsageOutletOptions {
@@ -24,7 +24,7 @@ export interface UsageOutletOptions {
 }
 
 interface Pending {
-  event: UsageEvent;
+  event: EncodedUsageEvent;
   /** Set for events that are nowhere else yet. */
   settled?: { resolve: () => void; reject: (error: unknown) => void };
 }
@@ -63,7 +63,7 @@ export class UsageOutlet {
     return this.queue.length;
   }
 
-  enqueue(event: UsageEvent): void {
+  enqueue(event: EncodedUsageEvent): void {
     if (this.queue.length >= this.options.queueEventsMax) {
       this.overflowed++;
       return;
@@ -71,7 +71,7 @@ export class UsageOutlet {
     this.push({ event });
   }
 
-  async publishDurably(event: UsageEvent): Promise<void> {
+  async publishDurably(event: EncodedUsageEvent): Promise<void> {
     try {
       await new Promise<void>((resolve, reject) => {
         if (this.queue.length >= this.options.queueEventsMax) reject(new Error('usage queue is full'));
@@ -127,7 +127,7 @@ export class UsageOutlet {
   }
 
   private async sendBatch(batch: Pending[]): Promise<void> {
-    const message: UsageBatch = { v: 1, batchId: this.newBatchId(), edgeId: this.options.edgeId, events: batch.map((p) => p.event) };
+    const message: EncodedUsageBatch = { batchId: this.newBatchId(), edgeId: this.options.edgeId, events: batch.map((p) => p.event) };
     try {
       await withTimeout(this.publish(message), this.options.publishTimeoutMs);
       for (const pending of batch) pending.settled?.resolve();

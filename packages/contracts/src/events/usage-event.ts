@@ -102,3 +102,24 @@ export const usageBatchSchema = z.object({
 });
 
 export type UsageBatch = Omit<z.infer<typeof usageBatchSchema>, 'events'> & { events: UsageEvent[] };
+
+/** An event as it travels: serialised once, by the edge that made it. */
+export interface EncodedUsageEvent {
+  readonly json: string;
+  readonly traceparent: string | undefined;
+}
+
+export interface EncodedUsageBatch {
+  batchId: string;
+  edgeId: string;
+  events: readonly EncodedUsageEvent[];
+}
+
+export function encodeUsageEvent(event: UsageEvent): EncodedUsageEvent {
+  return { json: JSON.stringify(event), traceparent: event.traceparent };
+}
+
+/** The message that `usageBatchSchema` reads, put together from events that are JSON already. */
+export function encodeUsageBatch({ batchId, edgeId, events }: EncodedUsageBatch): string {
+  return `{"v":1,"batchId":${JSON.stringify(batchId)},"edgeId":${JSON.stringify(edgeId)},"events":[${events.map((event) => event.json).join(',')}]}`;
+}

@@ -1,6 +1,6 @@
 import { jetstream } from '@nats-io/jetstream';
 import { headers } from '@nats-io/transport-node';
-import { STREAMS, SUBJECTS, budgetSeedReplySchema, type BudgetSeedRequest, type RouteOutcome, type UsageBatch } from '@omg/contracts';
+import { STREAMS, SUBJECTS, budgetSeedReplySchema, encodeUsageBatch, type BudgetSeedRequest, type EncodedUsageBatch, type RouteOutcome } from '@omg/contracts';
 import type { NatsClient } from './connection.js';
 
 /** What the edge says on the bus. Each call rejects at once while the bus is away. */
@@ -11,11 +11,11 @@ function connection(nats: NatsClient) {
 }
 
 /** Resolves with the stream's acknowledgement: the batch is on disk. The batch id lets the stream drop a second copy. */
-export async function publishUsageBatch(nats: NatsClient, batch: UsageBatch, timeoutMs: number): Promise<void> {
+export async function publishUsageBatch(nats: NatsClient, batch: EncodedUsageBatch, timeoutMs: number): Promise<void> {
   const messageHeaders = headers();
   const traceparent = batch.events.find((event) => event.traceparent)?.traceparent;
   if (traceparent) messageHeaders.set('traceparent', traceparent);
-  await jetstream(connection(nats), { timeout: timeoutMs }).publish(STREAMS.usage.subject, JSON.stringify(batch), {
+  await jetstream(connection(nats), { timeout: timeoutMs }).publish(STREAMS.usage.subject, encodeUsageBatch(batch), {
     msgID: batch.batchId,
     headers: messageHeaders,
     timeout: timeoutMs,

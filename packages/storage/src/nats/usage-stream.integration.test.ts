@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 const stream = { maxBytes: 16 * 1_048_576, replicas: 1 };
-const publish = () => publishUsageBatch(nats, { v: 1, batchId: randomUUID(), edgeId: 'edge-1', events: [] }, 5_000);
+const publish = () => publishUsageBatch(nats, { batchId: randomUUID(), edgeId: 'edge-1', events: [] }, 5_000);
 
 async function ackWaitMs(): Promise<number> {
   const manager = await jetstreamManager(await nats.connected());

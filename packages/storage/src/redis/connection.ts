@@ -23,10 +23,11 @@ export interface RedisConnectionOptions {
   /**
    * - `request`: inside a request. Rejects at once while Redis is away and never sends a command again: a command that was
    *   given up must not take effect later.
+   * - `guarded`: the same, for calls that all go through GuardedRedis: its one timer stands for a timer per command.
    * - `background`: waits in a queue while Redis is away, each command for at most the command timeout.
    * - `queue`: for BullMQ, which blocks on commands and repeats them for ever.
    */
-  mode: 'request' | 'background' | 'queue';
+  mode: 'request' | 'guarded' | 'background' | 'queue';
   /** Replaces the settings' command timeout. */
   commandTimeoutMs?: number;
   /** Commands of one turn of the event loop travel together. Not for scripts that must keep an order among each other. */
@@ -69,7 +70,10 @@ function commonOptions(settings: RedisSettings, options: RedisConnectionOptions,
     retryStrategy: backoffMs,
     // A replica that took over answers READONLY on the old connection.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
-    ...(options.mode === 'request' ? { commandTimeout, enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 } : {}),
+    ...(options.mode === 'request' || options.mode === 'guarded'
+      ? { enableOfflineQueue: false, autoResendUnfulfilledCommands: false, maxRetriesPerRequest: 0 }
+      : {}),
+    ...(options.mode === 'request' ? { commandTimeout } : {}),
     ...(options.mode === 'background' ? { commandTimeout, maxRetriesPerRequest: null } : {}),
     ...(options.mode === 'queue' ? { maxRetriesPerRequest: null } : {}),
   };

@@ -1,5 +1,5 @@
 import { uuidV7 } from '@omg/domain';
-import type { GatewayError } from '@omg/contracts';
+import { encodeUsageEvent, type GatewayError } from '@omg/contracts';
 import type { RequestContext } from '../context.js';
 import { refusalEvent } from './settle.js';
 
@@ -17,7 +17,7 @@ export function record(ctx: RequestContext, error: GatewayError | undefined): vo
   const refusedBy = error && REFUSED_BY[error.code];
   if (!ctx.event && refusedBy && ctx.caller && ctx.model) {
     // Nothing was consumed and nobody will be billed: best effort is enough, and a flood of refusals may be thinned out.
-    services.usage.enqueue(refusalEvent(ctx, uuidV7(services.clock.nowMs(), services.random(10)), refusedBy));
+    services.usage.enqueue(encodeUsageEvent(refusalEvent(ctx, uuidV7(services.clock.nowMs(), services.random(10)), refusedBy)));
   }
   const durationMs = performance.now() - ctx.startedAt;
   services.metrics.onRequest(ctx, durationMs);

@@ -17,10 +17,20 @@ export async function respond(ctx: RequestContext, invoked: Invoked): Promise<vo
     ctx.services.routing.onSuccess(ctx.route!.doc.id, ctx.firstByteMs);
     await settle(ctx, consumptionOf(ctx, invoked.reply));
     await ctx.idempotency?.complete?.(200, 'application/json', invoked.reply.body);
-    ctx.reply.code(200).headers(answerHeaders(ctx)).header('content-type', 'application/json').send(invoked.reply.body);
+    sendBody(ctx, invoked.reply.body);
     return;
   }
   await respondStream(ctx, invoked);
+}
+
+/** Straight to the socket: nothing that the framework does between a route and its socket is wanted here. */
+function sendBody(ctx: RequestContext, body: Buffer): void {
+  ctx.reply.hijack();
+  const headers = answerHeaders(ctx);
+  headers['content-type'] = 'application/json';
+  headers['content-length'] = String(body.length);
+  ctx.reply.raw.writeHead(200, headers);
+  ctx.reply.raw.end(body);
 }
 
 async function respondStream(ctx: RequestContext, invoked: Extract<Invoked, { kind: 'stream' }>): Promise<void> {

@@ -1,4 +1,4 @@
-import type { AttemptEvent, UsageEvent } from '@omg/contracts';
+import { encodeUsageEvent, type AttemptEvent, type UsageEvent } from '@omg/contracts';
 import { NO_USAGE, addMeters, costOf, estimateTokens, totalTokens, uuidV7, type Cost, type CostComponent, type Meters, type UsageSource } from '@omg/domain';
 import type { StreamProgress } from '@omg/providers';
 import type { Billed, Consumption, Grant, RequestContext } from '../context.js';
@@ -52,6 +52,8 @@ export async function settle(ctx: RequestContext, consumption: Consumption): Pro
   const billed = billedAttempts(ctx, consumption);
   const event = usageEvent(ctx, consumption, billed, grant);
   ctx.event = event;
+  // Serialised once: the same text goes to Redis, to the bus, and to the spool when there is nothing else.
+  const encoded = encodeUsageEvent(event);
   const tokens = totalTokens(event.meters);
   let costNano = consumption.cost.totalNano ?? 0n;
   // What has no price adds nothing, as in the books.
@@ -64,21 +66,21 @@ export async function settle(ctx: RequestContext, consumption: Consumption): Pro
       keyId: event.apiKeyId,
       tokens,
       costNano,
-      event: JSON.stringify(event),
+      event: encoded.json,
       budgets: grant.budgets,
     });
     if (ctx.admission) ctx.admission = { ...ctx.admission, budgets: result.budgets };
-    services.usage.enqueue(event);
+    services.usage.enqueue(encoded);
     return;
   } catch (error) {
     services.log.warn({ requestId: ctx.requestId, err: error }, 'settlement not possible in Redis; the event goes to the bus');
   }
   try {
-    await services.usage.publishDurably(event);
+    await services.usage.publishDurably(encoded);
   } catch (error) {
     // The answer is paid for and goes out. Its usage waits in memory for the bus, the log is the last copy, and new
     // requests are refused until one store is back.
-    services.usage.enqueue(event);
+    services.usage.enqueue(encoded);
     services.log.error({ requestId: ctx.requestId, err: error, usageEvent: event }, 'usage could not be kept in Redis, on the bus or on disk');
   }
 }

@@ -72,11 +72,12 @@ for _, w in ipairs({ wk, wt }) do
     refuse('tokens', w.who, window_wait_ms(w, 'x', w.t, w.tokens))
   end
 end
+local after = '(' .. int(now)
 for _, w in ipairs({ wk, wt }) do
-  w.leases = redis.call('ZCOUNT', w.open, '(' .. now, '+inf')
+  w.leases = redis.call('ZCOUNT', w.open, after, '+inf')
   if w.leases >= w.parallel then
     -- When a running call ends nobody knows; at the latest when the first lease does.
-    local first = redis.call('ZRANGEBYSCORE', w.open, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local first = redis.call('ZRANGEBYSCORE', w.open, after, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     refuse('parallel', w.who, math.min(1000, first[2] and tonumber(first[2]) - now or 1000))
   end
 end
@@ -96,17 +97,18 @@ attempt_write(KEYS[1], id, {
   tenant_window = ARGV[4], key_window = ARGV[5],
 }, ARGV[7])
 if first or new_second then
-  redis.call('PEXPIRE', KEYS[1], RETAIN_MS)
+  redis.call('PEXPIRE', KEYS[1], RETAIN)
 end
+local lease_end = int(now + n[15])
 for _, w in ipairs({ wk, wt }) do
-  redis.call('ZADD', w.open, now + n[15], id)
+  redis.call('ZADD', w.open, lease_end, id)
   if w.leases == 0 or w.l ~= w.sec then
-    redis.call('PEXPIRE', w.open, RETAIN_MS)
+    redis.call('PEXPIRE', w.open, RETAIN)
   end
 end
 local function hold(b, w, window_end_ms)
   b.open = b.open + held
-  redis.call('HSET', b.key, 'o', b.open)
+  redis.call('HSET', b.key, 'o', int(b.open))
   if not b.exists or w.l ~= w.sec then
     budget_keep(base, b.key, not b.exists, window_end_ms, now)
   end

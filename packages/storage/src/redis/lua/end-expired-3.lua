@@ -18,6 +18,6 @@ a.state = 'e'
 attempt_write(KEYS[1], id, a, ARGV[3])
 redis.call('ZREM', KEYS[2], id)
 redis.call('ZREM', base .. 'open:' .. a.key_id, id)
-redis.call('ZADD', KEYS[3], now, id)
-redis.call('PEXPIRE', KEYS[3], RETAIN_MS)
+redis.call('ZADD', KEYS[3], int(now), id)
+redis.call('PEXPIRE', KEYS[3], RETAIN)
 return 1

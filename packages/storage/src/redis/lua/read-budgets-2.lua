@@ -3,6 +3,7 @@
 -- KEYS  1 budget of the tenant  2 budget of the key
 -- ARGV  1 tenant limit  2 key limit ('' for none)  3 time override ('' in production)
 -- Returns 1-3 tenant budget: spent ('' unseeded), open, needs seed  4-6 key budget: the same
+--- @include integer
 --- @include clock
 --- @include budget
 local now = clock_ms(ARGV[3])

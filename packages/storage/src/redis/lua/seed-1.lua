@@ -2,6 +2,7 @@
 --
 -- KEYS  1 index of the tenant's budgets (names the slot; the budgets' keys follow from the arguments)
 -- ARGV  1 base  2 time override ('' in production)  then per total as in release-3
+--- @include integer
 --- @include clock
 --- @include budget
 --- @include seed

@@ -48,10 +48,10 @@ if was_open or not a then
   a = a or { key_id = key_id, sec = math.floor(now / 1000), tokens = tokens, tenant_window = ARGV[4], key_window = ARGV[5] }
   a.state, a.nano = 'e', cost
   attempt_write(KEYS[1], id, a, ARGV[7])
-  redis.call('ZADD', KEYS[4], now, id)
-  redis.call('PEXPIRE', KEYS[4], RETAIN_MS)
+  redis.call('ZADD', KEYS[4], int(now), id)
+  redis.call('PEXPIRE', KEYS[4], RETAIN)
   if lost then
-    redis.call('PEXPIRE', KEYS[1], RETAIN_MS)
+    redis.call('PEXPIRE', KEYS[1], RETAIN)
   end
 end
 

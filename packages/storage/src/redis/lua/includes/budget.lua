@@ -5,6 +5,7 @@
 --   f  rolling windows: until when the total is fresh
 -- Every hash is listed in the tenant's index with its end of life, so that they can be found without a scan.
 local RETAIN_MS = 14 * 24 * 3600 * 1000
+local RETAIN = int(RETAIN_MS)
 
 local function budget_key(base, scope, key_id, window_id)
   if scope == 'tenant' then
@@ -28,16 +29,16 @@ end
 -- Lists a budget in the tenant's index. Entries whose hash has expired are taken off a few at a time.
 local function budget_list(base, key, expires_ms, now_ms)
   local index = base .. 'budgets'
-  for _, old in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now_ms, 'LIMIT', 0, 16)) do
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', int(now_ms), 'LIMIT', 0, 16)) do
     local ttl = redis.call('PTTL', old)
     if ttl > 0 then
-      redis.call('ZADD', index, now_ms + ttl, old)
+      redis.call('ZADD', index, int(now_ms + ttl), old)
     else
       redis.call('ZREM', index, old)
     end
   end
-  redis.call('ZADD', index, expires_ms, key)
-  local ttl = expires_ms - now_ms
+  redis.call('ZADD', index, int(expires_ms), key)
+  local ttl = int(expires_ms - now_ms)
   redis.call('PEXPIRE', index, ttl, 'NX')
   redis.call('PEXPIRE', index, ttl, 'GT')
 end
@@ -45,7 +46,7 @@ end
 -- Keeps the hash for some time after its window's end: attempts may still have to be booked.
 local function budget_keep(base, key, list, window_end_ms, now_ms)
   local ttl = math.max(window_end_ms - now_ms, 0) + RETAIN_MS
-  redis.call('PEXPIRE', key, ttl)
+  redis.call('PEXPIRE', key, int(ttl))
   if list then
     budget_list(base, key, now_ms + ttl, now_ms)
   end
@@ -57,7 +58,7 @@ local function budget_move(base, b, delta, window_end_ms, now_ms)
     return
   end
   b.open = math.max(0, b.open + delta)
-  redis.call('HSET', b.key, 'o', b.open)
+  redis.call('HSET', b.key, 'o', int(b.open))
   if not b.exists then
     b.exists = true
     budget_keep(base, b.key, true, window_end_ms, now_ms)

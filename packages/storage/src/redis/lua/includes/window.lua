@@ -5,11 +5,12 @@
 -- whole of it is more than 60 s ago, so 61 seconds count at any time. Loading takes off what has expired since the last
 -- load: amortised one field pair per second, however many requests there are.
 local WINDOW_S = 60
-local WINDOW_TTL_MS = 65000
+local WINDOW_TTL_MS = '65000'
 
 local function window_load(key, now_ms)
   local sec = math.floor(now_ms / 1000)
-  local h = redis.call('HMGET', key, 'f', 'l', 'n', 't', 'r' .. sec, 'x' .. sec)
+  local s = int(sec)
+  local h = redis.call('HMGET', key, 'f', 'l', 'n', 't', 'r' .. s, 'x' .. s)
   local w = { key = key, now_ms = now_ms, sec = sec, f = sec, l = false, n = 0, t = 0, r_sec = 0, x_sec = 0 }
   if not h[1] then
     return w
@@ -40,7 +41,7 @@ local function window_load(key, now_ms)
     end
     w.f = keep
     redis.call('HDEL', key, unpack(names))
-    redis.call('HSET', key, 'f', w.f, 'n', w.n, 't', w.t)
+    redis.call('HSET', key, 'f', int(w.f), 'n', int(w.n), 't', int(w.t))
   end
   return w
 end
@@ -49,11 +50,15 @@ local function window_charge(w, requests, tokens)
   local s = w.sec
   w.n, w.t = w.n + requests, w.t + tokens
   w.r_sec, w.x_sec = w.r_sec + requests, w.x_sec + tokens
-  redis.call('HSET', w.key, 'f', w.f, 'l', s, 'n', w.n, 't', w.t, 'r' .. s, w.r_sec, 'x' .. s, w.x_sec)
-  if w.l ~= s then
-    redis.call('PEXPIRE', w.key, WINDOW_TTL_MS)
-    w.l = s
+  local text = int(s)
+  local r, x = 'r' .. text, 'x' .. text
+  if w.l == s then
+    redis.call('HSET', w.key, 'n', int(w.n), 't', int(w.t), r, int(w.r_sec), x, int(w.x_sec))
+    return
   end
+  redis.call('HSET', w.key, 'f', int(w.f), 'l', text, 'n', int(w.n), 't', int(w.t), r, int(w.r_sec), x, int(w.x_sec))
+  redis.call('PEXPIRE', w.key, WINDOW_TTL_MS)
+  w.l = s
 end
 
 -- Changes what was charged at second `at`. When that second has left the window, a surplus is charged now (the tokens
@@ -61,12 +66,12 @@ end
 local function window_correct(w, at, requests, tokens)
   if w.l and at >= w.f and at <= w.l then
     if requests ~= 0 then
-      redis.call('HINCRBY', w.key, 'r' .. at, requests)
-      redis.call('HINCRBY', w.key, 'n', requests)
+      redis.call('HINCRBY', w.key, 'r' .. int(at), int(requests))
+      redis.call('HINCRBY', w.key, 'n', int(requests))
     end
     if tokens ~= 0 then
-      redis.call('HINCRBY', w.key, 'x' .. at, tokens)
-      redis.call('HINCRBY', w.key, 't', tokens)
+      redis.call('HINCRBY', w.key, 'x' .. int(at), int(tokens))
+      redis.call('HINCRBY', w.key, 't', int(tokens))
     end
   elseif tokens > 0 then
     window_charge(w, 0, tokens)
