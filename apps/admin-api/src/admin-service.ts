@@ -6,6 +6,7 @@ import { AppModule } from './app.module.js';
 import { PasswordHasher } from './auth/password-hasher.js';
 import type { SharedCredentials } from '@omg/providers';
 import { ADMIN_SECTIONS, replaceSharedCredentials, sharedCredentials, type AdminSections } from './config.js';
+import { HTTP_OPTIONS, prepareHttp } from './http/http-server.js';
 import { Projector } from './projector/projector.js';
 import { Setup } from './setup.js';
 
@@ -21,7 +22,9 @@ export const adminService: ServiceOptions<AdminSections> = {
   sections: ADMIN_SECTIONS,
   listenAddr: (config) => config.admin.listenAddr,
   healthz: 'checks',
+  bodyParser: false,
   fastify: (config) => ({
+    ...HTTP_OPTIONS,
     bodyLimit: BODY_BYTES_MAX,
     ...(config.server.trustedProxies.length > 0 && { trustProxy: config.server.trustedProxies }),
   }),
@@ -73,6 +76,7 @@ async function start(context: Context): Promise<ServiceParts> {
   return {
     module: AppModule.with({ config, shared, logger, prisma, redis, nats }),
     routes: (fastify) => {
+      prepareHttp(fastify);
       fastify.addHook('onRequest', async (request, reply) => {
         if (setup.isDone || !request.url.startsWith('/admin')) return;
         await reply.code(503).header('retry-after', RETRY_AFTER_SECONDS).send({ error: 'The service is starting.', code: 'unavailable' });

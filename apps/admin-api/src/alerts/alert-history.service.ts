@@ -1,12 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, PAGE_LIMIT_MAX, type alertHistoryQuerySchema } from '@omg/contracts';
+import type { ConfigOf } from '@omg/service-kit';
 import type { Prisma, PrismaClient } from '@omg/storage';
 import { maskUrl } from '@omg/domain';
 import { withoutSecrets } from '../audit/redact.js';
 import type { CsvRow } from '../http/csv.js';
 import { page, slice, type Parsed } from '../http/paging.js';
 import { requireTenantRole, visibleTenantIds, type Principal } from '../http/principal.js';
-import { PRISMA } from '../http/tokens.js';
+import { ADMIN_CONFIG, PRISMA } from '../http/tokens.js';
 
 type Query = Parsed<typeof alertHistoryQuerySchema>;
 
@@ -16,7 +17,10 @@ export const ALERT_COLUMNS = ['created_at', 'id', 'tenant_id', 'tenant_name', 'l
 /** What alerts were sent, to whom, and whether they arrived. Addresses of webhooks may carry credentials: they are masked. */
 @Injectable()
 export class AlertHistoryService {
-  constructor(@Inject(PRISMA) private readonly prisma: PrismaClient) {}
+  constructor(
+    @Inject(PRISMA) private readonly prisma: PrismaClient,
+    @Inject(ADMIN_CONFIG) private readonly config: ConfigOf<'reporting'>,
+  ) {}
 
   async list(caller: Principal, query: Query) {
     const where = this.where(caller, query);
@@ -37,7 +41,7 @@ export class AlertHistoryService {
       error: row.error,
       created_at: row.createdAt.toISOString(),
     }));
-    return page(query, total, { alerts });
+    return page(query, total, { alerts, timezone: this.config.reporting.timezone });
   }
 
   async *csvRows(caller: Principal, query: Query): AsyncGenerator<CsvRow> {

@@ -22,7 +22,7 @@ const KEYS_MAX = 10_000;
 export class ApiKeysService {
   constructor(
     @Inject(PRISMA) private readonly prisma: PrismaClient,
-    @Inject(ADMIN_CONFIG) private readonly config: ConfigOf<'secrets'>,
+    @Inject(ADMIN_CONFIG) private readonly config: ConfigOf<'secrets' | 'reporting'>,
     private readonly terms: ApiKeyTerms,
   ) {}
 
@@ -142,7 +142,7 @@ export class ApiKeysService {
       rows.map((row) => row.tenantId),
     );
     const now = Date.now();
-    return { api_keys: rows.map((row) => apiKeyBody(row, frames.get(row.tenantId)!, now)) };
+    return { api_keys: rows.map((row) => apiKeyBody(row, frames.get(row.tenantId)!, now)), timezone: this.config.reporting.timezone };
   }
 
   private async body(tx: PrismaTx, row: ApiKeyRow) {

@@ -8,7 +8,7 @@ import { actorOf } from '../http/actor.js';
 import type { Parsed } from '../http/paging.js';
 import type { Principal } from '../http/principal.js';
 import { ADMIN_CONFIG, PRISMA } from '../http/tokens.js';
-import { saveSetting } from '../settings/save-setting.js';
+import { lockSetting, saveSetting } from '../settings/save-setting.js';
 import { defaultBudget, type DefaultBudget } from './default-budget.js';
 import { WebhookGuard } from './webhook-guard.js';
 
@@ -28,6 +28,7 @@ export class BudgetsService {
   async putDefault(caller: Principal, input: Parsed<typeof budgetDefaultsInputSchema>, ifMatch?: string) {
     await this.webhooks.check(input.alert_webhooks);
     return this.prisma.$transaction(async (tx) => {
+      await lockSetting(tx, SETTING_KEYS.budget);
       const before = await defaultBudget(tx, this.config);
       const value: BudgetSetting = {
         limitNano: nanoUsdFromUsd(input.default_usd).toString(),
@@ -43,13 +44,15 @@ export class BudgetsService {
       };
       await saveSetting(tx, caller, SETTING_KEYS.budget, value, ifMatch);
       const body = await this.defaultBody(tx);
+      const after = auditBody(await defaultBudget(tx, this.config));
       await audit(tx, {
         actor: actorOf(caller),
         action: 'budget.default.update',
         resource: 'budget_default',
         resourceId: 'global',
+        metadata: after,
         before: auditBody(before),
-        after: auditBody(await defaultBudget(tx, this.config)),
+        after,
       });
       return body;
     });

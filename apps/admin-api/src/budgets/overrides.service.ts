@@ -102,6 +102,7 @@ export class OverridesService {
       resource: names.resource,
       resourceId: tenantId,
       tenantId,
+      ...(after && { metadata: changeable(after) }),
       before: before && changeable(before),
       after: after && changeable(after),
     });

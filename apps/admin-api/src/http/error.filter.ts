@@ -65,6 +65,7 @@ function fromStatus(status: number, cause: unknown): AdminError {
     404: 'not_found',
     409: 'conflict',
     413: 'request_too_large',
+    414: 'invalid_request',
     415: 'unsupported_media_type',
     422: 'unprocessable',
     429: 'too_many_attempts',

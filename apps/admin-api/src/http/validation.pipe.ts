@@ -1,5 +1,5 @@
-import { Injectable, StandardSchemaValidationPipe } from '@nestjs/common';
-import { AdminError } from '@omg/contracts';
+import { Injectable, StandardSchemaValidationPipe, type ArgumentMetadata } from '@nestjs/common';
+import { AdminError, uuidSchema } from '@omg/contracts';
 
 interface Issue {
   message: string;
@@ -13,6 +13,12 @@ const ISSUES_SHOWN_MAX = 10;
 export class ZodValidationPipe extends StandardSchemaValidationPipe {
   constructor() {
     super({ exceptionFactory: (issues) => new AdminError('invalid_request', { message: describeIssues(issues) }) });
+  }
+
+  /** An id in the path that is none has a code of its own, the same whoever looks at it first: this or the guard. */
+  override async transform<T>(value: T, metadata: ArgumentMetadata): Promise<T> {
+    if (metadata.type === 'param' && metadata.schema === uuidSchema && !uuidSchema.safeParse(value).success) throw new AdminError('invalid_id');
+    return super.transform(value, metadata) as Promise<T>;
   }
 }
 

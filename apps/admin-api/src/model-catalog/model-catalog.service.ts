@@ -44,7 +44,7 @@ export class ModelCatalogService {
       await lockAlias(tx, aliasKey);
       const rows = await readRoutes(tx, aliasKey);
       const target = targetOf(rows, input);
-      if (target) requireVersion(ifMatch, target.version);
+      requireVersion(ifMatch, target?.version ?? 0);
       const stored = target && openEntry(target, this.context).entry;
       const entry = entryFromInput(input, definition, stored);
       const id = target?.source === 'db' ? target.id : newId();
@@ -94,7 +94,7 @@ export class ModelCatalogService {
     await this.prisma.$transaction(async (tx) => {
       await lockAlias(tx, aliasKey);
       const gone = await requireRoutes(tx, alias, id);
-      if (id !== undefined) requireVersion(ifMatch, gone[0]!.version);
+      requireVersion(ifMatch, gone.length === 1 ? gone[0]!.version : undefined);
       const rows = await readRoutes(tx, aliasKey);
       for (const row of gone) {
         if (row.source === 'db') await tx.modelRoute.delete({ where: { id: row.id } });

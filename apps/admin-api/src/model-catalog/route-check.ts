@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError } from '@omg/contracts';
-import type { ProviderAdapter, ProviderDefinition } from '@omg/providers';
+import { ProviderError, type ProviderAdapter, type ProviderDefinition } from '@omg/providers';
 import type { ConfigOf } from '@omg/service-kit';
 import { AddressGuard, BlockedAddressError, parseAllowlist } from '@omg/upstream';
 import type { CatalogContext } from '../config.js';
@@ -27,7 +27,9 @@ export class RouteCheck {
     try {
       this.build(id, entry, definition, settings);
     } catch (error) {
-      throw new AdminError('unprocessable', { cause: error });
+      // Nothing was asked of the provider yet: the text is the adapter's own.
+      const reason = error instanceof ProviderError ? error.internal : undefined;
+      throw new AdminError('unprocessable', { ...(reason !== undefined && { message: reason }), cause: error });
     }
   }
 

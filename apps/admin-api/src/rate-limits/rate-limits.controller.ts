@@ -9,7 +9,7 @@ import { Caller, Permission } from '../http/permission.js';
 import type { Principal } from '../http/principal.js';
 import { Returns } from '../http/returns.js';
 import { ADMIN_CONFIG, PRISMA } from '../http/tokens.js';
-import { saveSetting } from '../settings/save-setting.js';
+import { lockSetting, saveSetting } from '../settings/save-setting.js';
 import { limitDefaults } from './limit-defaults.js';
 
 /** What keys and tenants without limits of their own get. */
@@ -36,6 +36,7 @@ export class RateLimitsController {
     @Headers('if-match') ifMatch?: string,
   ) {
     return this.prisma.$transaction(async (tx) => {
+      await lockSetting(tx, SETTING_KEYS.rateLimits);
       const { version: _version, ...before } = await this.body(tx);
       const value: RateLimitsSetting = {
         requestsPerMinute: input.requests_per_minute,
@@ -49,6 +50,7 @@ export class RateLimitsController {
         action: 'rate_limits.default.update',
         resource: 'rate_limit_default',
         resourceId: 'global',
+        metadata: input,
         before,
         after: input,
       });

@@ -13,7 +13,7 @@ import { Returns } from '../http/returns.js';
 import { ADMIN_CONFIG, CATALOG_CONTEXT, PRISMA } from '../http/tokens.js';
 import { alertTransport, type AlertTransport } from './alert-settings.js';
 import { isMasked, maskSecret } from './mask.js';
-import { saveSetting } from './save-setting.js';
+import { lockSetting, saveSetting } from './save-setting.js';
 import { sendTestMail } from './test-mail.js';
 
 /** Mail server and webhook behaviour of alerts; the recorder reads them for each delivery. */
@@ -41,6 +41,7 @@ export class AlertSettingsController {
     @Headers('if-match') ifMatch?: string,
   ) {
     return this.prisma.$transaction(async (tx) => {
+      await lockSetting(tx, SETTING_KEYS.alerts);
       const before = await alertTransport(tx, this.config, this.context.ring);
       const { password: sent, ...smtp } = input.smtp;
       const password = sent === null ? '' : sent === undefined || sent === '' || isMasked(sent) ? before.smtp.password : sent;

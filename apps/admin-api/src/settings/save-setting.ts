@@ -2,15 +2,22 @@ import { Prisma, type PrismaTx } from '@omg/storage';
 import { requireVersion } from '../http/if-match.js';
 import type { Principal } from '../http/principal.js';
 
-/** Locks a singleton setting, checks its version and writes it. Returns the new version. */
-export async function saveSetting(tx: PrismaTx, caller: Principal, key: string, value: object, ifMatch: string | undefined): Promise<number> {
-  // The insert makes the row that the lock needs, so that two first changes take turns too.
-  await tx.$executeRaw`INSERT INTO settings (key, value, version, created_by) VALUES (${key}, 'null', 0, ${caller.userId}::uuid) ON CONFLICT DO NOTHING`;
-  const [row] = await tx.$queryRaw<{ version: number }[]>`SELECT version FROM settings WHERE key = ${key} FOR UPDATE`;
-  requireVersion(ifMatch, row!.version);
-  const saved = await tx.setting.update({
+/**
+ * Makes changes of one settings document take turns until the transaction ends, also while it has no row yet. Call it
+ * before the document is read: what a change leaves out keeps the value that the change before it wrote.
+ */
+export async function lockSetting(tx: PrismaTx, key: string): Promise<void> {
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`omg:setting:${key}`}, 0))`;
+}
+
+/** Checks the version of a locked settings document and writes it. */
+export async function saveSetting(tx: PrismaTx, caller: Principal, key: string, value: object, ifMatch: string | undefined): Promise<void> {
+  const row = await tx.setting.findUnique({ where: { key }, select: { version: true } });
+  requireVersion(ifMatch, row?.version ?? 0);
+  const written = { value: value as Prisma.InputJsonObject, updatedBy: caller.userId };
+  await tx.setting.upsert({
     where: { key },
-    data: { value: value as Prisma.InputJsonObject, version: { increment: 1 }, updatedBy: caller.userId },
+    create: { key, ...written, createdBy: caller.userId },
+    update: { ...written, version: { increment: 1 } },
   });
-  return saved.version;
 }

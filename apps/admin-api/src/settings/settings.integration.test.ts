@@ -74,6 +74,21 @@ describe('default rate limits', () => {
     expect((await call('PUT', 'settings/rate-limits', { ...limits, ...over })).status).toBe(400);
   });
 
+  it('a change keeps what another one has just written in the fields that it leaves out', async () => {
+    await app.prisma.setting.deleteMany();
+    const budget = { default_usd: 5, warning_threshold: 0.5, refresh_schedule: 'weekly' };
+    const answers = await Promise.all(
+      [{ alert_enabled: true }, { alert_emails: ['ops@example.com'] }, { alert_cooldown_seconds: 60 }].map((part) =>
+        call('PUT', 'budgets/default', { ...budget, ...part }),
+      ),
+    );
+    expect(answers.map((answer) => answer.status)).toEqual([200, 200, 200]);
+    expect((await call('GET', 'budgets/default')).json).toMatchObject({
+      version: 3,
+      alert: { enabled: true, emails: ['ops@example.com'], cooldown_seconds: 60 },
+    });
+  });
+
   it('two first changes at once leave one row with both versions counted', async () => {
     await app.prisma.setting.deleteMany();
     const answers = await Promise.all([1, 2, 3].map((requests) => call('PUT', 'settings/rate-limits', { ...limits, requests_per_minute: requests })));
@@ -136,6 +151,28 @@ describe('alert settings', () => {
     await app.prisma.setting.deleteMany({ where: { key: SETTING_KEYS.alerts } });
     expect((await call('POST', 'settings/alerts/test-email', { email: 'a@b.de' })).status).toBe(400);
     expect((await call('POST', 'settings/alerts/test-email', { email: 'nobody' })).status).toBe(400);
+  });
+});
+
+describe.each([
+  ['files', { max_size_mb: 200, default_ttl_seconds: 604_800, max_ttl_seconds: 2_592_000 }],
+  ['batches', { max_requests: 5_000, max_concurrency: 50, default_ttl_seconds: 604_800, max_ttl_seconds: 2_592_000 }],
+])('limits of %s', (name, initial: Record<string, number>) => {
+  it('200: begin with the defaults, keep what was changed, and the change is audited', async () => {
+    expect((await call('GET', `settings/${name}`)).json).toEqual({ ...initial, version: 0 });
+    const changed = { ...initial, max_ttl_seconds: 604_800 };
+    expect((await call('PUT', `settings/${name}`, changed, { 'if-match': '"0"' })).json).toEqual({ ...changed, version: 1 });
+    expect((await call('GET', `settings/${name}`)).json).toEqual({ ...changed, version: 1 });
+    expect((await call('PUT', `settings/${name}`, changed, { 'if-match': '"0"' })).status).toBe(409);
+    const [log] = (await call('GET', `audit/logs?action=settings.${name}.update`)).json.logs;
+    expect(log.metadata).toMatchObject({ ...changed, before: { max_ttl_seconds: 2_592_000 }, after: { max_ttl_seconds: 604_800 } });
+  });
+
+  it('400 for zero, and for a default above its maximum; 403 for everybody but super admins', async () => {
+    for (const field of Object.keys(initial)) expect((await call('PUT', `settings/${name}`, { ...initial, [field]: 0 })).status).toBe(400);
+    expect((await call('PUT', `settings/${name}`, { ...initial, default_ttl_seconds: 2_592_001 })).status).toBe(400);
+    for (const method of ['GET', 'PUT'])
+      expect((await call(method, `settings/${name}`, method === 'PUT' ? initial : undefined, undefined, viewer)).status).toBe(403);
   });
 });
 

@@ -5,6 +5,7 @@ import type { ConfigOf } from '@omg/service-kit';
 import type { PrismaClient } from '@omg/storage';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
+import { withVersion } from '../http/etag.js';
 import type { Parsed } from '../http/paging.js';
 import type { Principal } from '../http/principal.js';
 import { ADMIN_CONFIG, PRISMA } from '../http/tokens.js';
@@ -21,9 +22,9 @@ export class TenantLimitsService {
   ) {}
 
   async read(tenantId: string) {
-    const row = await this.prisma.tenantRateLimit.findUnique({ where: { tenantId } });
+    const row = await this.prisma.tenantRateLimit.findUnique({ where: { tenantId }, include: { tenant: { select: { version: true } } } });
     if (!row) throw new AdminError('not_found', { message: 'The tenant has no limits of its own.' });
-    return limitsBody(row);
+    return withVersion(limitsBody(row), row.tenant.version);
   }
 
   async put(caller: Principal, tenantId: string, input: Parsed<typeof rateLimitsInputSchema>, ifMatch?: string) {
@@ -46,10 +47,11 @@ export class TenantLimitsService {
         resource: 'tenant',
         resourceId: tenantId,
         tenantId,
+        metadata: limitsBody(row),
         before: before && limitsBody(before),
         after: limitsBody(row),
       });
-      return limitsBody(row);
+      return withVersion(limitsBody(row), tenant.version + 1);
     });
   }
 

@@ -3,6 +3,7 @@ import { AdminError } from '@omg/contracts';
 import type { PrismaClient, PrismaTx } from '@omg/storage';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
+import { withVersion } from '../http/etag.js';
 import type { Principal } from '../http/principal.js';
 import { PRISMA } from '../http/tokens.js';
 import { knownModels } from '../model-catalog/model-catalog.queries.js';
@@ -18,12 +19,14 @@ export class TenantModelsService {
   constructor(@Inject(PRISMA) private readonly prisma: PrismaClient) {}
 
   async read(tenantId: string): Promise<{ models: string[] }> {
-    const tenant = await this.prisma.tenant.findUnique({ where: { id: tenantId }, select: { kind: true, modelsRestricted: true } });
+    const tenant = await this.prisma.tenant.findUnique({ where: { id: tenantId }, select: { kind: true, modelsRestricted: true, version: true } });
     if (!tenant) throw new AdminError('not_found', { message: 'The tenant does not exist.' });
-    if (tenant.modelsRestricted) return { models: await listed(this.prisma, tenantId) };
-    if (tenant.kind === 'organization') return { models: sorted((await knownModels(this.prisma)).filter(({ enabled }) => enabled).map(({ alias }) => alias)) };
+    const { version } = tenant;
+    if (tenant.modelsRestricted) return withVersion({ models: await listed(this.prisma, tenantId) }, version);
+    if (tenant.kind === 'organization')
+      return withVersion({ models: sorted((await knownModels(this.prisma)).filter(({ enabled }) => enabled).map(({ alias }) => alias)) }, version);
     const defaults = await this.prisma.defaultModel.findMany({ select: { alias: { select: { alias: true } } } });
-    return { models: sorted(defaults.map((row) => row.alias.alias)) };
+    return withVersion({ models: sorted(defaults.map((row) => row.alias.alias)) }, version);
   }
 
   async set(caller: Principal, tenantId: string, models: readonly string[], ifMatch?: string): Promise<{ models: string[] }> {
@@ -46,10 +49,11 @@ export class TenantModelsService {
         resource: 'tenant',
         resourceId: tenantId,
         tenantId,
+        metadata: { models: after },
         before: { models: before },
         after: { models: after },
       });
-      return { models: after };
+      return withVersion({ models: after }, tenant.version + 1);
     });
   }
 

@@ -77,7 +77,7 @@ describe('tenants', () => {
       },
     });
     expect((await byOwner('GET', '')).json.budget_used_usd).toBe(1.5);
-    await byRoot('PUT', '/budget', { refresh_schedule: 'rolling_2d' });
+    await byRoot('PUT', '/budget', { budget_usd: null, refresh_schedule: 'rolling_2d' });
     const bucket = (hoursAgo: number) => new Date(Math.floor((Date.now() - hoursAgo * 3_600_000) / 900_000) * 900_000);
     for (const [hoursAgo, costNano] of [
       [1, 250_000_000n],
@@ -126,6 +126,36 @@ describe('tenants', () => {
     expect((await byOwner('PATCH', '/status', { status: 'suspended' })).status).toBe(200);
     expect((await byOwner('PATCH', '/status', { status: 'active' })).status).toBe(403);
     expect((await byRoot('PATCH', '/status', { status: 'active' })).json.status).toBe('active');
+  });
+
+  it('200: a personal tenant is shown as "Personal", to its owner and to a super admin', async () => {
+    for (const by of [byOwner, byRoot])
+      expect((await by('GET', `/admin/tenants/${ownerPersonal}`)).json).toMatchObject({ id: ownerPersonal, name: 'Personal' });
+  });
+
+  it('every change is one audit row that holds what was set, and what it was before', async () => {
+    const name = `audited ${randomUUID()}`;
+    await byOwner('PATCH', '', { name });
+    await byOwner('PATCH', '/status', { status: 'suspended' });
+    await byOwner('PUT', '/budget', { budget_usd: 7, warning_threshold: 0.5, alert_webhooks: ['https://8.8.8.8/hook?token=hidden'] });
+    await byOwner('PUT', '/models', { models: ['small'] });
+    await byOwner('PUT', '/rate-limits', limits(4));
+    const { logs } = (await byRoot('GET', `/admin/audit/logs?tenant_id=${tenantId}`)).json;
+    expect(logs.map((log: any) => [log.action, log.resource, log.resource_id])).toEqual(
+      ['tenant.rate_limit.upsert', 'tenant.models.set', 'tenant.budget.upsert', 'tenant.update_status', 'tenant.update_name'].map((action) => [
+        action,
+        'tenant',
+        tenantId,
+      ]),
+    );
+    expect(logs.map((log: any) => log.metadata)).toEqual([
+      expect.objectContaining({ ...limits(4), after: limits(4) }),
+      expect.objectContaining({ models: ['small'], before: { models: null }, after: { models: ['small'] } }),
+      expect.objectContaining({ budget_usd: 7, warning_threshold: 0.5, refresh_schedule: 'calendar_month', alert_emails: [], alert_cooldown_seconds: 3600 }),
+      expect.objectContaining({ status: 'suspended', before: { status: 'active' }, after: { status: 'suspended' } }),
+      expect.objectContaining({ name, after: { name } }),
+    ]);
+    expect(JSON.stringify(logs)).not.toContain('hidden');
   });
 
   it('409: nobody renames or suspends a personal tenant', async () => {
@@ -182,22 +212,24 @@ describe('budgets of tenants', () => {
 
   it.each([
     [{}],
+    [{ warning_threshold: 0.5 }],
+    [{ budget_usd: null }],
     [{ budget_usd: 0 }],
     [{ budget_usd: -1 }],
     [{ budget_usd: '10' }],
-    [{ warning_threshold: 0 }],
-    [{ warning_threshold: 1.1 }],
-    [{ refresh_schedule: 'monthly' }],
-    [{ refresh_schedule: 'rolling_0d' }],
-    [{ refresh_schedule: 'rolling_367d' }],
-    [{ alert_emails: ['nobody'] }],
-    [{ alert_webhooks: ['ftp://example.com'] }],
-    [{ alert_webhooks: ['http://example.com/hook'] }],
-    [{ alert_webhooks: ['https://user:password@example.com/'] }],
-    [{ alert_webhooks: ['https://127.0.0.1/hook'] }],
-    [{ alert_webhooks: ['https://localhost/hook'] }],
-    [{ alert_webhooks: ['https://[::ffff:10.0.0.1]/hook'] }],
-    [{ alert_webhooks: ['https://169.254.169.254/latest/meta-data'] }],
+    [{ budget_usd: 5, warning_threshold: 0 }],
+    [{ budget_usd: 5, warning_threshold: 1.1 }],
+    [{ budget_usd: 5, refresh_schedule: 'monthly' }],
+    [{ budget_usd: 5, refresh_schedule: 'rolling_0d' }],
+    [{ budget_usd: 5, refresh_schedule: 'rolling_367d' }],
+    [{ budget_usd: 5, alert_emails: ['nobody'] }],
+    [{ budget_usd: 5, alert_webhooks: ['ftp://example.com'] }],
+    [{ budget_usd: 5, alert_webhooks: ['http://example.com/hook'] }],
+    [{ budget_usd: 5, alert_webhooks: ['https://user:password@example.com/'] }],
+    [{ budget_usd: 5, alert_webhooks: ['https://127.0.0.1/hook'] }],
+    [{ budget_usd: 5, alert_webhooks: ['https://localhost/hook'] }],
+    [{ budget_usd: 5, alert_webhooks: ['https://[::ffff:10.0.0.1]/hook'] }],
+    [{ budget_usd: 5, alert_webhooks: ['https://169.254.169.254/latest/meta-data'] }],
   ])('400: %j, and nothing changes', async (body) => {
     expect((await byRoot('PUT', '/budget', body)).status).toBe(400);
     expect(await app.prisma.tenantBudgetOverride.count({ where: { tenantId } })).toBe(0);
@@ -208,7 +240,7 @@ describe('budgets of tenants', () => {
       ['rolling_', 'rolling_30d'],
       ['ROLLING_7', 'rolling_7d'],
     ])
-      expect((await byRoot('PUT', '/budget', { refresh_schedule: given })).json.refresh_schedule).toBe(kept);
+      expect((await byRoot('PUT', '/budget', { budget_usd: null, refresh_schedule: given })).json.refresh_schedule).toBe(kept);
   });
 
   it('are the same through /admin/budgets/overrides, scoped to what the caller sees', async () => {

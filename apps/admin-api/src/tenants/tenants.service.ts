@@ -13,6 +13,7 @@ import { lockTenant, type LockedTenant } from './tenant-lock.js';
 interface TenantRow {
   id: string;
   name: string;
+  kind: 'organization' | 'personal';
   status: 'active' | 'suspended';
   createdAt: Date;
   version: number;
@@ -42,7 +43,7 @@ export class TenantsService {
       this.prisma,
       rows.map((row) => row.id),
     );
-    return page(query, total, { tenants: rows.map((row) => this.body(row, figures.get(row.id)!)) });
+    return page(query, total, { tenants: rows.map((row) => this.body(row, figures.get(row.id)!)), timezone: this.figures.timezone });
   }
 
   async personal(query: { limit: number; offset: number }) {
@@ -92,6 +93,7 @@ export class TenantsService {
         resource: 'tenant',
         resourceId: row.id,
         tenantId: row.id,
+        metadata: { name: row.name, status: row.status },
         after: { name: row.name, status: row.status },
       });
       return body;
@@ -110,6 +112,7 @@ export class TenantsService {
           resource: 'tenant',
           resourceId: tenantId,
           tenantId,
+          metadata: { name },
           before: { name: tenant.name },
           after: { name },
         });
@@ -132,6 +135,7 @@ export class TenantsService {
           resource: 'tenant',
           resourceId: tenantId,
           tenantId,
+          metadata: { status },
           before: { status: tenant.status },
           after: { status },
         });
@@ -160,7 +164,8 @@ export class TenantsService {
   }
 
   private body(row: TenantRow, figures: TenantFigures) {
-    const { id, name, status, createdAt, version } = row;
+    const { id, status, createdAt, version } = row;
+    const name = row.kind === 'personal' ? 'Personal' : row.name;
     return { id, name, status, created_at: createdAt.toISOString(), ...figuresBody(figures), timezone: this.figures.timezone, version };
   }
 }

@@ -4,10 +4,12 @@ import { createLogger, loadConfig } from '@omg/service-kit';
 import { connectNats, connectRedis, createPrisma, type PrismaClient, type PrismaTx, type RedisClient } from '@omg/storage';
 import { attachServices, createTestDatabase, createTestRedis } from '@omg/testkit';
 import type { Role } from '@omg/domain';
+import { fastify as createFastify } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import { AppModule } from '../app.module.js';
 import { PasswordHasher } from '../auth/password-hasher.js';
 import { ADMIN_SECTIONS, sharedCredentials } from '../config.js';
+import { HTTP_OPTIONS, prepareHttp } from '../http/http-server.js';
 import { createAccount } from '../users/accounts.js';
 import type { UserRow } from '../users/user-body.js';
 
@@ -65,13 +67,12 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
 
   const logger = createLogger({ service: 'admin-api-test', level: 'fatal' });
   const nats = connectNats(config.nats, { name: 'test' });
+  const fastify = createFastify(HTTP_OPTIONS);
+  prepareHttp(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.with({ config, shared: sharedCredentials(config.providers), logger, prisma, redis, nats }),
-    new FastifyAdapter(),
-    {
-      logger: ['fatal'],
-      abortOnError: false,
-    },
+    new FastifyAdapter(fastify as never),
+    { logger: ['fatal'], abortOnError: false, bodyParser: false },
   );
   await app.init();
   await app.getHttpAdapter().getInstance().ready();

@@ -68,5 +68,5 @@ export const apiKeySchema = z.object({
   version: z.int(),
 });
 
-export const apiKeyListSchema = z.object({ api_keys: z.array(apiKeySchema) });
+export const apiKeyListSchema = z.object({ api_keys: z.array(apiKeySchema), timezone: z.string() });
 export const issuedApiKeySchema = z.object({ api_key: apiKeySchema, secret: z.string(), token: z.string() });

@@ -61,10 +61,11 @@ export const budgetDefaultsSchema = z.object({
   version: z.int(),
 });
 
-/** The whole override: what is absent or null inherits the default, live; an empty channel list means none. */
+/** The whole override: what is null, or absent where it may be, inherits the default, live; an empty channel list means none. */
 export const budgetOverrideInputSchema = z
   .object({
-    budget_usd: amount.nullish(),
+    /** Never left out by accident: an override that only changes the rest says null. */
+    budget_usd: amount.nullable(),
     warning_threshold: threshold.nullish(),
     refresh_schedule: scheduleSchema.nullish(),
     enforcement: enforcement.nullish(),

@@ -35,11 +35,29 @@ export const roleSchema = z
   })
   .pipe(z.enum(ROLES));
 
+/** A whole number in a query string, in plain digits: "1e2", "0x10" and "" are none. */
+export function wholeNumber(min: number, max: number) {
+  return numberInQuery(/^-?\d{1,15}$/, 'must be a whole number', z.int().min(min).max(max)).meta({ type: 'integer', minimum: min, maximum: max });
+}
+
+/** The same with a fraction. */
+export function decimalNumber(min: number, max: number) {
+  return numberInQuery(/^-?\d{1,9}(\.\d{1,6})?$/, 'must be a number', z.number().min(min).max(max)).meta({ type: 'number', minimum: min, maximum: max });
+}
+
+/** Its input type is a number, as clients and the OpenAPI document have it; on the wire every query value is text. */
+function numberInQuery(form: RegExp, message: string, value: z.ZodNumber | z.ZodInt) {
+  const written = z
+    .custom<number>((input) => typeof input === 'string' && form.test(input), message)
+    .transform(Number);
+  return written.pipe(value as z.ZodType<number, number>);
+}
+
 /** `limit` and `offset` of a list, from the query string. */
 export function pagingShape(limitDefault: number) {
   return {
-    limit: z.coerce.number().int().min(1).max(PAGE_LIMIT_MAX).default(limitDefault),
-    offset: z.coerce.number().int().min(0).max(PAGE_OFFSET_MAX).default(0),
+    limit: wholeNumber(1, PAGE_LIMIT_MAX).default(limitDefault),
+    offset: wholeNumber(0, PAGE_OFFSET_MAX).default(0),
   };
 }
 

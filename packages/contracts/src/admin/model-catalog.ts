@@ -1,7 +1,7 @@
 import { OPERATIONS } from '@omg/domain';
 import { z } from 'zod';
 import { pricingTiersSchema } from '../pricing-tiers.js';
-import { text, timeSchema, uuidSchema } from './common.js';
+import { text, timeSchema, uuidSchema, wholeNumber } from './common.js';
 
 /** The model catalog: an alias has one or several routes, each a provider bound to a model there. */
 
@@ -33,7 +33,10 @@ export const catalogEntryInputSchema = z
     provider: text(64),
     provider_model: text(256),
     deployment: z.string().trim().max(256).nullish(),
-    model_type: text(32).toLowerCase().default('llm'),
+    model_type: text(32, 0)
+      .toLowerCase()
+      .default('llm')
+      .transform((value) => value || 'llm'),
     context_window: z.int().min(0).max(2_000_000_000).default(0),
     max_output_tokens: z.int().min(0).max(2_000_000_000).default(0),
     modalities: z.array(text(32).toLowerCase()).max(16).default([]),
@@ -47,7 +50,13 @@ export const catalogEntryInputSchema = z
     pricing_tiers: pricingTiersSchema.default({}),
     /** From when the prices count; absent: from now on. */
     price_valid_from: timeSchema.optional(),
-    currency: z.string().trim().toUpperCase().pipe(z.literal('USD', 'only USD is supported')).default('USD'),
+    currency: z
+      .string()
+      .trim()
+      .toUpperCase()
+      .transform((value) => value || 'USD')
+      .pipe(z.literal('USD', 'only USD is supported'))
+      .default('USD'),
     enabled: z.boolean().default(true),
     /** Share of first attempts; 0 means 100. */
     weight: z
@@ -176,8 +185,8 @@ export const explainQuerySchema = z.object({
   json_schema: flag,
   logprobs: flag,
   token_arrays: flag,
-  choices: z.coerce.number().int().min(1).max(128).default(1),
-  input_tokens: z.coerce.number().int().min(0).max(2_000_000_000).default(0),
+  choices: wholeNumber(1, 128).default(1),
+  input_tokens: wholeNumber(0, 2_000_000_000).default(0),
 });
 export const explainSchema = z.object({
   model: z.string(),
@@ -204,7 +213,7 @@ export const explainSchema = z.object({
   ),
 });
 
-export const incidentQuerySchema = z.object({ alias: aliasSchema.optional(), open: flag, limit: z.coerce.number().int().min(1).max(200).default(50) });
+export const incidentQuerySchema = z.object({ alias: aliasSchema.optional(), open: flag, limit: wholeNumber(1, 200).default(50) });
 export const incidentListSchema = z.object({
   incidents: z.array(
     z.object({

@@ -65,6 +65,24 @@ export const alertSettingsSchema = z.object({
   version: z.int(),
 });
 
+const ttlSeconds = z.int().min(1).max(31_622_400);
+const ttlOrder = { path: ['default_ttl_seconds'], message: 'must not be above max_ttl_seconds' };
+/** Whether a default lifetime fits under its maximum. */
+const ttlsFit = (input: { default_ttl_seconds: number; max_ttl_seconds: number }): boolean => input.default_ttl_seconds <= input.max_ttl_seconds;
+
+const fileLimits = z.object({ max_size_mb: z.int().min(1).max(100_000), default_ttl_seconds: ttlSeconds, max_ttl_seconds: ttlSeconds });
+export const fileSettingsInputSchema = fileLimits.refine(ttlsFit, ttlOrder);
+export const fileSettingsSchema = fileLimits.extend({ version: z.int() });
+
+const batchLimits = z.object({
+  max_requests: z.int().min(1).max(10_000_000),
+  max_concurrency: z.int().min(1).max(100_000),
+  default_ttl_seconds: ttlSeconds,
+  max_ttl_seconds: ttlSeconds,
+});
+export const batchSettingsInputSchema = batchLimits.refine(ttlsFit, ttlOrder);
+export const batchSettingsSchema = batchLimits.extend({ version: z.int() });
+
 export const testEmailSchema = z.object({ email: emailSchema });
 
 export const providerListSchema = z.object({

@@ -21,7 +21,7 @@ export const tenantSchema = z.object({
 });
 
 export const tenantListQuerySchema = z.object({ ...pagingShape(50), status: status.optional(), q: text(128).optional() });
-export const tenantListSchema = z.object({ tenants: z.array(tenantSchema), ...pageShape });
+export const tenantListSchema = z.object({ tenants: z.array(tenantSchema), timezone: z.string(), ...pageShape });
 export const createTenantSchema = z.object({ name: tenantNameSchema, status: status.default('active') });
 export const renameTenantSchema = z.object({ name: tenantNameSchema });
 export const tenantStatusSchema = z.object({ status });

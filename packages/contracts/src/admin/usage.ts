@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pageShape, pagingShape, text, timeSchema, uuidSchema } from './common.js';
+import { decimalNumber, pageShape, pagingShape, text, timeSchema, uuidSchema, wholeNumber } from './common.js';
 
 /** Reports. Money in answers is derived from nano-USD; `unpriced_requests` counts requests whose cost is unknown. */
 
@@ -71,7 +71,7 @@ export const usageBreakdownQuerySchema = z.object({
   ...rangeShape,
   ...formatShape,
   group: z.enum(BREAKDOWN_GROUPS).default('tenant'),
-  limit: z.coerce.number().int().min(1).max(50).default(5),
+  limit: wholeNumber(1, 50).default(5),
   entity_id: text(128).optional(),
   tenant_id: uuidSchema.optional(),
 });
@@ -176,7 +176,7 @@ export const spendHistoryQuerySchema = z.object({
   ...formatShape,
   tenant_id: uuidSchema.optional(),
   api_key_id: uuidSchema.optional(),
-  windows: z.coerce.number().int().min(1).max(36).default(12),
+  windows: wholeNumber(1, 36).default(12),
 });
 const spendWindow = z.object({
   start: timeSchema,
@@ -203,8 +203,8 @@ export const anomaliesQuerySchema = z.object({
   ...formatShape,
   group: z.enum(BREAKDOWN_GROUPS).default('tenant'),
   metric: z.enum(['cost', 'requests', 'tokens']).default('cost'),
-  sensitivity: z.coerce.number().min(1).max(100).default(3),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  sensitivity: decimalNumber(1, 100).default(3),
+  limit: wholeNumber(1, 200).default(50),
 });
 export const anomaliesSchema = z.object({
   group: z.enum(BREAKDOWN_GROUPS),
@@ -240,13 +240,14 @@ export const alertHistorySchema = z.object({
       created_at: timeSchema,
     }),
   ),
+  timezone: z.string(),
   ...pageShape,
 });
 
 export const requestLogQuerySchema = z.object({
   ...rangeShape,
   ...formatShape,
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  limit: wholeNumber(1, 200).default(50),
   /** `next_cursor` of the page before. */
   cursor: z
     .string()
@@ -258,10 +259,10 @@ export const requestLogQuerySchema = z.object({
   provider: text(64).optional(),
   operation: text(16).optional(),
   error_code: text(64).optional(),
-  status: z.coerce.number().int().min(100).max(599).optional(),
+  status: wholeNumber(100, 599).optional(),
   status_class: z.enum(['2xx', '4xx', '5xx']).optional(),
   request_id: z.string().min(1).max(128).optional(),
-  latency_min_ms: z.coerce.number().int().min(0).max(86_400_000).optional(),
+  latency_min_ms: wholeNumber(0, 86_400_000).optional(),
 });
 export const requestLogSchema = z.object({
   ...windowShape,

@@ -1,0 +1,44 @@
+import { AdminError } from '@omg/contracts';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
+import { toAdminError } from './error.filter.js';
+import { etagOf } from './etag.js';
+
+/** An alias has 128 characters, each of which may be twelve in a URL. */
+const PARAM_CHARS_MAX = 2048;
+
+/** What the admin API asks of Fastify, in the service as in its tests. */
+export const HTTP_OPTIONS: FastifyServerOptions = {
+  routerOptions: { maxParamLength: PARAM_CHARS_MAX },
+  // Addresses that cannot be routed never reach Nest: they get the same form of error here.
+  frameworkErrors: (error, _request, reply) => {
+    const refused = toAdminError(error);
+    void (reply as FastifyReply).status(refused.status).send(refused.toBody());
+  },
+};
+
+/** How bodies come in and answers go out: JSON only, nothing cached, versions as ETags. Call it before Nest adds its routes. */
+export function prepareHttp(fastify: FastifyInstance): void {
+  readJsonOnly(fastify);
+  fastify.addHook('preSerialization', async (_request, reply, payload) => {
+    const etag = reply.statusCode < 300 ? etagOf(payload) : undefined;
+    // `If-Match` takes back what was said here.
+    if (etag !== undefined) reply.header('etag', etag);
+    return payload;
+  });
+  fastify.addHook('onSend', async (request, reply) => noStore(request, reply));
+}
+
+/** Forms are what other sites can post without asking; an empty body is none, whatever its content type says. */
+function readJsonOnly(fastify: FastifyInstance): void {
+  const parse = fastify.getDefaultJsonParser('error', 'error');
+  fastify.removeAllContentTypeParsers();
+  fastify.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body.trim() === '') return done(null, undefined);
+    parse(request, body, (error, parsed) => (error ? done(new AdminError('invalid_json', { cause: error })) : done(null, parsed)));
+  });
+}
+
+/** Answers hold keys, tokens and figures of tenants: no proxy or browser keeps them. */
+function noStore(request: FastifyRequest, reply: FastifyReply): void {
+  if (request.url.startsWith('/admin/') && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+}
