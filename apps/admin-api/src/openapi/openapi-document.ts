@@ -51,7 +51,10 @@ function toJsonSchema(schema: z.ZodType, { schemaType }: { schemaType: 'input' |
   const { $schema: _, ...converted } = z.toJSONSchema(schema, {
     io: schemaType,
     unrepresentable: 'any',
-    override: ({ jsonSchema }) => {
+    override: ({ zodSchema, jsonSchema }) => {
+      // zod leaves defaults out where the input is transformed; that a parameter has one is what readers look for.
+      const { def } = zodSchema._zod;
+      if (def.type === 'default' && typeof def.defaultValue !== 'object') jsonSchema.default = def.defaultValue as string | number | boolean;
       if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
       // Readers must expect new fields.
       if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;

@@ -47,9 +47,7 @@ export function decimalNumber(min: number, max: number) {
 
 /** Its input type is a number, as clients and the OpenAPI document have it; on the wire every query value is text. */
 function numberInQuery(form: RegExp, message: string, value: z.ZodNumber | z.ZodInt) {
-  const written = z
-    .custom<number>((input) => typeof input === 'string' && form.test(input), message)
-    .transform(Number);
+  const written = z.custom<number>((input) => typeof input === 'string' && form.test(input), message).transform(Number);
   return written.pipe(value as z.ZodType<number, number>);
 }
 

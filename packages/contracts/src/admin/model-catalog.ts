@@ -35,8 +35,8 @@ export const catalogEntryInputSchema = z
     deployment: z.string().trim().max(256).nullish(),
     model_type: text(32, 0)
       .toLowerCase()
-      .default('llm')
-      .transform((value) => value || 'llm'),
+      .transform((value) => value || 'llm')
+      .default('llm'),
     context_window: z.int().min(0).max(2_000_000_000).default(0),
     max_output_tokens: z.int().min(0).max(2_000_000_000).default(0),
     modalities: z.array(text(32).toLowerCase()).max(16).default([]),
