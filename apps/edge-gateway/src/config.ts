@@ -1,7 +1,20 @@
 import { nanoUsdFromUsd, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
 
-export const EDGE_SECTIONS = ['server', 'redis', 'nats', 'secrets', 'security', 'budgets', 'health', 'edge', 'metering', 'profile', 'observability'] as const;
+export const EDGE_SECTIONS = [
+  'server',
+  'redis',
+  'nats',
+  'secrets',
+  'security',
+  'budgets',
+  'health',
+  'retention',
+  'edge',
+  'metering',
+  'profile',
+  'observability',
+] as const;
 
 export type EdgeFileConfig = ConfigOf<(typeof EDGE_SECTIONS)[number]>;
 
@@ -18,6 +31,8 @@ export interface EdgeConfig {
   streamMaxDurationMs: number;
   clientWriteTimeoutMs: number;
   leaseMs: number;
+  /** False under `retention.zero_retention`: no answer is stored for a replay. */
+  keepsAnswers: boolean;
   holdOutputTokensDefault: number;
   unseededAllowanceNano: NanoUsd;
   offlineAllowanceNano: NanoUsd;
@@ -43,6 +58,7 @@ export function edgeConfigOf(file: EdgeFileConfig): EdgeConfig {
     // A client that reads nothing for as long as a provider may be silent is gone.
     clientWriteTimeoutMs: file.server.streamIdleTimeoutMs,
     leaseMs: file.edge.leaseMs,
+    keepsAnswers: !file.retention.zeroRetention,
     holdOutputTokensDefault: file.budgets.defaultOutputTokens,
     unseededAllowanceNano: nanoUsdFromUsd(file.edge.unseededAllowanceUsd),
     offlineAllowanceNano: nanoUsdFromUsd(file.edge.offlineAllowanceUsd),

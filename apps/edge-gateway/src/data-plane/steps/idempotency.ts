@@ -44,10 +44,14 @@ export async function idempotency(ctx: RequestContext): Promise<boolean> {
       return true;
     default: {
       const { token } = outcome;
+      const abort = () => swallow(ctx, store.abort(scope, token));
       ctx.idempotency = {
         key: header,
-        complete: (status, contentType, body) => swallow(ctx, store.complete(scope, token, { status, contentType, body: body.toString('utf8') })),
-        abort: () => swallow(ctx, store.abort(scope, token)),
+        // Where nothing may be kept, the key still guards against two calls at once.
+        complete: config.keepsAnswers
+          ? (status, contentType, body) => swallow(ctx, store.complete(scope, token, { status, contentType, body: body.toString('utf8') }))
+          : abort,
+        abort,
       };
       return false;
     }
