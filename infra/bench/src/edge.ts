@@ -1,7 +1,7 @@
-import { cleanUp, startStack, TEST_KEY, waitFor } from '@omg/testkit';
+import { cleanUp, startStack, TEST_KEY } from '@omg/testkit';
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
-import pg from 'pg';
+import { bookedRows } from './booked-rows.ts';
 import { load, withCpu, type LoadResult } from './load.ts';
 import { startPlainProxy, startStaticUpstream } from './nginx.ts';
 import { publish } from './report.ts';
@@ -55,28 +55,6 @@ async function main(): Promise<void> {
   stack.recorder.resume();
   const booked = await bookedRows(stack.databaseUrl);
   report({ idleDirect, idleProxy, idleGateway, proxyLoad, gatewayLoad, booked });
-}
-
-/** Waits until the ledger stops growing and counts its rows. */
-async function bookedRows(databaseUrl: string): Promise<{ rows: number; costNano: bigint }> {
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 1 });
-  const read = async (): Promise<{ rows: number; costNano: bigint }> => {
-    const { rows } = await pool.query<{ n: string; cost: string }>('SELECT count(*)::text AS n, coalesce(sum(cost_nano), 0)::text AS cost FROM usage_records');
-    return { rows: Number(rows[0]!.n), costNano: BigInt(rows[0]!.cost) };
-  };
-  let last = -1;
-  let still = 0;
-  const settled = await waitFor(
-    async () => {
-      const now = await read();
-      still = now.rows === last ? still + 1 : 0;
-      last = now.rows;
-      return still >= 8 ? now : undefined;
-    },
-    { intervalMs: 500, timeoutMs: 300_000, what: 'the recorder to book everything' },
-  );
-  await pool.end();
-  return settled;
 }
 
 interface Figures {
