@@ -1,6 +1,6 @@
 import type { ServiceContext, ServiceOptions, ServiceParts } from '@omg/service-kit';
 import { KeyRing } from '@omg/domain';
-import { connectNats, connectRedis, createPrisma, type ConnectionObserver } from '@omg/storage';
+import { connectNats, connectRedis, createPrisma } from '@omg/storage';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppModule } from './app.module.js';
 import { PasswordHasher } from './auth/password-hasher.js';
@@ -33,7 +33,7 @@ export const adminService: ServiceOptions<AdminSections> = {
 
 async function start(context: Context): Promise<ServiceParts> {
   const { config, logger, lifecycle, health } = context;
-  const observer = logObserver(context);
+  const observer = context.connections;
   const prisma = createPrisma({
     url: config.database.url,
     poolMax: config.database.maxConns,
@@ -126,12 +126,5 @@ async function beginSetup(context: Context, prisma: ReturnType<typeof createPris
     get isDone() {
       return setup.isDone;
     },
-  };
-}
-
-function logObserver({ logger }: Context): ConnectionObserver {
-  return {
-    onUp: (name) => logger.info({ dependency: name }, 'connected'),
-    onDown: (name, error) => logger.warn({ dependency: name, err: error }, 'connection lost'),
   };
 }

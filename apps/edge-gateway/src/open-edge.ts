@@ -54,10 +54,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
   const { config: file, lifecycle, logger, health } = service;
   const config = edgeConfigOf(file);
   const edgeId = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
-  const observer: ConnectionObserver = {
-    onUp: (name) => logger.info({ dependency: name }, 'connected'),
-    onDown: (name, error) => logger.warn({ dependency: name, err: error }, 'connection lost'),
-  };
+  const observer = service.connections;
   const random = pooledRandom();
   const clock = new EdgeClock();
   const nats = connectNats(file.nats, { name: 'edge', observer });

@@ -32,10 +32,7 @@ const MIB = 1_048_576;
 export function buildRecorder(context: RecorderContext): ServiceParts {
   const { config, health, lifecycle, logger } = context;
   const metrics = recorderMetrics(context.metrics);
-  const observer = {
-    onUp: (name: string) => logger.info({ dependency: name }, 'connected'),
-    onDown: (name: string, error: unknown) => logger.warn({ dependency: name, err: error }, 'connection lost'),
-  };
+  const observer = context.connections;
 
   const pool = createPool(config.database, { name: 'usage-recorder', observer });
   lifecycle.onClose('postgres', () => pool.end());

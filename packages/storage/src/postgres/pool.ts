@@ -38,7 +38,8 @@ export function createPool(settings: DatabaseSettings, options: PoolOptions): Po
   });
   // Without a listener the loss of an idle connection would end the process.
   pool.on('error', (error) => observer.onDown('postgres', error));
-  pool.on('connect', () => observer.onUp('postgres'));
+  // One connection may go while others work: the next use tells.
+  pool.on('acquire', () => observer.onUp('postgres'));
   return pool;
 }
 
