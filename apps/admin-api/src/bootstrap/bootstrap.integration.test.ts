@@ -4,6 +4,8 @@ import { loadConfig } from '@omg/service-kit';
 import { createPrisma, type PrismaClient } from '@omg/storage';
 import { cleanUp, createTestDatabase } from '@omg/testkit';
 import { sharedCredentials } from '../config.js';
+import { modelDocument } from '../projector/documents.js';
+import { readModels } from '../projector/documents.queries.js';
 import { runBootstrap, type BootstrapInput } from './bootstrap.js';
 
 const PEPPER = 'a test pepper of more than thirty-two bytes';
@@ -259,6 +261,7 @@ describe('the catalog of the file', () => {
           { alias: 'm', provider: 'no-such-provider', provider_model: 'x' },
           { alias: 'm', provider: 'openai-compatible', provider_model: 'no-endpoint' },
           { alias: 'm', provider: 'openai-compatible', provider_model: 'dear', price_input: -1 },
+          { alias: 'm', provider: 'openai-compatible', provider_model: 'off', price_input: -1, enabled: false },
           { alias: 'm', provider: 'openai-compatible', provider_model: 'good', endpoint: 'http://127.0.0.1:1/v1' },
         ],
       }),
@@ -271,6 +274,17 @@ describe('the catalog of the file', () => {
       dear: expect.stringContaining('price_input'),
     });
     expect(report.warnings).toEqual([expect.stringContaining('the same route')]);
+    expect(await prisma.modelRoute.findMany({ where: { enabled: false }, select: { providerModel: true } })).toEqual([{ providerModel: 'off' }]);
+    // The edges are told, so that a route whose price could not be read never serves for free.
+    const [row] = await readModels(prisma, ['m'], new Date());
+    const documents = modelDocument(row!, { ring, shared: {} }, undefined)!.routes;
+    expect(Object.fromEntries(documents.map((route) => [route.providerModel, route.invalid !== undefined]))).toEqual({
+      good: false,
+      x: true,
+      'no-endpoint': true,
+      dear: true,
+      off: true,
+    });
   });
 
   it('keeps an alias that an allowlist names when its routes leave the file', async () => {

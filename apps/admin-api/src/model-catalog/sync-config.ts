@@ -98,7 +98,7 @@ function broken(item: Extract<CatalogItem, { ok: false }>): Wanted | undefined {
     maxOutputTokens: 0,
     modalities: [],
     supportsTools: false,
-    enabled: true,
+    enabled: item.enabled,
     weight: 100,
     endpoint: '',
     apiVersion: '',
@@ -186,12 +186,15 @@ function openedOrUndefined(row: Row, context: CatalogContext): RouteEntry | unde
 }
 
 function columnsOf(row: Row): Partial<RouteColumns> {
-  return { provider: row.provider, providerModel: row.providerModel, invalidReason: row.invalidReason };
+  return { provider: row.provider, providerModel: row.providerModel, enabled: row.enabled, invalidReason: row.invalidReason };
 }
 
 function content(value: RouteEntry | Partial<RouteColumns> | undefined): string {
   if (!value) return '';
-  if (!('sources' in value)) return canonicalJson({ provider: value.provider, providerModel: value.providerModel, invalidReason: value.invalidReason });
+  if (!('sources' in value)) {
+    const { provider, providerModel, enabled, invalidReason } = value;
+    return canonicalJson({ provider, providerModel, enabled, invalidReason });
+  }
   const nonEmpty = (source: Readonly<Record<string, string>>) => Object.fromEntries(Object.entries(source).filter(([, text]) => text !== ''));
   const { block, fields, metadata } = value.sources;
   return canonicalJson({ ...value, sources: { block: nonEmpty(block), fields: nonEmpty(fields), metadata: nonEmpty(metadata) } });

@@ -63,7 +63,7 @@ export function modelDocument(row: ModelRow, context: CatalogContext, previous: 
 type RouteRow = ModelRow['routes'][number];
 
 function routeDocument(row: RouteRow, context: CatalogContext, previous: RouteDocument | undefined): RouteDocument {
-  const { settings, sealed } = sealSettings(row, context, previous?.sealed ?? {});
+  const { settings, sealed, invalid } = sealSettings(row, context, previous?.sealed ?? {});
   return {
     id: row.id,
     provider: row.provider,
@@ -76,19 +76,28 @@ function routeDocument(row: RouteRow, context: CatalogContext, previous: RouteDo
     maxOutputTokens: row.maxOutputTokens,
     weight: row.weight,
     enabled: row.enabled,
+    ...(invalid !== undefined && { invalid }),
     ...(row.priceVersions[0] && { price: priceDocument(row.priceVersions[0]) }),
     settings,
     sealed,
   };
 }
 
-/** A route whose secrets do not open any more is sent without settings: the edge then counts it as broken, not as absent. */
-function sealSettings(row: RouteRow, context: CatalogContext, previous: Readonly<Record<string, string>>): Pick<RouteDocument, 'settings' | 'sealed'> {
+/** A broken route (a wrong entry, secrets that do not open any more) is sent without settings: it counts as broken, not as absent. */
+function sealSettings(
+  row: RouteRow,
+  context: CatalogContext,
+  previous: Readonly<Record<string, string>>,
+): Pick<RouteDocument, 'settings' | 'sealed' | 'invalid'> {
   const plain: Record<string, string> = {};
   const sealed: Record<string, string> = {};
   try {
     const definition = getProvider(row.provider);
-    for (const [name, value] of Object.entries(settingsOf(toEntry(row, context.ring), context).settings).sort()) {
+    const { settings, problems } = settingsOf(toEntry(row, context.ring), context);
+    // What the start found in the file (an entry that could not be read) is known only from then.
+    const invalid = problems.length > 0 ? problems.join('; ') : row.source === 'config' ? row.invalidReason : null;
+    if (invalid !== null) return { settings: {}, sealed: {}, invalid };
+    for (const [name, value] of Object.entries(settings).sort()) {
       if (!isSecretSetting(definition, name)) plain[name] = value;
       else
         sealed[name] =
@@ -97,7 +106,7 @@ function sealSettings(row: RouteRow, context: CatalogContext, previous: Readonly
     }
     return { settings: plain, sealed };
   } catch {
-    return { settings: {}, sealed: {} };
+    return { settings: {}, sealed: {}, invalid: 'a secret is sealed with a key that is not configured any more' };
   }
 }
 

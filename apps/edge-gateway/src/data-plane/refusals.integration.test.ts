@@ -193,6 +193,20 @@ describe('what the control plane changes', () => {
     await waitFor(async () => (await harness.chat({ model: 'fleeting' })).status === 404, { timeoutMs: 1000, intervalMs: 5, what: 'the model to vanish' });
   });
 
+  it('a broken entry disables its route alone: nobody calls it, and an alias that has no other route answers 503', async () => {
+    const broken = { provider: 'no-such-provider', invalid: 'price_input: must not be negative' };
+    const working = chatRoute(`${upstream.origin}/v1`);
+    await harness.putModel('broken', [chatRoute(`${upstream.origin}/v1`, { invalid: broken.invalid }), chatRoute('', { provider: broken.provider })]);
+    await harness.putModel('half-broken', [chatRoute(`${upstream.origin}/v1`, { ...broken, weight: 1_000_000 }), working]);
+    const calls = upstream.requests.length;
+    const response = await harness.chat({ model: 'broken' });
+    expect(await errorOf(response)).toMatchObject({ status: 503, code: 'no_backend_available' });
+    expect(response.headers.get('retry-after')).toMatch(/^[1-9]/);
+    expect(upstream.requests).toHaveLength(calls);
+    const served = await harness.chat({ model: 'half-broken' });
+    expect([served.status, served.headers.get('x-omg-route'), served.headers.get('x-omg-attempts')]).toEqual([200, working.id, '1']);
+  });
+
   it('an entry that cannot be read leaves the former one in force', async () => {
     await harness.put(`model.${Buffer.from('chat').toString('base64url')}`, { v: 99 });
     await waitFor(() => harness.edge.logs.some((line) => String(line.msg).startsWith('configuration entry cannot be read')), {

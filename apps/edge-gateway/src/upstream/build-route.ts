@@ -1,5 +1,4 @@
 import type { RouteDocument } from '@omg/contracts';
-import type { RouteAbilities } from '@omg/domain';
 import { routeAbilities, type ProviderDefinition } from '@omg/providers';
 import type { RouteEntry } from '../snapshot/config-snapshot.js';
 
@@ -10,16 +9,13 @@ export interface RouteBuilding {
   open(sealed: string, context: { routeId: string; name: string }): string;
 }
 
-const NOTHING: RouteAbilities = {
-  operations: new Set(),
-  stream: false,
-  tools: false,
-  imageInput: false,
-  jsonSchema: false,
-  logprobs: false,
-  multipleChoices: false,
-  tokenArrays: false,
-  contextWindow: 0,
+/** What a provider that nobody knows may be able to do, as far as its entry tells. */
+const ANYTHING: Pick<ProviderDefinition, 'capabilities'> = {
+  capabilities: {
+    chat: { stream: true, tools: true, imageInput: true, jsonSchema: true, reasoning: true, logprobs: true, n: true },
+    embeddings: { dimensions: true, tokenArrays: true },
+    images: { url: true },
+  },
 };
 
 /** Binds a route's document to its provider. A broken entry disables only itself. */
@@ -29,6 +25,7 @@ export function buildRoute(doc: RouteDocument, building: RouteBuilding): RouteEn
   try {
     const definition = building.provider(doc.provider);
     if (!definition) throw new Error(`unknown provider: ${doc.provider}`);
+    if (doc.invalid !== undefined) throw new Error(doc.invalid);
     const settings: Record<string, string> = { ...doc.settings };
     for (const [name, sealed] of Object.entries(doc.sealed)) settings[name] = building.open(sealed, { routeId: doc.id, name });
     const adapter = definition.create({
@@ -42,8 +39,7 @@ export function buildRoute(doc: RouteDocument, building: RouteBuilding): RouteEn
     return { id, weight, enabled, usable: true, doc, price, adapter, abilities: routeAbilities(doc, definition), brokenReason: undefined };
   } catch (error) {
     // Abilities of a broken route still count: the client must hear 503, not that its request is wrong.
-    const definition = building.provider(doc.provider);
-    const abilities = definition ? routeAbilities(doc, definition) : NOTHING;
+    const abilities = routeAbilities(doc, building.provider(doc.provider) ?? ANYTHING);
     const brokenReason = error instanceof Error ? error.message : String(error);
     return { id, weight, enabled, usable: false, doc, price, adapter: undefined, abilities, brokenReason };
   }

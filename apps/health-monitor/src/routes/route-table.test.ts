@@ -59,8 +59,10 @@ describe('the route table', () => {
   it('keeps a route that cannot be built, with the reason and without its secret', () => {
     const elsewhere = { api_key: keys.seal('secret', sealedContext.routeSetting('api_key', 'other')) };
     const t = table();
-    t.replaceAll(new Map([['model.a', model('a', route('r1', { sealed: elsewhere }), route('r2', { provider: 'nobody' }))]]));
-    expect([t.get('r1')?.problem, t.get('r2')?.problem]).toEqual(['misconfigured', 'unknown_provider']);
+    t.replaceAll(
+      new Map([['model.a', model('a', route('r1', { sealed: elsewhere }), route('r2', { provider: 'nobody' }), route('r3', { invalid: 'no price' }))]]),
+    );
+    expect(['r1', 'r2', 'r3'].map((id) => t.get(id)?.problem)).toEqual(['misconfigured', 'unknown_provider', 'misconfigured']);
   });
 
   it('a document that cannot be read changes nothing', () => {

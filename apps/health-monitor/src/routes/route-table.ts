@@ -102,6 +102,7 @@ export class RouteTable {
       fingerprint,
     };
     if (!definition) return { ...common, adapter: undefined, problem: 'unknown_provider' };
+    if (route.invalid !== undefined) return { ...common, adapter: undefined, problem: 'misconfigured' };
     try {
       const secrets = Object.entries(route.sealed).map(
         ([name, envelope]) => [name, this.keys.open(envelope, sealedContext.routeSetting(name, route.id))] as const,

@@ -72,6 +72,8 @@ export const routeDocumentSchema = z.object({
   maxOutputTokens: z.int().nonnegative(),
   weight: z.int().positive(),
   enabled: z.boolean(),
+  /** Why the entry cannot be used. Such a route stays in the document, so that its alias answers 503 rather than 404; nobody calls it. */
+  invalid: z.string().optional(),
   price: priceVersionSchema.optional(),
   /** Resolved settings: provider block, entry, metadata and shared credentials merged; secrets are in `sealed`. */
   settings: z.record(z.string(), z.string()),

@@ -31,7 +31,7 @@ const NAMES: Readonly<Record<(typeof NAMED)[number], RegExp>> = {
 };
 
 /** The provider's capabilities, narrowed by what the catalog says about this model. */
-export function routeAbilities(entry: CatalogModel, definition: ProviderDefinition): RouteAbilities {
+export function routeAbilities(entry: CatalogModel, definition: Pick<ProviderDefinition, 'capabilities'>): RouteAbilities {
   const { chat, embeddings, images } = definition.capabilities;
   const can: Record<Operation, boolean> = { chat: chat !== undefined, embeddings: embeddings !== undefined, images: images !== undefined };
   const operations = new Set((Object.keys(can) as Operation[]).filter((operation) => can[operation] && serves(entry, operation)));

@@ -1,5 +1,6 @@
 import { pricingTiersSchema } from '@omg/contracts';
 import { z } from 'zod';
+import { asFlag } from '../coerce.js';
 import { boolean, leaf, numeric } from '../fields.js';
 
 /** Settings as YAML writes them (numbers and flags included); they are texts inside. */
@@ -64,7 +65,15 @@ export type CatalogEntry = z.output<typeof catalogEntrySchema>;
 /** A broken entry disables only its route, so it travels with its problems instead of stopping the start. */
 export type CatalogItem =
   | { ok: true; index: number; entry: CatalogEntry }
-  | { ok: false; index: number; alias: string | undefined; provider: string | undefined; providerModel: string | undefined; problems: string[] };
+  | {
+      ok: false;
+      index: number;
+      alias: string | undefined;
+      provider: string | undefined;
+      providerModel: string | undefined;
+      enabled: boolean;
+      problems: string[];
+    };
 
 export const modelCatalog = leaf(z.array(z.unknown()).max(10_000).default([]), {
   about: 'Models and their routes; several entries with one alias are several routes. A broken entry disables only its route.',
@@ -118,7 +127,15 @@ export function readCatalog(raw: readonly unknown[]): { items: CatalogItem[]; wa
         ...(unresolved ? [`model_catalog[${index}]: refers to ${unresolved.join(', ')}, which is not set`] : []),
       ];
       warnings.push(...problems.map((problem) => `${problem}; this route is switched off`));
-      return { ok: false, index, alias: textOf(value, 'alias'), provider: textOf(value, 'provider'), providerModel: textOf(value, 'provider_model'), problems };
+      return {
+        ok: false,
+        index,
+        alias: textOf(value, 'alias'),
+        provider: textOf(value, 'provider'),
+        providerModel: textOf(value, 'provider_model'),
+        enabled: isEnabled(value),
+        problems,
+      };
     }
     for (const field of ['price_input', 'price_output', 'price_cached_input', 'price_cache_write', 'price_reasoning'] as const) {
       if ((parsed.data[field] ?? 0) > 1) warnings.push(`model_catalog[${index}].${field}: more than 1 USD per 1 000 tokens; is it meant per million?`);
@@ -126,6 +143,11 @@ export function readCatalog(raw: readonly unknown[]): { items: CatalogItem[]; wa
     return { ok: true, index, entry: parsed.data };
   });
   return { items, warnings };
+}
+
+/** An entry that is switched off stays so, whatever else is wrong with it. */
+function isEnabled(value: unknown): boolean {
+  return asFlag((value as { enabled?: unknown } | null | undefined)?.enabled) !== false;
 }
 
 function textOf(value: unknown, key: string): string | undefined {
