@@ -3,6 +3,7 @@
 //   *.integration.test.ts  one package or app against real Postgres, Redis and NATS
 //   *.e2e.test.ts          the built services as separate processes, driven by real clients
 //   *.fault.test.ts        like e2e, with processes and services killed in mid-load
+//   *.soak.test.ts         like faults, for minutes
 const swc = {
   jsc: {
     parser: { syntax: 'typescript', decorators: true },
@@ -27,7 +28,7 @@ const shared = {
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
 };
 
-const others = ['\\.integration\\.test\\.ts$', '\\.e2e\\.test\\.ts$', '\\.fault\\.test\\.ts$', '\\.real-model\\.test\\.ts$'];
+const others = ['\\.integration\\.test\\.ts$', '\\.e2e\\.test\\.ts$', '\\.fault\\.test\\.ts$', '\\.real-model\\.test\\.ts$', '\\.soak\\.test\\.ts$'];
 
 export default {
   projects: [
@@ -36,5 +37,6 @@ export default {
     { ...shared, displayName: 'e2e', testMatch: ['**/*.e2e.test.ts'] },
     { ...shared, displayName: 'faults', testMatch: ['**/*.fault.test.ts'] },
     { ...shared, displayName: 'real-model', testMatch: ['**/*.real-model.test.ts'] },
+    { ...shared, displayName: 'soak', testMatch: ['**/*.soak.test.ts'] },
   ],
 };

@@ -23,9 +23,14 @@ export interface MockProvider {
   callsOf(callId: string): ProviderCall[];
   /** Milliseconds before a sync answer and between the chunks of a stream; while `held`, streams stop after their first chunk. */
   pace: { answerMs: number; chunkMs: number; held: boolean };
+  /** What it does instead of answering. */
+  trouble: Trouble | undefined;
   /** Streams that run now. */
   readonly openStreams: number;
 }
+
+/** A failure before the first byte: an error, no answer at all, or a broken connection. */
+export type Trouble = 'error' | 'hang' | 'reset';
 
 /** Every prompt carries this word: finding it in a log is a leak. */
 export const PROMPT_CANARY = 'CANARY-PROMPT-TEXT';
@@ -44,6 +49,7 @@ export async function startMockProvider(): Promise<MockProvider> {
   const calls: ProviderCall[] = [];
   const byId = new Map<string, ProviderCall[]>();
   const pace = { answerMs: 5, chunkMs: 2, held: false };
+  const state: { trouble: Trouble | undefined } = { trouble: undefined };
   let openStreams = 0;
 
   const log = (call: ProviderCall): ProviderCall => {
@@ -67,6 +73,7 @@ export async function startMockProvider(): Promise<MockProvider> {
     response.once('close', () => {
       if (!response.writableFinished) call.aborted = true;
     });
+    if (state.trouble !== undefined) return fail(response, state.trouble);
     if (kind === 'stream') return stream(response, call, body.model, wanted);
     await later(pace.answerMs);
     call.completionTokens = wanted;
@@ -109,6 +116,12 @@ export async function startMockProvider(): Promise<MockProvider> {
     calls,
     callsOf: (callId) => byId.get(callId) ?? [],
     pace,
+    get trouble() {
+      return state.trouble;
+    },
+    set trouble(trouble) {
+      state.trouble = trouble;
+    },
     get openStreams() {
       return openStreams;
     },
@@ -125,6 +138,14 @@ function chat(model: string, prompt: number, completion: number): unknown {
 function embeddings(model: string, prompt: number): unknown {
   const usage = { prompt_tokens: prompt, total_tokens: prompt };
   return { object: 'list', model, data: [{ object: 'embedding', index: 0, embedding: [0.1, 0.2] }], usage };
+}
+
+function fail(response: ServerResponse, trouble: Trouble): void {
+  if (trouble === 'reset') response.destroy();
+  else if (trouble === 'error') {
+    response.writeHead(500, { 'content-type': 'application/json' });
+    response.end('{"error":{"message":"The server had an error","type":"server_error","param":null,"code":null}}');
+  }
 }
 
 function sendJson(response: ServerResponse, body: unknown): void {

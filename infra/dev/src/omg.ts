@@ -21,7 +21,7 @@ const COMMANDS: Record<string, Command> = {
   up: { usage: 'up [--detach]', does: 'start everything on this machine and print a curl that works', run: upCommand },
   down: { usage: 'down', does: 'stop what up started', run: downCommand },
   test: {
-    usage: 'test [unit|integration|e2e|faults|real-model|checks] [-- jest arguments]',
+    usage: 'test [unit|integration|e2e|faults|real-model|soak|checks] [-- jest arguments]',
     does: 'run the tests; without a kind: checks, unit, integration, e2e',
     run: testCommand,
   },

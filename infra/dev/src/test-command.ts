@@ -16,12 +16,12 @@ interface Counts {
   skipped: number;
 }
 
-const KINDS = ['unit', 'integration', 'e2e', 'faults', 'real-model'] as const;
+const KINDS = ['unit', 'integration', 'e2e', 'faults', 'real-model', 'soak'] as const;
 type Kind = (typeof KINDS)[number];
 const DEFAULT_KINDS: readonly Kind[] = ['unit', 'integration', 'e2e'];
 
 /** Whole stacks and crashes need the machine to themselves; the others share it. */
-const WORKERS: Record<Kind, number> = { unit: 2, integration: 2, e2e: 1, faults: 1, 'real-model': 1 };
+const WORKERS: Record<Kind, number> = { unit: 2, integration: 2, e2e: 1, faults: 1, 'real-model': 1, soak: 1 };
 
 /** More memory than any test file needs; above it a worker is replaced between two files. */
 const WORKER_MEMORY_LIMIT = '1GB';
