@@ -43,7 +43,7 @@ class BedrockAdapter implements ProviderAdapter {
     const { transport, signal, timeoutMs } = context;
     const wire: WireContext = { transport, signal, headersTimeoutMs: timeoutMs, idleTimeoutMs: timeoutMs, responseBytesMax: 1024 * 1024 };
     try {
-      await run(this.client, wire, (client, options, sdk) => client.send(new sdk.ListAsyncInvokesCommand({ maxResults: 1 }), options));
+      await run(this.client, wire, (client, sdk) => client.send(new sdk.ListAsyncInvokesCommand({ maxResults: 1 })));
     } catch (error) {
       const isKnownCaller = error instanceof ProviderError && error.kind === 'auth' && /AccessDenied.*not authorized to perform/is.test(error.internal ?? '');
       if (!isKnownCaller) throw error;
@@ -59,10 +59,10 @@ class BedrockAdapter implements ProviderAdapter {
   private async converse(call: ProviderCall, wire: WireContext): Promise<ProviderReply> {
     const input = toConverse(readConverseRequest(call), this.route);
     if (!call.stream) {
-      const output = await run(this.client, wire, (client, options, sdk) => client.send(new sdk.ConverseCommand(input), options));
+      const output = await run(this.client, wire, (client, sdk) => client.send(new sdk.ConverseCommand(input)));
       return fromConverse(output, call.alias, output.$metadata.requestId);
     }
-    const { output, events } = await runStream(this.client, wire, (client, options, sdk) => client.send(new sdk.ConverseStreamCommand(input), options));
+    const { output, events } = await runStream(this.client, wire, (client, sdk) => client.send(new sdk.ConverseStreamCommand(input)));
     const chunks = new ConverseChunks(call.alias, call.includeUsage, output.$metadata.requestId);
     return {
       kind: 'stream',

@@ -37,12 +37,10 @@ export async function invokeClaude(call: ProviderCall, route: ProviderRoute, set
     ...(metadata === undefined ? {} : { requestMetadata: JSON.stringify(metadata) }),
   };
   if (!call.stream) {
-    const output = await run(settings, wire, (client, options, sdk) => client.send(new sdk.InvokeModelCommand(input), options));
+    const output = await run(settings, wire, (client, sdk) => client.send(new sdk.InvokeModelCommand(input)));
     return fromMessage(bytesOf(output.body), call.alias);
   }
-  const { output, events } = await runStream(settings, wire, (client, options, sdk) =>
-    client.send(new sdk.InvokeModelWithResponseStreamCommand(input), options),
-  );
+  const { output, events } = await runStream(settings, wire, (client, sdk) => client.send(new sdk.InvokeModelWithResponseStreamCommand(input)));
   const stream = new MessageStream(call.alias, call.includeUsage);
   return {
     kind: 'stream',

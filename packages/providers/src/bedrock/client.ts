@@ -1,5 +1,6 @@
 import type { BedrockRuntimeClient, BedrockRuntimeClientConfig } from '@aws-sdk/client-bedrock-runtime';
 import { LRUCache } from 'lru-cache';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { ERROR_BODY_BYTES_MAX } from '../kit/http.js';
 import { untilAborted } from '../kit/until-aborted.js';
 import { ProviderError } from '../spec/provider-error.js';
@@ -12,8 +13,8 @@ import type { ClientSettings } from './settings.js';
  * the transport that came with the call, so its address guard, pool, deadlines and aborts hold here as everywhere. One
  * attempt per call: retries are the gateway's decision.
  *
- * The SDK is loaded with the first call, not with this module. What resolves credentials from a profile or from the default
- * chain (files, SSO, instance metadata) opens its own connections; static keys and bearer tokens need none.
+ * The SDK is loaded with the first call, not with this module. Credentials of a profile or of the default chain may need calls of
+ * their own: those to STS and SSO travel through the transport too, instance and container metadata over the SDK's own sockets.
  */
 export type Sdk = typeof import('@aws-sdk/client-bedrock-runtime');
 
@@ -32,13 +33,18 @@ export async function clientFor(settings: ClientSettings): Promise<BedrockRuntim
   if (cached !== undefined) return cached;
   const [{ BedrockRuntimeClient: Client }, config] = await Promise.all([loadSdk(), configOf(settings)]);
   const client = clients.get(settings.cacheKey) ?? new Client(config);
+  // The gateway retries, logs and traces itself; each of these would cost every call.
+  for (const name of ['loggerMiddleware', 'recursionDetectionMiddleware', 'getUserAgentMiddleware']) client.middlewareStack.remove(name);
+  // Signing takes its place behind the retries, so something must bear their name.
+  client.middlewareStack.add((next) => next, { step: 'finalizeRequest', priority: 'high', name: 'retryMiddleware', override: true });
   clients.set(settings.cacheKey, client);
   return client;
 }
 
 async function configOf(settings: ClientSettings): Promise<BedrockRuntimeClientConfig> {
   const { credentials } = settings;
-  const config: BedrockRuntimeClientConfig = { maxAttempts: 1, requestHandler: new TransportHandler() };
+  // Without the cache the SDK would build its middleware anew for every call.
+  const config: BedrockRuntimeClientConfig & { cacheMiddleware: boolean } = { maxAttempts: 1, requestHandler: new TransportHandler(), cacheMiddleware: true };
   if (settings.region !== undefined) config.region = settings.region;
   if (settings.endpoint !== undefined) config.endpoint = settings.endpoint;
   // An API key in the environment would otherwise win over the credentials that the route names.
@@ -82,12 +88,15 @@ interface SdkResponse {
   response: { statusCode: number; headers: Record<string, string>; body: unknown };
 }
 
-/** The SDK's request handler; it finds the call's context among the options that `send` hands through. */
+/** The call that runs: options would be another way to the handler, but the SDK does not keep its middleware for calls with options. */
+const wires = new AsyncLocalStorage<WireContext>();
+
+/** The SDK's request handler. */
 class TransportHandler {
   readonly metadata = { handlerProtocol: 'http/1.1' };
 
-  async handle(request: SdkRequest, options: { wire?: WireContext } = {}): Promise<SdkResponse> {
-    const wire = options.wire;
+  async handle(request: SdkRequest): Promise<SdkResponse> {
+    const wire = wires.getStore();
     if (wire === undefined) throw new Error('a Bedrock call without its transport');
     const { host: _host, 'content-length': _length, ...headers } = lowerCased(request.headers);
     const response = await wire.transport.send({
@@ -143,13 +152,12 @@ function bodyOf(body: unknown): Buffer | string | undefined {
 }
 
 /** Runs one SDK call. Whatever fails is thrown as a ProviderError; an abort by the caller stays what it is. */
-export async function run<T>(
-  settings: ClientSettings,
-  wire: WireContext,
-  call: (client: BedrockRuntimeClient, options: object, sdk: Sdk) => Promise<T>,
-): Promise<T> {
+export async function run<T>(settings: ClientSettings, wire: WireContext, call: (client: BedrockRuntimeClient, sdk: Sdk) => Promise<T>): Promise<T> {
   try {
-    const work = Promise.all([clientFor(settings), loadSdk()]).then(([client, sdk]) => call(client, { wire }, sdk));
+    const work = wires.run(wire, async () => {
+      const [client, sdk] = await Promise.all([clientFor(settings), loadSdk()]);
+      return call(client, sdk);
+    });
     return await untilAborted(work, wire.signal);
   } catch (error) {
     throw toProviderError(error, wire.signal);
@@ -160,7 +168,7 @@ export async function run<T>(
 export async function runStream<T>(
   settings: ClientSettings,
   wire: WireContext,
-  call: (client: BedrockRuntimeClient, options: object, sdk: Sdk) => Promise<T>,
+  call: (client: BedrockRuntimeClient, sdk: Sdk) => Promise<T>,
 ): Promise<{ output: T; events<E>(stream: AsyncIterable<E> | undefined): AsyncGenerator<E, void, undefined> }> {
   // The SDK does not hand a reader's leaving down to the bytes, so leaving aborts the exchange.
   const left = new AbortController();

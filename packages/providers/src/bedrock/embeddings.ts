@@ -55,7 +55,7 @@ function titanBody(call: ProviderCall, route: ProviderRoute): Record<string, unk
 
 async function embedOne(body: Record<string, unknown>, modelId: string, settings: ClientSettings, wire: WireContext): Promise<Embedded> {
   const input = { modelId, contentType: 'application/json', accept: 'application/json', body: Buffer.from(JSON.stringify(body)) };
-  const output = await run(settings, wire, (client, options, sdk) => client.send(new sdk.InvokeModelCommand(input), options));
+  const output = await run(settings, wire, (client, sdk) => client.send(new sdk.InvokeModelCommand(input)));
   const answer = parseJsonObject(bytesOf(output.body), 'the answer');
   const tokens = typeof answer.inputTextTokenCount === 'number' ? answer.inputTextTokenCount : inputTokensOf(wire.headers);
   return { vector: readBilled(inputOnly(tokens), () => asVector(answer.embedding)), tokens };

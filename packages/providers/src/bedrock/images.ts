@@ -55,7 +55,7 @@ export async function generate(call: ProviderCall, route: ProviderRoute, setting
     const seed = request.seed === undefined ? undefined : (request.seed + index) % SEED_SPAN;
     const body = Buffer.from(JSON.stringify(family.body({ ...request, seed }, count, route)));
     const input = { modelId: route.providerModel, contentType: 'application/json', accept: 'application/json', body };
-    const output = await run(settings, { ...wire }, (client, options, sdk) => client.send(new sdk.InvokeModelCommand(input), options));
+    const output = await run(settings, { ...wire }, (client, sdk) => client.send(new sdk.InvokeModelCommand(input)));
     return family.read(parseJsonObject(bytesOf(output.body), 'the answer'));
   };
   const images = (await mapLimit(counts, PARALLEL_CALLS, makeSome, metersOf)).flat();
