@@ -60,10 +60,11 @@ export async function startMockProvider(): Promise<MockProvider> {
   };
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // A health probe lists the models.
+    if (request.method === 'GET') return sendJson(response, { object: 'list', data: [] });
     const text = await readBody(request);
     const body = JSON.parse(text) as { model: string; stream?: boolean; input?: unknown; max_tokens?: number; max_completion_tokens?: number };
     const callId = CALL_ID.exec(text)?.[0];
-    // A health probe has no number.
     if (callId === undefined) return sendJson(response, { object: 'list', data: [] });
     const kind = request.url?.endsWith('/embeddings') ? 'embeddings' : body.stream ? 'stream' : 'chat';
     const { prompt, completion } = tokensOf(callId);

@@ -138,6 +138,19 @@ describe('the order of routes', () => {
   });
 });
 
+describe('a route whose cooldown is over', () => {
+  it('gets its share of first choices for the one probing request, also when the monitor saw it down', () => {
+    const asked = input([route('bad', { weight: 1_000_000 }), route('good', { weight: 1 })], {
+      health: { bad: 'down' },
+      breakers: { bad: OPEN },
+      nowMs: OPEN.openUntilMs!,
+    });
+    expect(plan(asked, seeded(1)).order.map(({ id }) => id)).toEqual(['bad', 'good']);
+    const running = input(asked.routes, { health: { bad: 'down' }, breakers: { bad: { ...OPEN, probeUntilMs: 6000 } }, nowMs: OPEN.openUntilMs! });
+    expect(plan(running, seeded(1)).order.map(({ id }) => id)).toEqual(['good']);
+  });
+});
+
 describe('a route is left out', () => {
   const reasonOf = (routes: PlannedRoute[], over: Parameters<typeof input>[1] = {}): unknown => {
     const { eligible, reason, param, waitMs } = explain(input(routes, over)).routes[0]!;

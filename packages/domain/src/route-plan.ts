@@ -102,6 +102,8 @@ function standing(route: PlannedRoute, stateOf: RouteStateOf, nowMs: number): 'i
   const state = stateOf(route.id);
   if (state === undefined) return 'in';
   if (!breakerAllows(state.breaker, nowMs)) return 'out';
+  // The cooldown is over: one request may find out. Behind healthy routes it never would, and no breaker would ever close.
+  if (state.breaker.openUntilMs !== undefined) return 'in';
   return healthOf(state, nowMs) === 'down' ? 'last_resort' : 'in';
 }
 
