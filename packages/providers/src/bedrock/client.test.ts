@@ -70,6 +70,23 @@ describe('credentials and region', () => {
     expect(headers['authorization']).toContain('AKIDTEAMA');
   });
 
+  it('trades the token of a Kubernetes service account for credentials at STS, over the gateway own sockets', async () => {
+    for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
+    process.env['AWS_REGION'] = 'eu-west-1';
+    process.env['AWS_ROLE_ARN'] = 'arn:aws:iam::123456789012:role/gateway';
+    process.env['AWS_WEB_IDENTITY_TOKEN_FILE'] = join(import.meta.dirname, '__fixtures__/web-identity-token.txt');
+    wire.answer = ({ body }) =>
+      body.includes('Action=AssumeRoleWithWebIdentity')
+        ? { headers: { 'content-type': 'text/xml' }, body: readFileSync(join(import.meta.dirname, '__fixtures__/assume-role.xml')) }
+        : ANSWER;
+    const { headers } = await invoke({ region: 'eu-west-1' });
+    expect(headers['authorization']).toContain('Credential=ASgeIAIOSFODNN7EXAMPLE/');
+    expect(headers['x-amz-security-token']).toBe('AQoDYXdzEE0a8ANXXXXXXXXNO1ewxE5TijQyp+IEXAMPLE');
+    const asked = wire.sent.find(({ url }) => url.includes('sts.'))!;
+    expect(new URLSearchParams(asked.body!.toString()).get('RoleArn')).toBe('arn:aws:iam::123456789012:role/gateway');
+    expect(new URLSearchParams(asked.body!.toString()).get('WebIdentityToken')).toBe('eyJraWQiOiJrZXkifQ.service-account.signature');
+  });
+
   it('takes the region of an ARN when none is given, and the given one first', async () => {
     const arn = 'arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a1b2c3';
     const settings = { ...KEYS, bedrock_chat_format: 'anthropic_messages' };
