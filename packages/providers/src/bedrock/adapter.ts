@@ -30,7 +30,7 @@ class BedrockAdapter implements ProviderAdapter {
     const { transport, signal, headersTimeoutMs, idleTimeoutMs, responseBytesMax } = call;
     const wire: WireContext = { transport, signal, headersTimeoutMs, idleTimeoutMs, responseBytesMax };
     if (call.operation === 'images') return generate(call, this.route, this.client, wire);
-    if (call.operation === 'embeddings') return this.embeddings(call, wire);
+    if (call.operation === 'embeddings') return embed(call, this.route, this.client, wire);
     if (chatFormatOf(this.route) === 'anthropic_messages') return invokeClaude(call, this.route, this.client, wire);
     return this.converse(call, wire);
   }
@@ -48,12 +48,6 @@ class BedrockAdapter implements ProviderAdapter {
       const isKnownCaller = error instanceof ProviderError && error.kind === 'auth' && /AccessDenied.*not authorized to perform/is.test(error.internal ?? '');
       if (!isKnownCaller) throw error;
     }
-  }
-
-  private embeddings(call: ProviderCall, wire: WireContext): Promise<ProviderReply> {
-    const isTitan = this.route.settings.bedrock_embedding_format === 'titan_text' || this.route.providerModel.includes('titan-embed');
-    if (!isTitan) throw new ProviderError('unsupported_parameter', { param: 'model', internal: 'no known embedding format: set bedrock_embedding_format' });
-    return embed(call, this.route, this.client, wire);
   }
 
   private async converse(call: ProviderCall, wire: WireContext): Promise<ProviderReply> {
@@ -75,7 +69,7 @@ class BedrockAdapter implements ProviderAdapter {
 export const bedrock: ProviderDefinition = {
   slug: 'bedrock',
   title: 'Amazon Bedrock',
-  description: 'Claude over InvokeModel, other chat models over Converse, Titan embeddings, Titan, Nova Canvas and Stability images',
+  description: 'Claude over InvokeModel, other chat models over Converse, Titan, Nova and Cohere embeddings, Titan, Nova Canvas and Stability images',
   capabilities,
   settings,
   secretSettings,

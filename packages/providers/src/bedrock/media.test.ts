@@ -21,6 +21,65 @@ function invoke(model: string, settings: Record<string, string>, body: Record<st
 }
 const parsed = (reply: JsonReply): any => JSON.parse(reply.body.toString());
 
+const counted = (body: object, tokens: number): WireAnswer =>
+  jsonAnswer(body, { headers: { 'content-type': 'application/json', 'x-amzn-bedrock-input-token-count': String(tokens) } });
+
+describe('Cohere embeddings', () => {
+  const V3 = 'cohere.embed-multilingual-v3';
+  const V4 = 'us.cohere.embed-v4:0';
+  const sizes = (request: WireRequest): number[] => (JSON.parse(request.body.toString()) as { texts: string[] }).texts.map((text) => text.length);
+
+  it('take up to 96 texts per call, keep their order and count by the header', async () => {
+    // As documented for embedding_types: a map of types instead of a list.
+    wire.answer = (request) =>
+      counted({ id: '1', response_type: 'embeddings_by_type', embeddings: { float: sizes(request).map((size) => [size, 0.5]) } }, sizes(request).length);
+    const input = Array.from({ length: 100 }, (_, i) => 'x'.repeat(i + 1));
+    const reply = await invoke(V3, {}, { input });
+    expect(parsed(reply).data.map((item: any) => item.embedding[0])).toEqual(input.map((text) => text.length));
+    expect(wire.bodies().map((body) => body.texts.length)).toEqual([96, 4]);
+    expect(wire.bodies()[1]).toMatchObject({ input_type: 'search_document', truncate: 'NONE', embedding_types: ['float'] });
+    expect(reply.meters).toEqual({ inputTokens: 100, outputTokens: 0 });
+  });
+
+  it('say what the vectors are for, and their size where the model has several', async () => {
+    wire.answer = () => counted({ response_type: 'embeddings_floats', embeddings: [[0.1, 0.2]], texts: ['a'] }, 2);
+    await invoke(V4, { bedrock_embed_input_type: 'search_query' }, { input: 'a', dimensions: 512 });
+    expect(wire.bodies()[0]).toEqual({ texts: ['a'], input_type: 'search_query', truncate: 'NONE', embedding_types: ['float'], output_dimension: 512 });
+    await expect(invoke(V3, {}, { input: 'a', dimensions: 512 })).rejects.toMatchObject({ kind: 'unsupported_parameter', param: 'dimensions' });
+    wire.answer = () => counted({ embeddings: { float: [] } }, 2);
+    await expect(invoke(V4, {}, { input: 'a' })).rejects.toMatchObject({ kind: 'malformed', consumed: { meters: { inputTokens: 2 } } });
+  });
+});
+
+describe('Nova and multimodal Titan embeddings of text', () => {
+  it('send Nova one text per call in its own schema', async () => {
+    wire.answer = () => counted({ embeddings: [{ embeddingType: 'TEXT', embedding: [0.25, 0.5] }] }, 3);
+    const reply = await invoke(
+      'amazon.nova-2-multimodal-embeddings-v1:0',
+      { bedrock_embed_purpose: 'TEXT_RETRIEVAL' },
+      { input: ['a', 'b'], dimensions: 1024 },
+    );
+    expect(wire.bodies()).toHaveLength(2);
+    expect(wire.bodies()).toContainEqual({
+      schemaVersion: 'nova-multimodal-embed-v1',
+      taskType: 'SINGLE_EMBEDDING',
+      singleEmbeddingParams: { embeddingPurpose: 'TEXT_RETRIEVAL', embeddingDimension: 1024, text: { truncationMode: 'NONE', value: 'b' } },
+    });
+    expect(parsed(reply).data.map((item: any) => item.embedding)).toEqual([
+      [0.25, 0.5],
+      [0.25, 0.5],
+    ]);
+    expect(reply.meters).toEqual({ inputTokens: 6, outputTokens: 0 });
+  });
+
+  it('give the multimodal Titan its size in its own place', async () => {
+    wire.answer = () => jsonAnswer({ embedding: [0.25], inputTextTokenCount: 4, message: null });
+    const reply = await invoke('amazon.titan-embed-image-v1', {}, { input: 'a', dimensions: 256 });
+    expect(wire.bodies()).toEqual([{ inputText: 'a', embeddingConfig: { outputEmbeddingLength: 256 } }]);
+    expect(reply.meters).toEqual({ inputTokens: 4, outputTokens: 0 });
+  });
+});
+
 describe('Titan embeddings', () => {
   const V2 = 'amazon.titan-embed-text-v2:0';
   const embed = (settings: Record<string, string>, body: Record<string, unknown>, model = V2): Promise<JsonReply> => invoke(model, settings, body);
@@ -93,7 +152,7 @@ describe('Titan embeddings', () => {
   });
 
   it('refuses an unknown model, an empty text and a vector that is none', async () => {
-    await expect(embed({}, { input: 'a' }, 'cohere.embed-english-v3')).rejects.toMatchObject({ kind: 'unsupported_parameter', param: 'model' });
+    await expect(embed({}, { input: 'a' }, 'vendor.other-embed-v1')).rejects.toMatchObject({ kind: 'unsupported_parameter', param: 'model' });
     await expect(embed({}, { input: ['a', ''] })).rejects.toMatchObject({ kind: 'invalid_request', param: 'input' });
     wire.answer = () => jsonAnswer({ embedding: [[1]] });
     await expect(embed({}, { input: 'a' })).rejects.toMatchObject({ kind: 'malformed' });

@@ -6,6 +6,9 @@ import type { CatalogBinding, ProviderRoute } from '../spec/provider.js';
 const count = z.string().regex(/^[1-9]\d*$/, 'a whole number above 0');
 const decimal = z.string().regex(/^\d+(\.\d+)?$/, 'a number');
 
+const EMBEDDING_FORMATS = ['titan_text', 'titan_multimodal', 'cohere', 'nova'] as const;
+export type EmbeddingFormat = (typeof EMBEDDING_FORMATS)[number];
+
 /** Settings of a Bedrock route, as in the catalog's metadata. */
 export const settings = settingsSchema({
   /** Absent: the SDK's own chain, environment and profile. */
@@ -25,7 +28,14 @@ export const settings = settingsSchema({
   anthropic_version: z.string().optional(),
   anthropic_beta: z.string().optional(),
   bedrock_default_max_tokens: count.optional(),
-  bedrock_embedding_format: z.enum(['titan_text']).optional(),
+  bedrock_embedding_format: z.enum(EMBEDDING_FORMATS).optional(),
+  /** Cohere's models embed questions and documents differently. */
+  bedrock_embed_input_type: z.enum(['search_document', 'search_query', 'classification', 'clustering']).optional(),
+  /** The same for Nova's models, such as GENERIC_INDEX or TEXT_RETRIEVAL. */
+  bedrock_embed_purpose: z
+    .string()
+    .regex(/^[A-Z_]{3,40}$/, 'must be a purpose such as GENERIC_INDEX')
+    .optional(),
   bedrock_embed_dims: count.optional(),
   bedrock_embed_normalize: z.enum(['true', 'false']).optional(),
   bedrock_image_task_type: z.enum(['TEXT_IMAGE']).optional(),
