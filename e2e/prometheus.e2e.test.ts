@@ -1,8 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { cleanUp, repositoryRoot, startFakeUpstream, startService, startStack, TEST_ADMIN, TEST_KEY, waitFor, type TestStack } from '@omg/testkit';
+import {
+  cleanUp,
+  documentedCommands,
+  repositoryRoot,
+  startFakeUpstream,
+  startService,
+  startStack,
+  TEST_ADMIN,
+  TEST_KEY,
+  waitFor,
+  type TestStack,
+} from '@omg/testkit';
 import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { prometheusProgram, startPrometheus, type RunningPrometheus } from './support/prometheus.js';
 
@@ -182,7 +193,9 @@ describe('a real Prometheus', () => {
 describe('promtool', () => {
   it('passes the unit tests of the alert rules', async () => {
     const promtool = await prometheusProgram('promtool');
-    const { stdout } = await run(promtool, ['test', 'rules', join(repositoryRoot(), 'infra', 'prometheus', 'tests', 'gateway.test.yaml')]);
+    const [command] = documentedCommands(import.meta.filename, 'docs/guides/observability.md');
+    const env = { ...process.env, PATH: `${dirname(promtool)}:${process.env['PATH']}` };
+    const { stdout } = await run('sh', ['-euc', command!], { cwd: repositoryRoot(), env });
     expect(stdout).toContain('SUCCESS');
     const checked = await run(promtool, ['check', 'rules', RULES]);
     expect(checked.stdout).toContain('SUCCESS');

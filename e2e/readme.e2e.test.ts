@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { cleanUp, repositoryRoot, startService, startStack, type TestStack } from '@omg/testkit';
+import { cleanUp, documentedCommands, repositoryRoot, startService, startStack, type TestStack } from '@omg/testkit';
 import { parse } from 'yaml';
 import { pathWithCurl } from './support/curl.js';
 
@@ -12,12 +12,6 @@ afterAll(cleanUp);
 interface DemoConfig {
   bootstrap: { tenants: unknown[]; admin_users: unknown[]; api_keys: unknown[] };
   model_catalog: unknown[];
-}
-
-/** The shell blocks of the README that call a running stack, in their order. */
-function curlBlocks(): string[] {
-  const readme = readFileSync(join(repositoryRoot(), 'README.md'), 'utf8');
-  return [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((match) => match[1]!).filter((block) => block.includes('curl'));
 }
 
 describe('the README', () => {
@@ -34,7 +28,7 @@ describe('the README', () => {
   }, 120_000);
 
   it('has curls that work as they are written, one after the other', async () => {
-    const blocks = curlBlocks();
+    const blocks = documentedCommands(import.meta.filename, 'README.md');
     expect(blocks.length).toBeGreaterThanOrEqual(4);
     const script = blocks.map((block) => `echo '--- block'\n${block}`).join('\n');
     const here = script.replaceAll('http://127.0.0.1:8080', stack.edge.url).replaceAll('http://127.0.0.1:8081', stack.admin.url);

@@ -52,6 +52,12 @@ export class Ledger {
     return Number((await this.pool.query<{ n: string }>('SELECT count(*) AS n FROM requests')).rows[0]!.n);
   }
 
+  /** Everything that was ever booked. */
+  async costNano(): Promise<bigint> {
+    const { rows } = await this.pool.query<{ sum: string | null }>('SELECT sum(cost_nano)::text AS sum FROM usage_records');
+    return BigInt(rows[0]!.sum ?? 0);
+  }
+
   async close(): Promise<void> {
     await this.pool.end();
   }

@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { repositoryRoot } from '@omg/testkit';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { documentedCommands, repositoryRoot } from '@omg/testkit';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
-import { renderYaml } from './helm.js';
+import { helmBinary, renderYaml } from './helm.js';
 import { violations } from './kubernetes-schema.js';
 
 /** The values that docs/guides/kubernetes.md tells to use. */
@@ -17,6 +19,21 @@ describe('the guide "Kubernetes from zero"', () => {
     const manifests = renderYaml(JSON.stringify(production));
     expect(manifests.flatMap(violations)).toEqual([]);
     expect(manifests.map((manifest) => manifest.kind)).toEqual(expect.arrayContaining(['Ingress', 'Job', 'HorizontalPodAutoscaler']));
+  });
+
+  it('looks at what the values render, by commands that work as they are written', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'omg-values-'));
+    try {
+      writeFileSync(join(folder, 'production.yaml'), JSON.stringify(production));
+      const [commands] = documentedCommands(import.meta.filename, 'docs/guides/kubernetes.md');
+      const script = commands!.replaceAll('production.yaml', join(folder, 'production.yaml'));
+      const env = { ...process.env, PATH: `${dirname(helmBinary())}:${process.env['PATH']}` };
+      const output = execFileSync('sh', ['-euc', script], { cwd: repositoryRoot(), env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+      expect(output).toContain('0 chart(s) failed');
+      expect(output).toContain('kind: Deployment');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('gives a pod longer to end than its streams may go on', () => {

@@ -1,6 +1,7 @@
 export { addCleanup, cleanUp } from './cleanup.js';
 export { createTestDatabase, type TestDatabase, type TestDatabaseOptions } from './database.js';
 export type { RecordedRequest } from './http-request-reader.js';
+export { commandBlocks, documentedCommands, type CommandBlock } from './documented-commands.js';
 export { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from './otlp-receiver.js';
 export { createTestRedis, type TestRedis } from './redis.js';
 export { repositoryRoot } from './repository.js';
