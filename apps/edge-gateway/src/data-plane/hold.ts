@@ -39,10 +39,16 @@ export function estimateHold(model: ModelEntry, operation: Operation, parsed: Pa
   return { tokens: parsed.inputTokensEstimate + outputTokensLargest, holdNano, holdMinNano };
 }
 
+/**
+ * What is estimated for a model whose maximum is not known, at most: far above what any writes, and small enough that the sums of
+ * windows, rows and amounts stay exact, whatever a client asks for.
+ */
+const OUTPUT_TOKENS_MAX = 100_000_000;
+
 function expectedOutput(route: RouteEntry, parsed: ParsedRequest, outputTokensDefault: number): number {
   const asked = parsed.outputTokensMax ?? outputTokensDefault * parsed.needs.choices;
   const modelMax = route.doc.maxOutputTokens * parsed.needs.choices;
-  return modelMax > 0 ? Math.min(asked, modelMax) : asked;
+  return Math.min(asked, modelMax > 0 ? modelMax : OUTPUT_TOKENS_MAX);
 }
 
 function imageMeters(parsed: ParsedRequest): Partial<Meters> {

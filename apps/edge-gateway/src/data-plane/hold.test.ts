@@ -1,0 +1,26 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ModelEntry } from '../snapshot/config-snapshot.js';
+import type { ParsedRequest } from './endpoint.js';
+import { estimateHold } from './hold.js';
+
+const price = { id: 'p', input: '0.001', output: '0.002' };
+const modelOf = (maxOutputTokens: number) => ({ routes: [{ doc: { maxOutputTokens }, price }] }) as unknown as ModelEntry;
+const asking = (outputTokensMax: number | undefined, choices = 1) =>
+  ({ inputTokensEstimate: 10, inputTokensMax: 40, outputTokensMax, needs: { choices } }) as ParsedRequest;
+const OPTIONS = { strict: false, outputTokensDefault: 1_000 };
+
+describe('what a request is held for', () => {
+  it('is the output that was asked for, capped by the most that the model writes', () => {
+    expect(estimateHold(modelOf(0), 'chat', asking(500), OPTIONS).tokens).toBe(510);
+    expect(estimateHold(modelOf(100), 'chat', asking(500, 2), OPTIONS).tokens).toBe(210);
+    expect(estimateHold(modelOf(0), 'chat', asking(undefined, 3), OPTIONS).tokens).toBe(3_010);
+  });
+
+  it('stays a number that windows and rows can count with, whatever a client asks of a model without a known maximum', () => {
+    for (const strict of [false, true]) {
+      const { tokens, holdNano } = estimateHold(modelOf(0), 'chat', asking(Number.MAX_SAFE_INTEGER * 128, 128), { ...OPTIONS, strict });
+      expect(tokens).toBeLessThan(2 ** 31);
+      expect(holdNano).toBeLessThan(10n ** 18n);
+    }
+  });
+});
