@@ -3,7 +3,12 @@ import type { RequestContext } from '../context.js';
 import { consumptionOf } from './settle.js';
 
 const price = { id: 'p', input: '0.001', output: '0.002', cachedInput: '0.0001' };
-const ctx = { endpoint: { operation: 'chat' }, parsed: { inputTokensEstimate: 99 }, route: { price } } as unknown as RequestContext;
+const ctx = {
+  endpoint: { operation: 'chat' },
+  parsed: { inputTokensEstimate: 99 },
+  route: { price, doc: { id: 'route-1' } },
+  services: { log: { warn: () => undefined } },
+} as unknown as RequestContext;
 
 describe('what an answer consumed', () => {
   it('is what the provider counted, where it did', () => {
@@ -31,6 +36,17 @@ describe('what an answer consumed', () => {
     expect(told).toEqual([
       [expect.objectContaining({ model: 'pictures', priceVersionId: 'tiered', imageQuality: 'low' }), expect.stringContaining('pricing tier')],
     ]);
+  });
+
+  it('is estimated where the provider told counts that no call can have', () => {
+    for (const absurd of [1e300, 2 ** 64 - 1, 2 ** 31, -1, 1.5, Number.NaN]) {
+      const told = consumptionOf(ctx, { meters: { inputTokens: absurd, outputTokens: 20 }, outputChars: 8 });
+      expect(told).toMatchObject({ meters: { inputTokens: 99, outputTokens: 2 }, source: 'estimate' });
+      expect(consumptionOf(ctx, { inputMeters: { inputTokens: 1, cachedInputTokens: absurd }, outputChars: 0 }).meters).toEqual({
+        inputTokens: 99,
+        outputTokens: 0,
+      });
+    }
   });
 
   it('is estimated on both sides where the provider told nothing', () => {

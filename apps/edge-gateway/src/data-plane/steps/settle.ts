@@ -3,6 +3,24 @@ import { NO_USAGE, addMeters, costOf, estimateTokens, totalTokens, uuidV7, type 
 import type { StreamProgress } from '@omg/providers';
 import type { Billed, Consumption, Grant, RequestContext } from '../context.js';
 
+/** More than any call can have. A count beyond it is a server's fault, and could not be added up in Redis and Postgres. */
+const COUNT_MAX = 1_000_000_000;
+
+function isCount(value: unknown, name: string): boolean {
+  if (typeof value !== 'number') return true;
+  return value >= 0 && value <= COUNT_MAX && (name === 'audioSeconds' || Number.isInteger(value));
+}
+
+/** The provider's counts, unless one of them cannot be. */
+function credible<M extends Partial<Meters>>(ctx: RequestContext, meters: M | undefined): M | undefined {
+  for (const name in meters) {
+    if (isCount(meters[name], name)) continue;
+    ctx.services.log.warn({ requestId: ctx.requestId, routeId: ctx.route?.doc.id }, 'the provider told counts that cannot be; the usage is estimated');
+    return undefined;
+  }
+  return meters;
+}
+
 /**
  * Meters of an answer: the provider's where it told them; else an estimate from the text that was produced, marked as
  * such. An answer that broke off before anything was produced has still been charged its input by the provider; where the
@@ -12,12 +30,13 @@ export function consumptionOf(ctx: RequestContext, seen: StreamProgress): Consum
   const operation = ctx.endpoint.operation;
   let meters: Meters;
   let source: UsageSource;
-  if (seen.meters) {
-    meters = seen.meters;
+  const told = credible(ctx, seen.meters);
+  if (told) {
+    meters = told;
     source = 'provider';
   } else {
     const outputTokens = operation === 'chat' ? estimateTokens(seen.outputChars) : 0;
-    meters = { ...(seen.inputMeters ?? { inputTokens: ctx.parsed!.inputTokensEstimate }), outputTokens };
+    meters = { ...(credible(ctx, seen.inputMeters) ?? { inputTokens: ctx.parsed!.inputTokensEstimate }), outputTokens };
     source = 'estimate';
   }
   const cost = costOf(ctx.route?.price, meters, operation);
