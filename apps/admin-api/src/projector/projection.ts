@@ -27,8 +27,8 @@ export interface ProjectionResult {
 
 type BuildDocument = (previous: Buffer | undefined) => object | undefined;
 
-/** An edge must know a model and a tenant before a key that uses them. */
-const PHASES = ['defaults', 'model', 'tenant', 'key'] as const;
+/** An edge must know a model and a tenant before a key that uses them, and serves once it has the defaults: they come last. */
+const PHASES = ['model', 'tenant', 'key', 'defaults'] as const;
 const PARALLEL_MAX = 32;
 /** Below the 1 MiB that a NATS message may have. */
 const DOCUMENT_BYTES_MAX = 1_000_000;

@@ -196,8 +196,10 @@ describe('how fast and how surely', () => {
     const { port } = fixture.nats;
     await fixture.nats.kill();
     fixture.nats = await startNats({ port });
-    await waitFor(async () => (await fixture.document(keyName(prefix))) !== undefined, { timeoutMs: 15_000 });
+    await waitFor(async () => (await fixture.document(configKey.defaults)) !== undefined, { timeoutMs: 15_000 });
     expect(await fixture.document(configKey.defaults)).toMatchObject({ timezone: 'UTC' });
+    // An edge serves from a bucket that has the defaults: by then it must know every key.
+    expect(await fixture.revision(configKey.defaults)).toBeGreaterThan(await fixture.revision(keyName(prefix)));
   }, 30_000);
 
   it('repairs documents that somebody changed, deleted or added by hand', async () => {

@@ -85,13 +85,17 @@ export class ConfigSnapshot {
     }
   }
 
-  /** The edge may serve: the bucket was read whole, and the control plane had written its defaults. */
+  /** The edge may serve: the bucket was read whole, and the control plane had written its defaults, which it does last. */
   get isComplete(): boolean {
     return this.defaultsDoc !== undefined;
   }
 
-  /** Takes the bucket's whole state: what it does not hold is gone. */
+  /**
+   * Takes the bucket's whole state: what it does not hold is gone. A bucket without defaults was lost and made anew: until it is
+   * filled again nobody can be told whether their key is good.
+   */
   replaceAll(entries: ReadonlyMap<string, string>): void {
+    if (!entries.has('defaults')) this.defaultsDoc = undefined;
     for (const key of [...this.modelsByKey.keys()]) if (!entries.has(key)) this.apply(key, undefined);
     for (const id of [...this.tenants.keys()]) if (!entries.has(`tenant.${id}`)) this.tenants.delete(id);
     for (const [key, value] of entries) this.apply(key, value);
