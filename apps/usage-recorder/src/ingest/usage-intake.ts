@@ -40,12 +40,12 @@ export class UsageIntake {
     this.parts.onMessage(message);
     if (!this.parts.held.receive(message)) return;
     this.waiting.push(message);
-    this.draining ??= this.drain().finally(() => (this.draining = undefined));
+    this.draining ??= this.drain();
   }
 
   /** Resolves when nothing waits any more, or at the signal. */
   async idle(): Promise<void> {
-    await this.draining?.catch(() => undefined);
+    await this.draining;
   }
 
   private async drain(): Promise<void> {
@@ -60,6 +60,8 @@ export class UsageIntake {
       // Shutdown: what was not queued is still in the stream.
       this.waiting = [];
     }
+    // In the same turn as the last look at what waits: nothing can arrive in between and be left behind.
+    this.draining = undefined;
   }
 
   private async enqueue(messages: readonly UsageMessage[]): Promise<void> {
