@@ -129,10 +129,20 @@ describe('usage spool', () => {
     await spool.close();
     expect((await replayed(await openSpool())).events.map((e) => (JSON.parse(e) as { n: number }).n)).toEqual([1, 3, 4]);
   });
+
+  it('what was stored before a disk failed for good is delivered by the next replay, not by the next process', async () => {
+    const disk = { bytesMax: 3_000, isBroken: true };
+    const spool = await Spool.open({ directory, bytesMax: 1_000_000, openFile: smallDisk(disk) });
+    await spool.append(JSON.stringify({ n: 1, pad: 'x'.repeat(2_000) }));
+    await expect(spool.append(JSON.stringify({ n: 2, pad: 'x'.repeat(2_000) }))).rejects.toThrow(SpoolError);
+    expect((await replayed(spool)).events.map((e) => (JSON.parse(e) as { n: number }).n)).toEqual([1]);
+    expect(spool.isEmpty).toBe(true);
+    await spool.close();
+  });
 });
 
 /** Files that hold `bytesMax`: as on a full disk, a write that crosses the end takes a part, and the next one fails. */
-function smallDisk(disk: { bytesMax: number }): typeof open {
+function smallDisk(disk: { bytesMax: number; /** Nor can a file be cut. */ isBroken?: boolean }): typeof open {
   return async (...args) => {
     const file = await open(...args);
     const write = file.write.bind(file) as (buffer: Buffer, offset: number, length: number, position: number) => Promise<unknown>;
@@ -140,6 +150,7 @@ function smallDisk(disk: { bytesMax: number }): typeof open {
       const room = Math.min(length, disk.bytesMax - position);
       return room > 0 ? write(buffer, offset, room, position) : Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
     };
-    return Object.assign(file, { write: limited });
+    const truncate = () => Promise.reject(Object.assign(new Error('input/output error'), { code: 'EIO' }));
+    return Object.assign(file, { write: limited }, disk.isBroken ? { truncate } : {});
   };
 }

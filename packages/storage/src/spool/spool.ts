@@ -82,7 +82,7 @@ export class Spool {
 
   /** Nothing waits for a replay. */
   get isEmpty(): boolean {
-    return this.bytes === 0;
+    return this.bytes === 0 && this.segment === undefined;
   }
 
   get pendingBytes(): number {
@@ -157,9 +157,8 @@ export class Spool {
     try {
       await segment.file.truncate(segment.bytes);
     } catch {
-      // The tail stays torn: its checksum tells. Nothing may be appended behind it.
-      await segment.file.close().catch(() => undefined);
-      this.segment = undefined;
+      // The tail stays torn: its checksum tells. Nothing may be appended behind it, and what is whole waits for no other process.
+      await this.seal().catch(() => undefined);
     }
   }
 
@@ -201,7 +200,7 @@ export class Spool {
     if (!this.segment) return;
     const { file, path } = this.segment;
     this.segment = undefined;
-    await file.close();
+    await file.close().catch(() => undefined);
     await rename(path, sealedPath(path));
   }
 }
