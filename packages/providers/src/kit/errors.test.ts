@@ -43,6 +43,19 @@ describe('error mapping', () => {
     expect(error.message).not.toContain('Incorrect');
   });
 
+  it('keeps what a validator quotes of the request out of the text for the log', () => {
+    const prompt = 'my diagnosis';
+    const detail = [
+      { type: 'string_type', loc: ['body', 'messages', 0], msg: 'Input should be a valid string', input: { content: prompt }, ctx: { given: prompt } },
+    ];
+    const python = `[{'type': 'missing', 'loc': ('body', 'model'), 'msg': 'Field required', 'input': {'messages': [{'content': '${prompt}'}]}}]`;
+    for (const body of [{ detail }, { object: 'error', message: python, code: 400 }, { error: { message: JSON.stringify(detail) } }]) {
+      const { internal } = providerError(422, readFault(JSON.stringify(body)));
+      expect(internal).toMatch(/Input should be a valid string|Field required/);
+      expect(internal).not.toContain(prompt);
+    }
+  });
+
   it('reads every form of retry-after and bounds it to an hour', () => {
     const now = Date.parse('2026-01-01T00:00:00Z');
     expect(parseRetryAfterMs({ 'retry-after-ms': '12.5', 'retry-after': '9' }, now)).toBe(13);

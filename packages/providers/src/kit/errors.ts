@@ -13,6 +13,8 @@ const RETRY_AFTER_MAX_MS = 3_600_000;
 const INTERNAL_CHARS_MAX = 500;
 /** Error texts quote credentials ("Incorrect API key provided: ..."): what looks like one never reaches the log. */
 const SECRETS = /\b(?:sk|pk|hf|gsk|key|bearer|token)[-_ :]+\S{6,}|[A-Za-z0-9_+/=-]{32,}/gi;
+/** Validators in Python quote what they refused, which is the prompt as often as not. */
+const QUOTED_INPUT = /(["'](?:input|ctx)["']\s*:|\binput_value\s*=).*$/s;
 const CONTEXT_TEXT =
   /maximum context length|context[ _-]?(?:length|window|size)|prompt is too long|input is too long|too many (?:input )?tokens|must have less than \d+ tokens|exceed_context_size/i;
 
@@ -90,11 +92,12 @@ function kindInStream(fault: UpstreamFault): ProviderErrorKind {
   return 'server_error';
 }
 
-/** Text for the log: bounded, with anything that looks like a credential taken out. */
+/** Text for the log: bounded, without what it quotes of the request and anything that looks like a credential. */
 export function internalText(fault: UpstreamFault): string {
   const text = [fault.type, fault.code, fault.message].filter((part) => part !== undefined).join(': ');
   return text
     .slice(0, 2 * INTERNAL_CHARS_MAX)
+    .replace(QUOTED_INPUT, '$1 [redacted]')
     .replace(SECRETS, '[redacted]')
     .slice(0, INTERNAL_CHARS_MAX);
 }
