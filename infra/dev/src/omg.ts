@@ -60,6 +60,11 @@ async function main(): Promise<number> {
   if (name === '__supervise') return superviseCommand();
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (command === undefined) throw new CommandError(`unknown command "${name}"\n\n${help()}`);
+  // What jest or the admin client get after the command is theirs.
+  if ((args[0] === '--help' || args[0] === '-h') && name !== 'admin') {
+    process.stdout.write(`Usage: ./omg ${command.usage}\n\n${command.does}\n`);
+    return 0;
+  }
   return command.run(args);
 }
 

@@ -9,8 +9,8 @@ import { preferPort } from './ports.ts';
 import { identify, processesOfRun, RUN_ID_VARIABLE, stopProcess, type StartedProcess } from './processes.ts';
 import { acquireServices, type AcquiredServices } from './services/acquire.ts';
 import type { RunningService } from './services/running-service.ts';
-import { removeState, writeState, type StackState } from './state.ts';
-import { say } from './terminal.ts';
+import { claimState, removeState, writeState, type StackState } from './state.ts';
+import { CommandError, say } from './terminal.ts';
 
 const READY_TIMEOUT_MS = 90_000;
 /** Longer than the services' own drain deadline. */
@@ -42,6 +42,8 @@ export function serviceEnvironment(urls: AcquiredServices['urls']): NodeJS.Proce
 /** Everything that `./omg up` runs. The state file always tells what is running, so that `down` works whatever happens here. */
 export class Stack {
   private readonly state: StackState;
+  /** The state file is this run's. */
+  private hasState = false;
   private services: AcquiredServices | undefined;
   private readonly runningApps = new Map<string, Running>();
   private readonly keptApps: KeepAlive<Running>[] = [];
@@ -57,7 +59,8 @@ export class Stack {
   }
 
   async start(): Promise<void> {
-    writeState(this.state);
+    if (!claimState(this.state)) throw new CommandError('another ./omg up is starting right now');
+    this.hasState = true;
     await this.startServices();
     await migrateDatabase(this.services!.urls.postgres);
     await this.choosePorts();
@@ -76,7 +79,7 @@ export class Stack {
     await Promise.all(services.map((service) => service.stop()));
     // What was only just starting when the stop came.
     for (const identity of processesOfRun(this.state.runId)) await stopProcess(identity, 'SIGTERM', APP_STOP_GRACE_MS);
-    removeState();
+    if (this.hasState) removeState();
   }
 
   private remember(name: string, running: Running): void {

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isRunning, type ProcessIdentity } from './processes.ts';
 import { ensureFolder, STATE_FILE } from './paths.ts';
@@ -21,12 +21,30 @@ export interface StackState {
   env: Record<string, string>;
 }
 
-export function writeState(state: StackState): void {
+/** Readers never meet half a file. */
+function writeFresh(state: StackState): string {
   ensureFolder(dirname(STATE_FILE));
-  // Readers never meet half a file.
-  const fresh = `${STATE_FILE}.new`;
+  const fresh = `${STATE_FILE}.${state.runId}`;
   writeFileSync(fresh, JSON.stringify(state, null, 2), { mode: 0o600 });
-  renameSync(fresh, STATE_FILE);
+  return fresh;
+}
+
+/** The first writing of a run: of two that start at once only one gets the state. False: it is another's. */
+export function claimState(state: StackState): boolean {
+  const fresh = writeFresh(state);
+  try {
+    linkSync(fresh, STATE_FILE);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+}
+
+export function writeState(state: StackState): void {
+  renameSync(writeFresh(state), STATE_FILE);
 }
 
 export function readState(): StackState | undefined {

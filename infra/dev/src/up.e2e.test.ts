@@ -1,12 +1,13 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ROOT } from './paths.ts';
-import { identify, isRunning } from './processes.ts';
+import { identify, isRunning, processesOfRun } from './processes.ts';
+import type { StackState } from './state.ts';
 
 /** A stack of its own, beside whatever the developer runs: other folder, other ports, private stores. */
 const folder = mkdtempSync(join(tmpdir(), 'omg up '));
@@ -103,4 +104,46 @@ describe('./omg up --detach', () => {
     await omg('down');
     expect(identities.filter(isRunning)).toEqual([]);
   }, 60_000);
+
+  it('of two that are called at once one starts the stack and the other says so; the state is that of the first', async () => {
+    const outcomes = await Promise.allSettled([omg('up', '--detach'), omg('up', '--detach')]);
+    const failed = outcomes.filter((outcome) => outcome.status === 'rejected');
+    expect(failed).toHaveLength(1);
+    expect(String(failed[0]!.reason)).toContain('another ./omg up is starting right now');
+    const values = await readEnv();
+    const identities = PROCESSES.map((name) => identify(Number(values[name]))!);
+    expect(await ask(values['EDGE_URL']!)).toBe(200);
+    await omg('down');
+    expect(identities.filter(isRunning)).toEqual([]);
+  }, 180_000);
+
+  it('explains a command instead of carrying it out when asked for help', async () => {
+    expect(await omg('up', '--help')).toContain('start everything');
+    await expect(omg('env')).rejects.toThrow('no stack is running');
+  });
+});
+
+describe('./omg up in the foreground', () => {
+  it('leaves nothing behind when it is interrupted in the middle of its start', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'omg interrupted '));
+    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(ROOT, 'infra', 'dev', 'src', 'omg.ts'), 'up'], {
+      env: { ...env, OMG_FOLDER: own },
+      stdio: 'ignore',
+    });
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    // The first store runs, the services do not yet.
+    let state: StackState | undefined;
+    const deadline = Date.now() + 120_000;
+    while ((state?.processes.length ?? 0) === 0) {
+      if (Date.now() > deadline) throw new Error('the start did not begin');
+      await delay(20);
+      const file = join(own, 'run', 'state.json');
+      if (existsSync(file)) state = JSON.parse(readFileSync(file, 'utf8')) as StackState;
+    }
+    child.kill('SIGINT');
+    await ended;
+    expect(processesOfRun(state!.runId).filter(isRunning)).toEqual([]);
+    expect(existsSync(join(own, 'run', 'state.json'))).toBe(false);
+    rmSync(own, { recursive: true, force: true });
+  }, 180_000);
 });
