@@ -92,6 +92,48 @@ describe('two replicas of the admin API', () => {
     expect((await call(1, 'GET', `/admin/tenants/${tenantId}`)).body.version).toBe(version + 11);
   });
 
+  it('lose no update of a catalog entry, a budget, a key and the defaults either', async () => {
+    const alias = 'contested';
+    const entry = (weight: number) => ({ alias, provider: 'openai-compatible', provider_model: 'm', endpoint: 'https://8.8.8.8/v1', weight });
+    await call(0, 'POST', '/admin/model-catalog', entry(1));
+    await call(0, 'PUT', `/admin/tenants/${tenantId}/budget`, { budget_usd: 1 });
+    const key = (await call(0, 'POST', `/admin/tenants/${tenantId}/api-keys`, { name: 'contested' })).body.api_key;
+    const budget = { warning_threshold: 0.5, refresh_schedule: 'weekly' };
+    const contests: [string, string, (i: number) => object, () => Promise<{ version: number } & Record<string, unknown>>][] = [
+      [
+        'POST',
+        '/admin/model-catalog',
+        (i) => entry(i + 2),
+        async () => (await call(1, 'GET', '/admin/model-catalog')).body.find((row: any) => row.alias === alias),
+      ],
+      [
+        'PUT',
+        `/admin/tenants/${tenantId}/budget`,
+        (i) => ({ budget_usd: i + 2 }),
+        async () => (await call(1, 'GET', `/admin/tenants/${tenantId}/budget`)).body,
+      ],
+      [
+        'PATCH',
+        `/admin/tenants/${tenantId}/api-keys/${key.id}`,
+        (i) => ({ name: `n ${i}` }),
+        async () => (await call(1, 'GET', `/admin/tenants/${tenantId}/api-keys/${key.id}`)).body,
+      ],
+      ['PUT', '/admin/budgets/default', (i) => ({ default_usd: i + 2, ...budget }), async () => (await call(1, 'GET', '/admin/budgets/default')).body],
+    ];
+    for (const [method, path, change, read] of contests) {
+      const { version } = await read();
+      const answers = await Promise.all(Array.from({ length: 10 }, (_, i) => call(i % 2, method, path, change(i), { 'if-match': `"${version}"` })));
+      expect([path, answers.filter(({ status }) => status === 200).length, answers.filter(({ status }) => status === 409).length]).toEqual([path, 1, 9]);
+      const winner = answers.findIndex(({ status }) => status === 200);
+      const kept = await read();
+      expect(kept).toMatchObject({ version: version + 1, ...(method === 'PUT' && path.endsWith('default') ? { default_usd: winner + 2 } : change(winner)) });
+      // Without a condition each is written on top of the one before it, and none is dropped unseen.
+      const all = await Promise.all(Array.from({ length: 6 }, (_, i) => call(i % 2, method, path, change(i))));
+      expect(all.map(({ status }) => status)).toEqual(all.map(() => 200));
+      expect((await read()).version).toBe(version + 7);
+    }
+  });
+
   it('go on projecting when the one that projects is killed, and miss nothing that changed meanwhile', async () => {
     const { rows } = await pool.query<{ id: string }>(`SELECT id FROM api_keys WHERE prefix = 'demo'`);
     const leader = (await leads(replicas[0]!)) ? 0 : 1;

@@ -54,11 +54,13 @@ export {
 } from './postgres/budget-alerts.queries.js';
 export { deleteOldRows, dropPartitions, ensurePartitions, type PartitionedTable } from './postgres/retention.queries.js';
 export {
+  dayMismatches,
   nextCostedUsage,
   readPriceVersions,
   rollupMismatches,
   totalMismatches,
   type CostedUsage,
+  type DayMismatch,
   type RollupMismatch,
   type TotalMismatch,
 } from './postgres/usage-verify.queries.js';

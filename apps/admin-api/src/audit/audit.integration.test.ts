@@ -109,6 +109,17 @@ describe('the audit log', () => {
     expect((await read('action=auth.login')).json.total).toBeGreaterThan(2);
   });
 
+  it('keeps the rows of a user who goes, without his id, and the chain holds', async () => {
+    const leaver = await fixture.user('leaver@example.com');
+    await fixture.signIn('leaver@example.com');
+    await fixture.prisma.membership.deleteMany({ where: { userId: leaver.id } });
+    await fixture.prisma.user.delete({ where: { id: leaver.id } });
+    const { logs } = (await read(`resource_id=${leaver.id}`)).json;
+    expect(logs).toMatchObject([{ action: 'auth.login', user_email: 'leaver@example.com' }]);
+    expect(logs[0]).not.toHaveProperty('user_id');
+    expect((await verify()).problems).toEqual([]);
+  });
+
   it('cannot be changed through the database; a forged row, a gap and a forged chain are found', async () => {
     await expect(fixture.prisma.auditLog.updateMany({ data: { action: 'forged' } })).rejects.toThrow();
     await expect(fixture.prisma.auditLog.deleteMany({})).rejects.toThrow();

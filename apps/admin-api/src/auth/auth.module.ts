@@ -15,6 +15,7 @@ import { OidcLoginService } from './oidc-login.service.js';
 import { OriginGuard } from './origin.guard.js';
 import { PasswordHasher } from './password-hasher.js';
 import { PrincipalLoader } from './principal.loader.js';
+import { SessionSweepJob } from './session-sweep.job.js';
 import { SessionService } from './session.service.js';
 import { AdminTokenStrategy, JwtStrategy } from './strategies.js';
 import { TokenService } from './token.service.js';
@@ -29,6 +30,7 @@ import { TokenService } from './token.service.js';
     PasswordHasher,
     TokenService,
     SessionService,
+    SessionSweepJob,
     PrincipalLoader,
     JwtStrategy,
     AdminTokenStrategy,

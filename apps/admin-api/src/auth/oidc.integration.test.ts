@@ -181,6 +181,34 @@ describe('sign-in at an OpenID provider', () => {
   });
 });
 
+describe('what is kept of a sign-in', () => {
+  it('is no token of the provider, nowhere', async () => {
+    const started = await start();
+    const claims = person();
+    const back = await signInAtProvider(started.authUrl, claims);
+    await callback(back.search.slice(1), started.cookie);
+    const stored = JSON.stringify([
+      await fixture.prisma.credential.findMany({ where: { subject: claims.sub } }),
+      await fixture.prisma.user.findMany({ where: { email: claims.email! } }),
+      (await fixture.prisma.auditLog.findMany({ where: { userEmail: claims.email! } })).map((row) => row.metadata),
+    ]);
+    expect(stored).toContain(claims.sub);
+    // Tokens of the provider are JWTs or opaque codes; neither is there.
+    expect(stored).not.toMatch(/eyJ[A-Za-z0-9_-]{10,}/);
+    expect(stored).not.toContain(back.searchParams.get('code'));
+  });
+
+  it('is one account, also when its first two sign-ins come at once', async () => {
+    const claims = person();
+    const begun = [await start(), await start()];
+    const back = await Promise.all(begun.map((started) => signInAtProvider(started.authUrl, claims)));
+    const answers = await Promise.all(begun.map((started, index) => callback(back[index]!.search.slice(1), started.cookie)));
+    for (const answer of answers) expect(answer.headers['location']).toContain('status=success');
+    expect(await fixture.prisma.user.count({ where: { email: claims.email! } })).toBe(1);
+    expect(await fixture.prisma.credential.count({ where: { subject: claims.sub } })).toBe(1);
+  });
+});
+
 describe('attacks on the sign-in', () => {
   it('a callback works once: replayed, its state is gone', async () => {
     const started = await start();
@@ -250,6 +278,24 @@ describe('attacks on the sign-in', () => {
       expect((await fixture.call('GET', `/admin/auth/oidc/start?return_to=${encodeURIComponent(returnTo)}`)).status).toBe(400);
     },
   );
+});
+
+describe('a provider that calls itself something else', () => {
+  it('than the configured issuer is not signed in at', async () => {
+    const elsewhere = await startAdminApp({
+      environment: {
+        ROUTER_ADMIN_OIDC_ENABLED: 'true',
+        // The same provider under another name: its discovery document says who it is.
+        ROUTER_ADMIN_OIDC_ISSUER: issuer.replace('localhost', '127.0.0.1'),
+        ROUTER_ADMIN_OIDC_CLIENT_ID: 'gateway',
+        ROUTER_ADMIN_OIDC_CLIENT_SECRET: 'gateway-secret',
+        ROUTER_ADMIN_OIDC_REDIRECT_URL: REDIRECT,
+      },
+    });
+    const answer = await elsewhere.call('GET', '/admin/auth/oidc/start');
+    expect([answer.status, answer.json.code]).toEqual([503, 'unavailable']);
+    await elsewhere.close();
+  }, 20_000);
 });
 
 describe('a provider that cannot be reached', () => {

@@ -42,7 +42,6 @@ export class SessionService {
 
   /** Opens a family inside the caller's transaction; the answer is built once it has committed. */
   async open(tx: PrismaTx, userId: string, method: 'local' | 'oidc'): Promise<TokenRow> {
-    await this.dropExpired(tx, userId);
     const nowMs = await databaseNowMs(tx);
     const family = await tx.refreshTokenFamily.create({ data: { id: newId(), userId, method } });
     return this.addToken(tx, userId, family.id, nowMs);
@@ -120,13 +119,6 @@ export class SessionService {
     const row = { id: newId(), familyId, createdAt, expiresAt };
     await tx.refreshToken.create({ data: { ...row, tokenHash: tokenHash(this.tokens.refresh(userId, row).token) } });
     return row;
-  }
-
-  /** Families whose last token has expired say nothing any more; each login sweeps those of its user. */
-  private async dropExpired(tx: PrismaTx, userId: string): Promise<void> {
-    await tx.$executeRaw`
-      DELETE FROM refresh_token_families f WHERE f.user_id = ${userId}::uuid
-      AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.family_id = f.id AND t.expires_at > now())`;
   }
 }
 

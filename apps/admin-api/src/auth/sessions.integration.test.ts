@@ -3,6 +3,7 @@ import { cleanUp } from '@omg/testkit';
 import { JwtService } from '@nestjs/jwt';
 import { randomUUID } from 'node:crypto';
 import { PASSWORD, startAdminApp, type AdminAppFixture } from '../testing/admin-app.fixture.js';
+import { SessionSweepJob } from './session-sweep.job.js';
 
 const SECRET = 'a test secret of more than 32 bytes';
 const COOKIE = 'og_admin_session';
@@ -228,6 +229,34 @@ describe('refresh', () => {
     expect((await send({ 'sec-fetch-site': 'cross-site' })).status).toBe(403);
     expect((await send({ origin: 'http://localhost' })).status).toBe(200);
     expect((await send({})).status).toBe(200);
+  });
+});
+
+describe('sessions that are over', () => {
+  it('are swept in bounded batches, by several replicas at once; living ones and their reuse detection stay', async () => {
+    const [gone, living] = [mail(), mail()];
+    const [goneUser, livingUser] = [await fixture.user(gone), await fixture.user(living)];
+    await fixture.signIn(gone);
+    const first = (await login(living)).json.refresh_token as string;
+    const second = (await refresh(first)).json.refresh_token as string;
+    // More than one batch of expired tokens in one login, as after weeks of refreshing.
+    const family = await fixture.prisma.refreshTokenFamily.findFirstOrThrow({ where: { userId: goneUser.id } });
+    await fixture.prisma.refreshToken.createMany({
+      data: Array.from({ length: 2_500 }, (_, index) => ({
+        id: randomUUID(),
+        familyId: family.id,
+        tokenHash: Buffer.from(`expired ${index} ${family.id}`),
+        expiresAt: new Date(Date.now() - 1_000 - index),
+      })),
+    });
+    await fixture.prisma.refreshToken.updateMany({ where: { familyId: family.id }, data: { expiresAt: new Date(Date.now() - 1_000) } });
+    const job = fixture.app.get(SessionSweepJob, { strict: false });
+    const swept = await Promise.all([job.sweep(), job.sweep(), job.sweep()]);
+    expect(swept.reduce((sum, count) => sum + count)).toBe(2_501);
+    expect(await fixture.prisma.refreshTokenFamily.count({ where: { userId: goneUser.id } })).toBe(0);
+    expect(await fixture.prisma.refreshToken.count({ where: { family: { userId: livingUser.id } } })).toBe(2);
+    expect(await job.sweep()).toBe(0);
+    expect((await refresh(second)).status).toBe(200);
   });
 });
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, startFakeUpstream, type FakeUpstream } from '@omg/testkit';
+import { listProviders } from '@omg/providers';
 import { startAdminApp, type AdminAppFixture, type Answer } from '../testing/admin-app.fixture.js';
 import { newId } from '../new-id.js';
 
@@ -208,6 +209,44 @@ describe('200', () => {
     const rows = await app.prisma.auditLog.findMany({ where: { resource: 'model', resourceId: alias }, orderBy: { seq: 'asc' } });
     expect(rows.map((row) => row.action)).toEqual(['model_catalog.upsert', 'model_catalog.upsert', 'model_catalog.remove']);
     expect(rows[1]!.metadata).toMatchObject({ before: { weight: 100 }, after: { weight: 2 } });
+  });
+});
+
+describe('secrets of every provider', () => {
+  const PLACE: Record<string, string> = { endpoint: 'https://8.8.8.8', region: 'us-east-1' };
+  const secretsOf = (secret: string) =>
+    listProviders().flatMap(({ slug, secretSettings }) => [...secretSettings].map((name) => [slug, name, `${secret}-${slug}-${name}`]));
+
+  it('are sealed in the database and masked in every answer and in the audit log, wherever they were written', async () => {
+    const known: string[] = [];
+    for (const source of ['provider_overrides', 'metadata'] as const) {
+      for (const [provider, name, secret] of secretsOf(`very-secret-${source}`)) {
+        const alias = fresh();
+        const settings = {
+          [name!]: secret!,
+          ...(name!.startsWith('aws') && { aws_access_key_id: `very-secret-${source}-id`, aws_secret_access_key: `very-secret-${source}-key` }),
+        };
+        const answer = await post({
+          alias,
+          provider,
+          provider_model: 'm',
+          ...PLACE,
+          ...(provider === 'vertex' && { metadata: { gcp_project_id: 'p' } }),
+          [source]: { ...settings, gcp_project_id: 'p' },
+        });
+        // A provider may refuse a made-up secret, but never by repeating it.
+        expect([provider, name, [200, 422].includes(answer.status)]).toEqual([provider, name, true]);
+        expect(answer.text).not.toContain('very-secret');
+        if (answer.status === 200) known.push(`${provider} ${name}`);
+      }
+    }
+    expect(new Set(known).size).toBeGreaterThan(10);
+    const shown =
+      (await app.call('GET', '/admin/model-catalog', { token: viewer })).text + (await app.call('GET', '/admin/audit/logs?limit=200', { token: admin })).text;
+    expect(shown).not.toContain('very-secret');
+    expect(JSON.stringify([await app.prisma.modelRoute.findMany(), (await app.prisma.auditLog.findMany()).map(({ metadata }) => metadata)])).not.toContain(
+      'very-secret',
+    );
   });
 });
 

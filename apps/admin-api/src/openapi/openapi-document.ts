@@ -33,11 +33,37 @@ export async function buildOpenapiDocument(module: Type<unknown>): Promise<OpenA
     operationIdFactory: (controller, method) => `${lowerFirst(controller.replace(/Controller$/, ''))}_${method}`,
   });
   await app.close();
-  for (const item of Object.values(document.paths)) for (const operation of Object.values(item as Record<string, Operation>)) finish(operation);
+  for (const [path, item] of Object.entries(document.paths)) {
+    for (const operation of Object.values(item as Record<string, Operation>)) finish(operation, tagOf(path));
+  }
+  document.tags = TAGS.map(([name]) => ({ name }));
   return sorted(document);
 }
 
+/** What people look for, in the order in which they need it; the first pattern that fits a path decides. */
+const TAGS: readonly (readonly [name: string, path: RegExp])[] = [
+  ['Signing in', /^\/admin\/auth\//],
+  ['API keys', /api-keys/],
+  ['People', /^\/admin\/users|memberships/],
+  ['Budgets', /budget/],
+  ['Tenants', /^\/admin\/tenants/],
+  ['Models and routes', /^\/admin\/(model-catalog|routing|providers)/],
+  ['Reports', /usage/],
+  ['Settings', /^\/admin\/settings/],
+  ['Audit log', /^\/admin\/audit/],
+  ['Admin tokens', /^\/admin\/tokens/],
+];
+
+function tagOf(path: string): string {
+  // Reports of keys are reports first.
+  if (/\/usage(\/|$)/.test(path)) return 'Reports';
+  const found = TAGS.find(([, pattern]) => pattern.test(path));
+  if (!found) throw new Error(`${path} belongs to no group of the document`);
+  return found[0];
+}
+
 interface Operation {
+  tags?: string[];
   operationId?: string;
   responses?: Record<string, { description: string; content?: Record<string, unknown> }>;
   security?: unknown[];
@@ -65,7 +91,8 @@ function toJsonSchema(schema: z.ZodType, { schemaType }: { schemaType: 'input' |
   return { schema: converted };
 }
 
-function finish(operation: Operation): void {
+function finish(operation: Operation, tag: string): void {
+  operation.tags = [tag];
   const responses = (operation.responses ??= {});
   // Named parameters are shown as required whatever their schema says, and no header but Authorization is.
   for (const parameter of operation.parameters ?? []) if (parameter.in === 'header') parameter.required = false;

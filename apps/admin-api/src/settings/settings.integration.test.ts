@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { alertTransportSettingSchema, SETTING_KEYS } from '@omg/contracts';
 import { KeyRing, sealedContext } from '@omg/domain';
 import { cleanUp, freePort } from '@omg/testkit';
+import { randomUUID } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { startAdminApp, type AdminAppFixture } from '../testing/admin-app.fixture.js';
 
@@ -151,6 +152,33 @@ describe('alert settings', () => {
     await app.prisma.setting.deleteMany({ where: { key: SETTING_KEYS.alerts } });
     expect((await call('POST', 'settings/alerts/test-email', { email: 'a@b.de' })).status).toBe(400);
     expect((await call('POST', 'settings/alerts/test-email', { email: 'nobody' })).status).toBe(400);
+  });
+});
+
+describe('default models', () => {
+  const models = async () => (await call('GET', 'settings/default-models', undefined, undefined, viewer)).json.models;
+
+  it('keep the case of their alias, reach every personal tenant at once, and leave its own list alone', async () => {
+    const made = ['Mixed-Case', 'other'].map((alias) =>
+      app.prisma.modelAlias.create({
+        data: { key: alias.toLowerCase(), alias, routes: { create: { id: randomUUID(), identity: 'i', source: 'config', provider: 'p', providerModel: 'm' } } },
+      }),
+    );
+    await Promise.all(made);
+    const [follower, restricted] = [(await app.user('follower@example.com')).personalTenantId!, (await app.user('restricted@example.com')).personalTenantId!];
+    await call('PUT', `tenants/${restricted}/models`, { models: ['other'] });
+    const added = await call('POST', 'settings/default-models', { alias: 'mixed-CASE' });
+    expect([added.status, added.json, await models()]).toEqual([201, { alias: 'Mixed-Case' }, ['Mixed-Case']]);
+    expect((await call('GET', `tenants/${follower}/models`)).json).toEqual({ models: ['Mixed-Case'] });
+    expect((await call('GET', `tenants/${restricted}/models`)).json).toEqual({ models: ['other'] });
+    expect((await call('DELETE', 'settings/default-models/MIXED-case')).status).toBe(204);
+    expect([await models(), (await call('GET', `tenants/${follower}/models`)).json.models]).toEqual([[], []]);
+  });
+
+  it('400 for a model that is not in the catalog, 404 for one that is no default, 403 for everybody but super admins', async () => {
+    expect((await call('POST', 'settings/default-models', { alias: 'nobody' })).status).toBe(400);
+    expect((await call('DELETE', 'settings/default-models/nobody')).status).toBe(404);
+    expect((await call('POST', 'settings/default-models', { alias: 'other' }, undefined, viewer)).status).toBe(403);
   });
 });
 

@@ -2,12 +2,12 @@ import { Injectable } from '@nestjs/common';
 import type { anomaliesQuerySchema } from '@omg/contracts';
 import type { Parsed } from '../http/paging.js';
 import type { Principal } from '../http/principal.js';
-import { dailyAnomalies, historyRange, type Metric } from './anomalies.js';
+import { dailyAnomalies, historyRange } from './anomalies.js';
 import { entityLabels } from './labels.queries.js';
 import { ReportContext } from './report-context.js';
 import { rangeBody } from './report-range.js';
 import { dayStarts } from './reports.service.js';
-import { sumUsage, type UsageSum } from './usage.queries.js';
+import { metricSeries } from './usage.queries.js';
 
 @Injectable()
 export class AnomaliesService {
@@ -21,8 +21,8 @@ export class AnomaliesService {
     const dayStartsMs = dayStarts(wide);
     const firstDay = dayStartsMs.length - dayStarts(range).length;
     const anomalies = await this.context.snapshot(async (tx) => {
-      const rows = await sumUsage(tx, { range: wide, boundariesMs: dayStartsMs, by: query.group, tenantIds });
-      const found = [...dailyValues(rows, query.metric, dayStartsMs.length)].flatMap(([id, values]) =>
+      const series = await metricSeries(tx, { range: wide, boundariesMs: dayStartsMs, by: query.group, tenantIds }, query.metric);
+      const found = [...series].flatMap(([id, values]) =>
         dailyAnomalies(
           { kind: query.group, id, label: id, dayStartsMs, values },
           { metric: query.metric, sensitivity: query.sensitivity, firstDay, timezone: range.timezone, nowMs: Date.now() },
@@ -34,19 +34,4 @@ export class AnomaliesService {
     });
     return { group: query.group, metric: query.metric, sensitivity: query.sensitivity, ...rangeBody(range), anomalies };
   }
-}
-
-function dailyValues(rows: readonly UsageSum[], metric: Metric, days: number): Map<string, number[]> {
-  const read: Record<Metric, (row: UsageSum) => number> = {
-    cost: (row) => Number(row.costNano) / 1e9,
-    requests: (row) => Number(row.requests),
-    tokens: (row) => Number(row.tokens),
-  };
-  const byId = new Map<string, number[]>();
-  for (const row of rows) {
-    let values = byId.get(row.id);
-    if (!values) byId.set(row.id, (values = Array.from({ length: days }, () => 0)));
-    values[row.group] = values[row.group]! + read[metric](row);
-  }
-  return byId;
 }

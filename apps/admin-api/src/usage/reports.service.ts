@@ -144,7 +144,7 @@ export class ReportsService {
     // The first day of a rolling range may be a part of a day; the history is whole days, so it is read again exactly.
     const boundariesMs = dayStarts(range);
     const inRange = wide.startMs === range.startMs ? rows : await sumUsage(tx, { range, boundariesMs, by: 'none', ...scope });
-    const active = inRange.filter(({ requests }) => requests > 0n).map(({ group }) => boundariesMs[group]!);
+    const active = inRange.filter(({ requests }) => requests > 0).map(({ group }) => boundariesMs[group]!);
     const values: DailyValues = { kind, id, label, dayStartsMs: wideStarts, values: toDaily(rows, wideStarts.length) };
     return {
       totals: totalsBody(addSums(inRange)),

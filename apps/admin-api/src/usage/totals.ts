@@ -3,50 +3,54 @@ import { centsFromNanoUsd, microsFromNanoUsd, usdFromNanoUsd } from '@omg/domain
 import { localTime } from './report-range.js';
 import type { UsageSum } from './usage.queries.js';
 
-/** Sums as they are added up; they become numbers only in the answer. */
+/** Sums as they are added up. Money becomes a number only in the answer; counts stay far below 2^53. */
 export interface Sums {
-  requests: bigint;
-  tokens: bigint;
+  requests: number;
+  tokens: number;
   costNano: bigint;
-  unpriced: bigint;
+  unpriced: number;
 }
 
-export const NO_SUMS: Sums = { requests: 0n, tokens: 0n, costNano: 0n, unpriced: 0n };
+export const NO_SUMS: Sums = { requests: 0, tokens: 0, costNano: 0n, unpriced: 0 };
 
 export function addSums(rows: Iterable<Sums>): Sums {
   const total = { ...NO_SUMS };
-  for (const row of rows) {
-    total.requests += row.requests;
-    total.tokens += row.tokens;
-    total.costNano += row.costNano;
-    total.unpriced += row.unpriced;
-  }
+  for (const row of rows) addTo(total, row);
   return total;
 }
 
-export function totalsBody(sums: Sums): Totals {
+function addTo(total: Sums, row: Sums): void {
+  total.requests += row.requests;
+  total.tokens += row.tokens;
+  total.costNano += row.costNano;
+  total.unpriced += row.unpriced;
+}
+
+/** Up to some 8,000 USD the three amounts come out of one number exactly: wide reports have tens of thousands of them. */
+const EXACT_AS_NUMBER_NANO = 8e12;
+
+export function totalsBody({ requests, tokens, costNano, unpriced }: Sums): Totals {
+  const nano = Number(costNano);
+  const isSmall = nano >= 0 && nano < EXACT_AS_NUMBER_NANO;
   return {
-    requests: Number(sums.requests),
-    tokens: Number(sums.tokens),
-    cost_cents: Number(centsFromNanoUsd(sums.costNano)),
-    cost_usd: Number(usdFromNanoUsd(sums.costNano)),
-    cost_usd_micros: Number(microsFromNanoUsd(sums.costNano)),
-    unpriced_requests: Number(sums.unpriced),
+    requests,
+    tokens,
+    cost_cents: isSmall ? Math.floor((nano + 5e6) / 1e7) : Number(centsFromNanoUsd(costNano)),
+    cost_usd: isSmall ? nano / 1e9 : Number(usdFromNanoUsd(costNano)),
+    cost_usd_micros: isSmall ? Math.floor((nano + 500) / 1e3) : Number(microsFromNanoUsd(costNano)),
+    unpriced_requests: unpriced,
   };
 }
 
 /** One point per local day, empty days included. */
 export function pointsBody(boundariesMs: readonly number[], timezone: string, rows: Iterable<UsageSum>): Point[] {
-  const byDay: Sums[] = boundariesMs.map(() => NO_SUMS);
-  for (const row of rows) byDay[row.group] = addSums([byDay[row.group]!, row]);
+  const byDay: Sums[] = boundariesMs.map(() => ({ ...NO_SUMS }));
+  for (const row of rows) addTo(byDay[row.group]!, row);
   return byDay.map((sums, index) => ({ date: localTime(boundariesMs[index]!, timezone), ...totalsBody(sums) }));
 }
 
 /** By cost, then requests, then id, so that pages and ties are stable. */
 export function byCost(a: Sums & { id: string }, b: Sums & { id: string }): number {
-  return compareBig(b.costNano, a.costNano) || compareBig(b.requests, a.requests) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-}
-
-function compareBig(a: bigint, b: bigint): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  if (a.costNano !== b.costNano) return a.costNano < b.costNano ? 1 : -1;
+  return b.requests - a.requests || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }

@@ -1,5 +1,6 @@
 import { Prisma, type PrismaClient, type PrismaTx } from '@omg/storage';
 import { dayPieces, type DayPiece, type ReportRange } from './report-range.js';
+import type { Sums } from './totals.js';
 import { builtDays } from './usage-days.queries.js';
 
 /** What a report sums over, and what it keeps apart. */
@@ -14,26 +15,103 @@ export interface UsageQuery {
   apiKeyIds?: readonly string[] | undefined;
 }
 
-export interface UsageSum {
+export interface UsageSum extends Sums {
   /** Index into `boundariesMs`. */
   group: number;
   /** Tenant, model, key or user id; empty for `none`. */
   id: string;
-  requests: bigint;
-  tokens: bigint;
-  costNano: bigint;
-  unpriced: bigint;
 }
 
 type Kind = 'total' | 'tenant' | 'model' | 'tenant_model' | 'api_key';
 
+/**
+ * What the transaction of a report sets for itself. A just-in-time compiled plan and workers cost more than these queries take, and
+ * the sums of a day for every tenant and model do not fit into 4 MiB.
+ */
+const REPORT_WORK_MEM = '32MB';
+
 /** Runs the reads of one report on one snapshot. */
 export function inSnapshot<T>(prisma: PrismaClient, work: (tx: PrismaTx) => Promise<T>): Promise<T> {
-  return prisma.$transaction(work, { isolationLevel: Prisma.TransactionIsolationLevel.RepeatableRead, timeout: 30_000 });
+  return prisma.$transaction(
+    async (tx) => {
+      await tx.$executeRaw`SELECT set_config('jit', 'off', true), set_config('work_mem', ${REPORT_WORK_MEM}, true),
+        set_config('max_parallel_workers_per_gather', '0', true)`;
+      return work(tx);
+    },
+    { isolationLevel: Prisma.TransactionIsolationLevel.RepeatableRead, timeout: 30_000 },
+  );
 }
 
 /** Exact sums of the range: built days from their sums, everything else from the rollups. Call it inside `inSnapshot`. */
 export async function sumUsage(tx: PrismaTx, query: UsageQuery): Promise<UsageSum[]> {
+  const source = await sourceOf(tx, query);
+  if (!source) return [];
+  // One text instead of one object per row: the driver's work per row and column is most of the time of a wide report.
+  const sums = isSummed(query)
+    ? source
+    : Prisma.sql`SELECT grp, id, sum(requests) AS requests, sum(tokens) AS tokens, sum(cost) AS cost, sum(unpriced) AS unpriced FROM (${source}) u GROUP BY 1, 2`;
+  const [packed] = await tx.$queryRaw<{ text: string | null }[]>`
+    SELECT string_agg(concat_ws(${FIELD_SEPARATOR}, grp, requests, tokens, cost, unpriced, id), ${FIELD_SEPARATOR}) AS text FROM (${sums}) sums`;
+  return packed?.text ? unpack(packed.text) : [];
+}
+
+/** In the order of the groups; the order of ids within one is open. */
+function unpack(text: string): UsageSum[] {
+  const fields = text.split(FIELD_SEPARATOR);
+  const sums: UsageSum[] = [];
+  for (let at = 0; at + 5 < fields.length; at += 6)
+    sums.push({
+      group: Number(fields[at]),
+      id: fields[at + 5]!,
+      requests: Number(fields[at + 1]),
+      tokens: Number(fields[at + 2]),
+      costNano: BigInt(fields[at + 3]!),
+      unpriced: Number(fields[at + 4]),
+    });
+  return sums.sort((a, b) => a.group - b.group);
+}
+
+export type Metric = 'cost' | 'requests' | 'tokens';
+
+/** One value per group for each id: USD for the cost, which is exact as nano-USD until here. Call it inside `inSnapshot`. */
+export async function metricSeries(tx: PrismaTx, query: UsageQuery, metric: Metric): Promise<Map<string, number[]>> {
+  const source = await sourceOf(tx, query);
+  if (!source) return new Map();
+  const value = { cost: Prisma.sql`cost`, requests: Prisma.sql`requests`, tokens: Prisma.sql`tokens` }[metric];
+  const [packed] = await tx.$queryRaw<{ text: string | null }[]>`
+    SELECT string_agg(concat_ws(${FIELD_SEPARATOR}, id, series), ${ROW_SEPARATOR}) AS text FROM (
+      SELECT id, string_agg(concat_ws(':', grp, ${value}), ' ') AS series FROM (${source}) u GROUP BY 1
+    ) entities`;
+  const unit = metric === 'cost' ? 1e9 : 1;
+  const byId = new Map<string, number[]>();
+  for (const entity of packed?.text ? packed.text.split(ROW_SEPARATOR) : []) {
+    const [id, series] = entity.split(FIELD_SEPARATOR) as [string, string];
+    const values = new Array<number>(query.boundariesMs.length).fill(0);
+    for (const point of series.split(' ')) {
+      const colon = point.indexOf(':');
+      const group = Number(point.slice(0, colon));
+      values[group] = values[group]! + Number(point.slice(colon + 1));
+    }
+    byId.set(id, unit === 1 ? values : values.map((value) => value / unit));
+  }
+  return byId;
+}
+
+/** ASCII's own separators: ids and aliases hold no control characters. */
+const FIELD_SEPARATOR = '\u001f';
+const ROW_SEPARATOR = '\u001e';
+
+/** Whether the rows of `sourceOf` are sums already: one a day for each id, when ids are what the day sums are kept by. */
+function isSummed(query: UsageQuery): boolean {
+  if (query.boundariesMs.length === 1) return false;
+  const days = dayPieces(query.range);
+  if (days.length !== query.boundariesMs.length || days.some((day, index) => day.dayStartMs !== query.boundariesMs[index])) return false;
+  if (query.by === 'tenant') return kindOf(query) === 'tenant' || (kindOf(query) === 'tenant_model' && query.modelAliases?.length === 1);
+  return query.by === 'api_key' && query.modelAliases === undefined;
+}
+
+/** Rows (grp, id, requests, tokens, cost, unpriced) that are to be summed; undefined: there are none. */
+async function sourceOf(tx: PrismaTx, query: UsageQuery): Promise<Prisma.Sql | undefined> {
   const { range } = query;
   const pieces = dayPieces(range);
   const marks = await builtDays(tx, range.timezone, pieces[0]!.dayStartMs, range.endMs);
@@ -41,30 +119,7 @@ export async function sumUsage(tx: PrismaTx, query: UsageQuery): Promise<UsageSu
   const parts: Prisma.Sql[] = [];
   if (days.length > 0) parts.push(fromDays(query, days));
   for (const stretch of stretches) parts.push(fromRollups(query, stretch));
-  if (parts.length === 0) return [];
-  const by = query.by === 'user' ? Prisma.sql`k.owner_user_id::text` : Prisma.sql`u.id`;
-  const keys = query.by === 'user' ? Prisma.sql`JOIN api_keys k ON k.id = u.id::uuid AND k.owner_user_id IS NOT NULL` : Prisma.empty;
-  // One text instead of one object per row: the driver's work per row and column is most of the time of a wide report.
-  const [packed] = await tx.$queryRaw<{ text: string | null }[]>`
-    SELECT string_agg(concat_ws(${FIELD_SEPARATOR}, grp, requests, tokens, cost, unpriced, id), ${ROW_SEPARATOR}) AS text FROM (
-      SELECT u.grp, ${by} AS id, sum(u.requests)::bigint AS requests, sum(u.tokens)::bigint AS tokens, sum(u.cost)::bigint AS cost, sum(u.unpriced)::bigint AS unpriced
-      FROM (${Prisma.join(parts, ' UNION ALL ')}) u ${keys} GROUP BY 1, 2
-    ) sums`;
-  return unpack(packed?.text ?? '');
-}
-
-/** ASCII's own separators: ids and aliases hold no control characters. */
-const FIELD_SEPARATOR = '\u001f';
-const ROW_SEPARATOR = '\u001e';
-
-/** Sorted by group; the order of ids within one is open. */
-function unpack(text: string): UsageSum[] {
-  if (text === '') return [];
-  const sums = text.split(ROW_SEPARATOR).map((row): UsageSum => {
-    const [group, requests, tokens, cost, unpriced, id] = row.split(FIELD_SEPARATOR);
-    return { group: Number(group), id: id ?? '', requests: BigInt(requests!), tokens: BigInt(tokens!), costNano: BigInt(cost!), unpriced: BigInt(unpriced!) };
-  });
-  return sums.sort((a, b) => a.group - b.group);
+  return parts.length === 0 ? undefined : Prisma.join(parts, ' UNION ALL ');
 }
 
 interface Stretch {
@@ -108,18 +163,30 @@ function groupOf(column: Prisma.Sql, boundariesMs: readonly number[]): Prisma.Sq
 
 function fromDays(query: UsageQuery, days: readonly number[]): Prisma.Sql {
   const kind = kindOf(query);
-  const group = groupOf(Prisma.sql`starts_at`, query.boundariesMs);
-  const id = query.by === 'none' ? Prisma.sql`''` : query.by === 'tenant' ? Prisma.sql`tenant_id::text` : Prisma.sql`entity`;
+  const group = groupOf(Prisma.sql`d.starts_at`, query.boundariesMs);
+  const id = {
+    none: Prisma.sql`''`,
+    tenant: Prisma.sql`d.tenant_id`,
+    model: Prisma.sql`d.entity`,
+    api_key: Prisma.sql`d.entity`,
+    user: Prisma.sql`d.entity`,
+  }[query.by];
   const filters: Prisma.Sql[] = [];
-  if (query.tenantIds) filters.push(Prisma.sql`AND tenant_id = ANY(${[...query.tenantIds]}::uuid[])`);
-  if (query.modelAliases && kind !== 'api_key') filters.push(Prisma.sql`AND entity = ANY(${[...query.modelAliases]}::text[])`);
-  if (query.apiKeyIds) filters.push(Prisma.sql`AND entity = ANY(${[...query.apiKeyIds]}::text[])`);
+  if (query.tenantIds) filters.push(Prisma.sql`AND d.tenant_id = ANY(${[...query.tenantIds]}::uuid[])`);
+  if (query.modelAliases && kind !== 'api_key') filters.push(Prisma.sql`AND d.entity = ANY(${[...query.modelAliases]}::text[])`);
+  if (query.apiKeyIds) filters.push(Prisma.sql`AND d.entity = ANY(${[...query.apiKeyIds]}::text[])`);
   const [first, last] = [new Date(days[0]!), new Date(days.at(-1)!)];
-  const gaps = isContiguous(days, query) ? Prisma.empty : Prisma.sql`AND starts_at = ANY(${days.map((ms) => new Date(ms).toISOString())}::timestamptz[])`;
+  const gaps = isContiguous(days, query) ? Prisma.empty : Prisma.sql`AND d.starts_at = ANY(${days.map((ms) => new Date(ms).toISOString())}::timestamptz[])`;
+  const rows = Prisma.sql`
+    SELECT ${group} AS grp, ${id} AS id, d.requests, d.tokens, d.cost_nano AS cost, d.unpriced
+    FROM usage_days d WHERE d.zone = ${query.range.timezone} AND d.kind = ${kind} AND d.starts_at >= ${first} AND d.starts_at <= ${last} ${gaps} ${joinAll(filters)}`;
+  if (query.by !== 'user') return rows;
+  // Keys are summed before their owners are looked up: there are many days to a key.
   return Prisma.sql`
-    SELECT ${group} AS grp, ${id} AS id, sum(requests) AS requests, sum(tokens) AS tokens, sum(cost_nano) AS cost, sum(unpriced) AS unpriced
-    FROM usage_days WHERE zone = ${query.range.timezone} AND kind = ${kind} AND starts_at >= ${first} AND starts_at <= ${last} ${gaps} ${joinAll(filters)}
-    GROUP BY 1, 2`;
+    SELECT grp, k.owner_user_id AS id, requests, tokens, cost, unpriced FROM (
+      SELECT grp, id, sum(requests)::bigint AS requests, sum(tokens)::bigint AS tokens, sum(cost)::bigint AS cost, sum(unpriced)::bigint AS unpriced
+      FROM (${rows}) days GROUP BY 1, 2
+    ) keys JOIN api_keys k ON k.id = keys.id::uuid AND k.owner_user_id IS NOT NULL`;
 }
 
 /** True when the days follow each other, so that a range finds exactly them. */
@@ -128,23 +195,28 @@ function isContiguous(days: readonly number[], query: UsageQuery): boolean {
   return between.length === days.length;
 }
 
+/** Summed by what it is read by before ids become text: there may be a hundred rows for each. */
 function fromRollups(query: UsageQuery, stretch: Stretch): Prisma.Sql {
-  const group = groupOf(Prisma.sql`bucket`, query.boundariesMs);
-  const columns = {
-    none: Prisma.sql`''`,
-    tenant: Prisma.sql`tenant_id::text`,
-    model: Prisma.sql`model_alias::text`,
-    api_key: Prisma.sql`api_key_id::text`,
-    user: Prisma.sql`api_key_id::text`,
-  };
+  const group = groupOf(Prisma.sql`r.bucket`, query.boundariesMs);
+  const [id, shown] = {
+    none: [Prisma.sql`''`, Prisma.sql`id`],
+    tenant: [Prisma.sql`r.tenant_id`, Prisma.sql`id`],
+    model: [Prisma.sql`r.model_alias`, Prisma.sql`id`],
+    api_key: [Prisma.sql`r.api_key_id`, Prisma.sql`id::text`],
+    user: [Prisma.sql`k.owner_user_id`, Prisma.sql`id`],
+  }[query.by];
+  const owners = query.by === 'user' ? Prisma.sql`JOIN api_keys k ON k.id = r.api_key_id AND k.owner_user_id IS NOT NULL` : Prisma.empty;
   const filters: Prisma.Sql[] = [];
-  if (query.tenantIds) filters.push(Prisma.sql`AND tenant_id = ANY(${[...query.tenantIds]}::uuid[])`);
-  if (query.modelAliases) filters.push(Prisma.sql`AND model_alias = ANY(${[...query.modelAliases]}::text[])`);
-  if (query.apiKeyIds) filters.push(Prisma.sql`AND api_key_id = ANY(${[...query.apiKeyIds]}::uuid[])`);
+  if (query.tenantIds) filters.push(Prisma.sql`AND r.tenant_id = ANY(${[...query.tenantIds]}::uuid[])`);
+  if (query.modelAliases) filters.push(Prisma.sql`AND r.model_alias = ANY(${[...query.modelAliases]}::text[])`);
+  if (query.apiKeyIds) filters.push(Prisma.sql`AND r.api_key_id = ANY(${[...query.apiKeyIds]}::uuid[])`);
   return Prisma.sql`
-    SELECT ${group} AS grp, ${columns[query.by]} AS id, sum(requests) AS requests, sum(input_tokens + output_tokens) AS tokens, sum(cost_nano) AS cost, sum(unpriced) AS unpriced
-    FROM usage_rollups WHERE bucket >= ${new Date(stretch.fromMs)} AND bucket < ${new Date(stretch.toMs)} ${joinAll(filters)}
-    GROUP BY 1, 2`;
+    SELECT grp, ${shown!} AS id, requests, tokens, cost, unpriced FROM (
+      SELECT ${group} AS grp, ${id!} AS id, sum(r.requests)::bigint AS requests, sum(r.input_tokens + r.output_tokens)::bigint AS tokens,
+        sum(r.cost_nano)::bigint AS cost, sum(r.unpriced)::bigint AS unpriced
+      FROM usage_rollups r ${owners} WHERE r.bucket >= ${new Date(stretch.fromMs)} AND r.bucket < ${new Date(stretch.toMs)} ${joinAll(filters)}
+      GROUP BY 1, 2
+    ) stretch`;
 }
 
 function joinAll(parts: readonly Prisma.Sql[]): Prisma.Sql {

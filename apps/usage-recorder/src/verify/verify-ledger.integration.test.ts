@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 /** A ledger in order: one tenant with priced usage, its total in Redis, an audit log of no rows. */
 beforeEach(async () => {
-  await s.pool.query('TRUNCATE requests, usage_records, usage_rollups, budget_totals');
+  await s.pool.query('TRUNCATE requests, usage_records, usage_rollups, budget_totals, usage_days, usage_days_built');
   await s.redis.flushdb();
   who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
   const meters = { inputTokens: 120, outputTokens: 30 };
@@ -78,6 +78,30 @@ describe('verification', () => {
     await s.pool.query(sql);
     const { mismatches } = await verify();
     expect(mismatches.map(({ kind }) => kind).toSorted()).toEqual(kinds);
+  });
+
+  it('finds a sum of a closed day that is not that of its rollups, a missing one and one too many; days without a mark mean nothing', async () => {
+    // The events of this test lie in a day that has its mark, as if it were over.
+    const [start, end] = [new Date(Date.now() - 86_400_000), new Date(Date.now() + 86_400_000)];
+    await s.pool.query(
+      `INSERT INTO usage_days (zone, kind, starts_at, tenant_id, entity, requests, tokens, cost_nano, unpriced)
+       SELECT 'Asia/Kolkata', CASE WHEN grouping(api_key_id) = 0 THEN 'api_key' WHEN grouping(tenant_id, model_alias) = 0 THEN 'tenant_model'
+           WHEN grouping(tenant_id) = 0 THEN 'tenant' WHEN grouping(model_alias) = 0 THEN 'model' ELSE 'total' END,
+         $1::timestamptz, coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'), coalesce(api_key_id::text, model_alias, ''),
+         sum(requests), sum(input_tokens + output_tokens), sum(cost_nano), sum(unpriced)
+       FROM usage_rollups GROUP BY GROUPING SETS ((), (tenant_id), (model_alias), (tenant_id, model_alias), (tenant_id, api_key_id))`,
+      [start],
+    );
+    await s.pool.query("INSERT INTO usage_days_built (zone, starts_at, ends_at) VALUES ('Asia/Kolkata', $1, $2)", [start, end]);
+    expect((await verify()).mismatches).toEqual([]);
+    await s.pool.query("UPDATE usage_days SET cost_nano = cost_nano + 1 WHERE kind = 'tenant'");
+    await s.pool.query("DELETE FROM usage_days WHERE kind = 'model'");
+    await s.pool.query("UPDATE usage_days SET entity = $1 WHERE kind = 'api_key'", [randomUUID()]);
+    const { mismatches } = await verify();
+    expect(mismatches.map(({ kind }) => kind)).toEqual(['usage_day', 'usage_day', 'usage_day', 'usage_day']);
+    expect(mismatches.map(({ text }) => / Asia\/Kolkata, (\w+) /.exec(text)?.[1])).toEqual(['api_key', 'api_key', 'model', 'tenant']);
+    await s.pool.query('DELETE FROM usage_days_built');
+    expect((await verify()).mismatches).toEqual([]);
   });
 
   it("finds a total in Redis that is not Postgres's", async () => {

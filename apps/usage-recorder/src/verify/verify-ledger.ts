@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LedgerDatabase, LedgerStore, Transaction, UsageBacklog } from '@omg/storage';
-import { rollupMismatches, totalMismatches, verifyAuditChain } from '@omg/storage';
+import { dayMismatches, rollupMismatches, totalMismatches, verifyAuditChain } from '@omg/storage';
 import { BUCKET_MS } from '../persist/booking.js';
 import { costMismatches } from './verify-costs.js';
 import { redisMismatches, type RedisStanding } from './verify-redis.js';
@@ -10,6 +10,7 @@ import { redisMismatches, type RedisStanding } from './verify-redis.js';
  *
  *   usage rows -> cost recomputed from meters and price version
  *   usage rows -> rollups -> budget totals -> Redis
+ *                 rollups -> sums of closed days, which reports read
  *   nothing under way: no message, no open attempt, no ended one
  *   audit log: an unbroken chain
  *
@@ -33,7 +34,7 @@ export interface VerifyOptions {
   allowRunning: boolean;
 }
 
-export type MismatchKind = 'rollup' | 'budget_total' | 'cost' | 'redis_total' | 'left_behind' | 'audit_log';
+export type MismatchKind = 'rollup' | 'budget_total' | 'usage_day' | 'cost' | 'redis_total' | 'left_behind' | 'audit_log';
 
 export interface Mismatch {
   kind: MismatchKind;
@@ -70,6 +71,7 @@ async function verifyPostgres(tx: Transaction, options: VerifyOptions) {
   // A bucket is compared whole or not at all.
   const rollups = await rollupMismatches(tx, Math.ceil(options.usageSinceMs / BUCKET_MS) * BUCKET_MS, MISMATCHES_MAX);
   const totals = await totalMismatches(tx, MISMATCHES_MAX);
+  const days = await dayMismatches(tx, options.usageSinceMs, MISMATCHES_MAX);
   const costs = await costMismatches(tx, options.costsSinceMs, MISMATCHES_MAX);
   const audit = await verifyAuditChain(tx);
   const mismatches: Mismatch[] = [
@@ -80,6 +82,10 @@ async function verifyPostgres(tx: Transaction, options: VerifyOptions) {
     ...totals.map((row) => ({
       kind: 'budget_total' as const,
       text: `tenant ${row.tenantId} key ${row.apiKeyId} window ${row.windowId}: total ${row.stored}, rollups ${row.counted}`,
+    })),
+    ...days.map((row) => ({
+      kind: 'usage_day' as const,
+      text: `day ${row.startsAt.toISOString()} of ${row.zone}, ${row.kind} ${row.tenantId} ${row.entity}: sum ${row.stored ?? 'nothing'}, rollups ${row.counted ?? 'nothing'}`,
     })),
     ...costs.mismatches.map((text) => ({ kind: 'cost' as const, text })),
     ...audit.problems.map((text) => ({ kind: 'audit_log' as const, text })),

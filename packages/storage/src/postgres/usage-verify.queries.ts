@@ -84,6 +84,52 @@ ORDER BY 1, 2, 3 LIMIT $1`,
   return rows.map((row) => ({ tenantId: row.tenant_id, apiKeyId: row.api_key_id, windowId: row.window_id, stored: row.stored, counted: row.counted }));
 }
 
+export interface DayMismatch {
+  zone: string;
+  startsAt: Date;
+  kind: string;
+  tenantId: string;
+  entity: string;
+  /** Null: the day has no such row, or the rollups have none. */
+  stored: string | null;
+  counted: string | null;
+}
+
+/** Sums of built days that differ from the rollups of the day: what reports would show in place of the rollups. */
+export async function dayMismatches(tx: Transaction, sinceMs: number, limit: number): Promise<DayMismatch[]> {
+  const sums = ['requests', 'tokens', 'cost_nano', 'unpriced'] as const;
+  const text = (alias: string) => `concat_ws(' ', ${sums.map((name) => `'${name}=' || ${alias}.${name}`).join(', ')})`;
+  const { rows } = await tx.query<{
+    zone: string;
+    starts_at: Date;
+    kind: string;
+    tenant_id: string;
+    entity: string;
+    stored: string | null;
+    counted: string | null;
+  }>({
+    text: `
+SELECT b.zone, b.starts_at, m.* FROM usage_days_built b CROSS JOIN LATERAL (
+  SELECT kind, tenant_id, entity, CASE WHEN d.requests IS NULL THEN NULL ELSE ${text('d')} END AS stored,
+    CASE WHEN c.requests IS NULL THEN NULL ELSE ${text('c')} END AS counted
+  FROM (
+    SELECT kind, tenant_id, entity, requests, tokens, cost_nano, unpriced FROM usage_days WHERE zone = b.zone AND starts_at = b.starts_at
+  ) d FULL JOIN (
+    SELECT CASE WHEN grouping(api_key_id) = 0 THEN 'api_key' WHEN grouping(tenant_id, model_alias) = 0 THEN 'tenant_model'
+        WHEN grouping(tenant_id) = 0 THEN 'tenant' WHEN grouping(model_alias) = 0 THEN 'model' ELSE 'total' END AS kind,
+      coalesce(tenant_id, '${TENANT_SCOPE}') AS tenant_id, coalesce(api_key_id::text, model_alias, '') AS entity,
+      sum(requests) AS requests, sum(input_tokens + output_tokens) AS tokens, sum(cost_nano) AS cost_nano, sum(unpriced) AS unpriced
+    FROM usage_rollups WHERE bucket >= b.starts_at AND bucket < b.ends_at
+    GROUP BY GROUPING SETS ((), (tenant_id), (model_alias), (tenant_id, model_alias), (tenant_id, api_key_id)) HAVING count(*) > 0
+  ) c USING (kind, tenant_id, entity)
+  WHERE (${sums.map((name) => `coalesce(d.${name}, 0)`).join(', ')}) IS DISTINCT FROM (${sums.map((name) => `coalesce(c.${name}, 0)`).join(', ')})
+) m
+WHERE b.starts_at >= $1 ORDER BY 1, 2, 3, 4, 5 LIMIT $2`,
+    values: [iso(sinceMs), limit],
+  });
+  return rows.map(({ starts_at: startsAt, tenant_id: tenantId, ...rest }) => ({ ...rest, startsAt, tenantId }));
+}
+
 /** One usage row as its cost is checked. */
 export interface CostedUsage {
   id: string;

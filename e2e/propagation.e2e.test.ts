@@ -1,0 +1,220 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createAdminClient, signIn, unwrap, type AdminClient } from '@omg/admin-client';
+import {
+  cleanUp,
+  startFakeUpstream,
+  startService,
+  startStack,
+  TEST_ADMIN,
+  waitFor,
+  type FakeUpstream,
+  type RunningApp,
+  type TestStack,
+  type UpstreamExchange,
+} from '@omg/testkit';
+import { setTimeout as delay } from 'node:timers/promises';
+import { startTcpCut, type TcpCut } from './support/tcp-cut.js';
+
+/**
+ * How long after the admin API's answer a change is in force at the edges: real processes, one request after the other at
+ * every edge until it refuses. The promise is one second. `isolated` reaches NATS over a path that the test can cut.
+ */
+const PROMISED_MS = 1_000;
+const ROUNDS = 6;
+
+let stack: TestStack;
+let isolated: RunningApp;
+let cable: TcpCut;
+let slow: FakeUpstream;
+/** While true, requests to the fake provider wait in `held` for the test. */
+let holding = false;
+let held: UpstreamExchange[] = [];
+let admin: AdminClient;
+let count = 0;
+
+const COMPLETION = {
+  id: 'chatcmpl-1',
+  object: 'chat.completion',
+  created: 1,
+  model: 'demo-chat',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello.' }, finish_reason: 'stop' }],
+  usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 },
+};
+
+beforeAll(async () => {
+  stack = await startStack({ edges: 2 });
+  const { hostname, port } = new URL(stack.natsUrl);
+  cable = await startTcpCut({ host: hostname, port: Number(port) });
+  isolated = await startService('edge-gateway', { ...stack.env, ROUTER_NATS_URL: `nats://${cable.address}` });
+  slow = await startFakeUpstream((exchange) => (holding ? void held.push(exchange) : exchange.respond(200, COMPLETION)));
+  const signedIn = await signIn({ baseUrl: stack.admin.url }, TEST_ADMIN.email, TEST_ADMIN.password);
+  // A session's access token ends after 15 minutes; an admin token does not.
+  const { token } = await unwrap(signedIn.POST('/admin/tokens', { body: { name: 'propagation' } }));
+  admin = createAdminClient({ baseUrl: stack.admin.url, token });
+}, 180_000);
+afterAll(() => cleanUp());
+
+interface Subject {
+  tenantId: string;
+  keyId: string;
+  token: string;
+  /** A model of its own, and where it leads. */
+  model: string;
+  endpoint: string;
+}
+
+async function ask(edge: RunningApp, subject: Subject): Promise<string> {
+  const response = await fetch(`${edge.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${subject.token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: subject.model, messages: [{ role: 'user', content: 'Hello' }] }),
+  });
+  const answer = (await response.json()) as { error?: { code: string } };
+  return response.ok ? 'ok' : `${response.status} ${answer.error?.code}`;
+}
+
+async function saveModel(alias: string, endpoint: string, enabled: boolean): Promise<void> {
+  const entry = {
+    alias,
+    provider: 'openai-compatible',
+    provider_model: 'demo-chat',
+    endpoint,
+    api_key: 'upstream-key',
+    price_input: 0.5,
+    price_output: 1.5,
+    enabled,
+  };
+  await unwrap(admin.POST('/admin/model-catalog', { body: entry }));
+}
+
+async function newSubject(endpoint = `${stack.demoProvider!.url}/v1`): Promise<Subject> {
+  const name = `subject-${++count}`;
+  const model = `model-${count}`;
+  const { id: tenantId } = await unwrap(admin.POST('/admin/tenants', { body: { name, status: 'active' } }));
+  await saveModel(model, endpoint, true);
+  const issued = await unwrap(admin.POST('/admin/tenants/{tenantId}/api-keys', { params: { path: { tenantId } }, body: { name } }));
+  return { tenantId, keyId: issued.api_key.id, token: issued.token, model, endpoint };
+}
+
+const edgesNow = (): RunningApp[] => [...stack.edges, isolated];
+
+async function served(subject: Subject, edges: readonly RunningApp[]): Promise<void> {
+  for (const edge of edges) await waitFor(async () => (await ask(edge, subject)) === 'ok', { timeoutMs: 20_000, what: 'the edge to serve the new key' });
+}
+
+interface Change {
+  name: string;
+  refusal: string;
+  make(subject: Subject): Promise<unknown>;
+}
+
+const CHANGES: Change[] = [
+  {
+    name: 'revoked key',
+    refusal: '401 invalid_api_key',
+    make: ({ tenantId, keyId }) => unwrap(admin.DELETE('/admin/tenants/{tenantId}/api-keys/{keyId}', { params: { path: { tenantId, keyId } } })),
+  },
+  {
+    name: 'suspended tenant',
+    refusal: '403 tenant_inactive',
+    make: ({ tenantId }) => unwrap(admin.PATCH('/admin/tenants/{tenantId}/status', { params: { path: { tenantId } }, body: { status: 'suspended' } })),
+  },
+  {
+    name: 'lowered budget',
+    refusal: '403 budget_exceeded',
+    make: ({ tenantId }) => unwrap(admin.PUT('/admin/tenants/{tenantId}/budget', { params: { path: { tenantId } }, body: { budget_usd: 0.000_001 } })),
+  },
+  { name: 'disabled model', refusal: '404 model_not_found', make: ({ model, endpoint }) => saveModel(model, endpoint, false) },
+];
+
+/** Milliseconds from `sinceMs` until the edge refused; every answer before that was a good one. */
+async function untilRefused(edge: RunningApp, subject: Subject, refusal: string, sinceMs: number): Promise<number> {
+  for (;;) {
+    const answer = await ask(edge, subject);
+    const tookMs = performance.now() - sinceMs;
+    if (answer === refusal) return tookMs;
+    if (answer !== 'ok') throw new Error(`the edge answered ${answer} before ${refusal}`);
+    if (tookMs > 10 * PROMISED_MS) throw new Error(`the edge still serves ${Math.round(tookMs)} ms after the change`);
+  }
+}
+
+function show(what: string, times: readonly number[]): void {
+  const sorted = [...times].sort((a, b) => a - b);
+  const at = (share: number): string => `${Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!)} ms`;
+  console.log(`${what}: ${times.length} samples, p50 ${at(0.5)}, p99 ${at(0.99)}, max ${at(1)}`);
+}
+
+describe.each(CHANGES)('a $name', ({ name, refusal, make }) => {
+  it('is refused by every edge within a second of the admin API’s answer, and stays refused', async () => {
+    const times: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      const subject = await newSubject();
+      await served(subject, edgesNow());
+      await make(subject);
+      const sinceMs = performance.now();
+      times.push(...(await Promise.all(edgesNow().map((edge) => untilRefused(edge, subject, refusal, sinceMs)))));
+      for (const edge of edgesNow()) expect(await ask(edge, subject)).toBe(refusal);
+    }
+    show(name, times);
+    expect(Math.max(...times)).toBeLessThan(PROMISED_MS);
+  }, 120_000);
+
+  it('is not undone by requests that were running when it was made', async () => {
+    const subject = await newSubject(`${slow.origin}/v1`);
+    await served(subject, edgesNow());
+    held = [];
+    holding = true;
+    const running = edgesNow().map((edge) => ask(edge, subject));
+    await waitFor(() => held.length === running.length, { timeoutMs: 20_000, what: 'the requests to reach the provider' });
+    holding = false;
+    await make(subject);
+    const sinceMs = performance.now();
+    await Promise.all(edgesNow().map((edge) => untilRefused(edge, subject, refusal, sinceMs)));
+    for (const exchange of held) await exchange.respond(200, COMPLETION);
+    expect(await Promise.all(running)).toEqual(running.map(() => 'ok'));
+    // Their ends are settled, published, booked and released within this time.
+    const untilMs = performance.now() + 2 * PROMISED_MS;
+    while (performance.now() < untilMs) for (const edge of edgesNow()) expect(await ask(edge, subject)).toBe(refusal);
+  }, 60_000);
+});
+
+describe('an edge that was away', () => {
+  it('serves from its last snapshot while it is cut off from NATS, and refuses all four within a second of its return', async () => {
+    const times: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const subjects = await Promise.all(CHANGES.map(() => newSubject()));
+      for (const subject of subjects) await served(subject, edgesNow());
+      cable.cut();
+      for (const [index, change] of CHANGES.entries()) {
+        await change.make(subjects[index]!);
+        const sinceMs = performance.now();
+        await Promise.all(stack.edges.map((edge) => untilRefused(edge, subjects[index]!, change.refusal, sinceMs)));
+      }
+      for (const subject of subjects) expect(await ask(isolated, subject)).toBe('ok');
+      const backMs = await cable.heal();
+      times.push(...(await Promise.all(CHANGES.map((change, index) => untilRefused(isolated, subjects[index]!, change.refusal, backMs)))));
+    }
+    show('cut off from NATS and back', times);
+    expect(Math.max(...times)).toBeLessThan(PROMISED_MS);
+  }, 180_000);
+
+  it('refuses all four within a second after it was stopped and goes on', async () => {
+    const [edge] = stack.edges as [RunningApp];
+    const times: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      const subjects = await Promise.all(CHANGES.map(() => newSubject()));
+      for (const subject of subjects) await served(subject, edgesNow());
+      edge.pause();
+      try {
+        for (const [index, change] of CHANGES.entries()) await change.make(subjects[index]!);
+        await delay(3_000);
+      } finally {
+        edge.resume();
+      }
+      const backMs = performance.now();
+      times.push(...(await Promise.all(CHANGES.map((change, index) => untilRefused(edge, subjects[index]!, change.refusal, backMs)))));
+    }
+    show('stopped and going on', times);
+    expect(Math.max(...times)).toBeLessThan(PROMISED_MS);
+  }, 180_000);
+});
