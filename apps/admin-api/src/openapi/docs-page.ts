@@ -96,7 +96,7 @@ function renderOperation(method: string, path: string, operation: Operation): st
       const kinds = Object.keys(response.content ?? {}).join(', ');
       return `<h3>${escape(status)} ${escape(kinds)}</h3>${schema ? `<pre>${escape(shape(schema))}</pre>` : ''}`;
     });
-  const head = `<span class="m ${method}">${method.toUpperCase()}</span><code>${escape(path)}</code><span class="p">${escape(operation['x-permission'] ?? '')}</span><span class="s">${escape(operation.summary ?? '')}</span>`;
+  const head = `<span class="m ${method}">${method.toUpperCase()}</span><code>${escape(path)}</code><span class="p">${escape(operation['x-permission'] ?? '')}</span><span class="s">${prose(operation.summary ?? '')}</span>`;
   const asked = parameters.length > 0 ? `<h3>Parameters</h3><table>${parameters.join('')}</table>` : '';
   const sent = request ? `<h3>Body</h3><pre>${escape(shape(request))}</pre>` : '';
   return `<details><summary>${head}</summary><div>${asked}${sent}${answers.join('')}</div></details>`;
@@ -122,11 +122,13 @@ function typeText(schema: Schema | undefined): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   const either = schema.anyOf ?? schema.oneOf;
   if (either) return either.map(typeText).join(' | ');
-  const type = schema.items ? `${typeText(schema.items)}[]` : [schema.type ?? 'any'].flat().join(' | ');
+  const type = schema.items ? listText(typeText(schema.items)) : [schema.type ?? 'any'].flat().join(' | ');
   const notes = [schema.format, boundsText(schema)].filter((note) => note !== undefined).join(', ');
   const format = notes ? ` (${notes})` : '';
   return schema.default === undefined ? `${type}${format}` : `${type}${format} = ${JSON.stringify(schema.default)}`;
 }
+
+const listText = (item: string): string => (item.includes(' | ') ? `(${item})[]` : `${item}[]`);
 
 function boundsText({ minimum, maximum }: Schema): string | undefined {
   if (minimum === undefined && maximum === undefined) return undefined;
