@@ -4,6 +4,7 @@ export type { RecordedRequest } from './http-request-reader.js';
 export { commandBlocks, documentedCommands, type CommandBlock } from './documented-commands.js';
 export { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from './otlp-receiver.js';
 export { createTestRedis, type TestRedis } from './redis.js';
+export { startRedisCluster, startSentinelRedis, startTlsRedis, type RedisCluster, type SentinelRedis, type TlsRedis } from './redis-topologies.js';
 export { repositoryRoot } from './repository.js';
 export { attachServices, startNats, startPostgres, startRedis, type OwnService, type ServiceAddresses } from './services.js';
 export { startService, type AppName, type RunningApp, type StartAppOptions } from './start-service.js';

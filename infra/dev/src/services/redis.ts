@@ -6,6 +6,8 @@ import { launchService, logFileOf, type RunningService, type StartOptions } from
 export interface RedisOptions extends StartOptions {
   /** False: nothing on disk. Default true (append-only file). */
   durable?: boolean;
+  /** Further settings of the server, by their names in redis.conf. */
+  settings?: Record<string, string>;
 }
 
 const READY_PROBE_MS = 500;
@@ -25,6 +27,7 @@ export async function startRedis(options: RedisOptions): Promise<RunningService>
     appendonly: durable,
     'maxmemory-policy': 'noeviction',
     databases: '256',
+    ...options.settings,
   };
   return launchService({
     name: 'redis',

@@ -1,0 +1,238 @@
+import { randomUUID } from 'node:crypto';
+import { cleanUp, startRedisCluster, startSentinelRedis, startTlsRedis, waitFor, type RedisCluster, type SentinelRedis, type TlsRedis } from '@omg/testkit';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import { connectQueues } from '../queues/connection.js';
+import { openQueue, work } from '../queues/queue.js';
+import { admitRequest, clusterSlot, newCaller, settleRequest, WIDE_LIMITS, type Caller } from './admission.fixture.js';
+import { RedisAdmissionStore } from './admission-store.js';
+import { AuthStore } from './auth-store.js';
+import { closeRedis, connectRedis, pingRedis, type RedisClient, type RedisSettings } from './connection.js';
+import { IdempotencyStore } from './idempotency-store.js';
+import { RedisLedgerStore } from './ledger-store.js';
+
+/** The stores and queues over the product's own connections, on Redis as a cluster, behind sentinels and with TLS. */
+
+afterAll(cleanUp);
+
+let nowMs = Date.now();
+
+/** As the edge, the recorder and the admin API open them. */
+function open(settings: RedisSettings) {
+  const request = connectRedis(settings, { name: 'test-edge', mode: 'request', autoPipelining: true });
+  const background = connectRedis(settings, { name: 'test-recorder', mode: 'background' });
+  const queues = connectQueues(settings, { name: 'test-queues' });
+  const guard = { commandTimeoutMs: 2_000, nowMs: () => nowMs };
+  const stores = {
+    admission: new RedisAdmissionStore(request, guard),
+    ledger: new RedisLedgerStore(background, guard),
+    idempotency: new IdempotencyStore(request, guard),
+  };
+  const close = async (): Promise<void> => {
+    for (const store of Object.values(stores)) store.close();
+    await Promise.all([request, background, queues].map(closeRedis));
+  };
+  return { request, background, queues, ...stores, auth: new AuthStore(background), close };
+}
+
+type Opened = ReturnType<typeof open>;
+
+const isUp = (client: RedisClient) => () =>
+  pingRedis(client).then(
+    () => true,
+    () => false,
+  );
+
+const budgets = (limitNano = 1_000_000n) => ({
+  tenant: { windowId: 'calendar_month:2026-11-01', windowEndMs: nowMs + 86_400_000, limitNano },
+  key: { windowId: 'calendar_month:2026-11-01', windowEndMs: nowMs + 86_400_000, limitNano },
+});
+
+/** Admission, renewal, settlement, release; a cancelled call; and one whose edge vanished. */
+async function liveThrough({ admission, ledger }: Opened, caller: Caller): Promise<void> {
+  const [done, cancelled, lost] = [0, 1, 2].map(() => admitRequest(caller, { budgets: budgets(), leaseMs: 10_000 })) as [
+    ReturnType<typeof admitRequest>,
+    ReturnType<typeof admitRequest>,
+    ReturnType<typeof admitRequest>,
+  ];
+  const admitted = await Promise.all([done, cancelled, lost].map((request) => admission.admit(request)));
+  expect(admitted.map((result) => result.admitted)).toEqual([true, true, true]);
+  expect(await admission.renew(caller.tenantId, caller.keyId, done.attemptId, 20_000)).toBe(true);
+  await admission.cancel(caller.tenantId, caller.keyId, cancelled.attemptId);
+  expect((await admission.settle(settleRequest(done, { costNano: 700n }))).wasOpen).toBe(true);
+  expect(await admission.readBudgets(caller.tenantId, caller.keyId, done.budgets)).toMatchObject({ tenant: { openNano: 1_700n }, key: { openNano: 1_700n } });
+  const total = { windowId: done.budgets.tenant.windowId, windowEndMs: done.budgets.tenant.windowEndMs, version: 1n };
+  await ledger.release(
+    caller.tenantId,
+    [done.attemptId],
+    [
+      { ...total, scope: 'tenant', spentNano: 700n },
+      { ...total, scope: 'key', keyId: caller.keyId, spentNano: 700n },
+    ],
+  );
+  nowMs += 11_000;
+  const expired = await ledger.expiredAttempts(caller.tenantId, 0, 10);
+  expect(expired.map(({ attemptId }) => attemptId)).toEqual([lost.attemptId]);
+  expect(await ledger.endExpired(caller.tenantId, lost.attemptId, '{}')).toBe(true);
+  nowMs += 1;
+  expect((await ledger.endedAttempts(caller.tenantId, 0, 10)).map(({ attemptId }) => attemptId)).toEqual([lost.attemptId]);
+  await ledger.seed(caller.tenantId, [{ ...total, scope: 'tenant', spentNano: 1_700n, version: 2n }]);
+  await ledger.release(caller.tenantId, [lost.attemptId], []);
+  const state = await ledger.inspect(caller.tenantId);
+  expect(state).toMatchObject({ open: 0, ended: 0 });
+  expect(state.budgets.map(({ scope, spentNano, openNano }) => [scope, spentNano, openNano]).toSorted()).toEqual([
+    ['key', 700n, 0n],
+    ['tenant', 1_700n, 0n],
+  ]);
+}
+
+async function replays({ idempotency }: Opened, { tenantId, keyId }: Caller): Promise<void> {
+  const scope = { tenantId, keyId, route: 'POST /v1/chat/completions', clientKey: randomUUID() };
+  const begun = await idempotency.begin(scope, 'print', 10_000);
+  if (begun.outcome !== 'fresh') throw new Error(begun.outcome);
+  expect((await idempotency.begin(scope, 'print', 10_000)).outcome).toBe('in_use');
+  await idempotency.complete(scope, begun.token, { status: 200, contentType: 'application/json', body: '{"a":1}' });
+  expect(await idempotency.begin(scope, 'print', 10_000)).toEqual({
+    outcome: 'replay',
+    answer: { status: 200, contentType: 'application/json', body: '{"a":1}' },
+  });
+}
+
+/** Jobs of a queue are added in bulk, deduplicated, looked up, worked on and gone. */
+async function runsJobs({ queues }: Opened): Promise<void> {
+  const name = `test-${randomUUID()}`;
+  const schema = z.object({ n: z.int() });
+  const queue = openQueue(queues, name, schema);
+  await queue.add(Array.from({ length: 20 }, (_, n) => ({ id: `job-${n}`, data: { n } })));
+  await queue.add([{ id: 'job-0', data: { n: 0 } }]);
+  await queue.addLatest('once', { n: 100 });
+  await queue.addLatest('once', { n: 100 });
+  expect((await queue.depth()).waiting).toBe(21);
+  expect(await queue.missing(['job-3', 'job-none'])).toEqual(['job-none']);
+  const seen: number[] = [];
+  const worker = work(queues, { name, schema, concurrency: 4, lockMs: 5_000, process: async ({ data }) => void seen.push(data.n), onError: () => undefined });
+  await waitFor(async () => seen.length === 21 && (await queue.missing(['job-3'])).length === 1);
+  expect(seen.toSorted((a, b) => a - b)).toEqual([...Array.from({ length: 20 }, (_, n) => n), 100]);
+  await worker.close();
+  await queue.close();
+}
+
+describe('Redis Cluster', () => {
+  let cluster: RedisCluster;
+  let opened: Opened;
+  const callers = Array.from({ length: 12 }, newCaller);
+
+  beforeAll(async () => {
+    cluster = await startRedisCluster();
+    opened = open({ url: cluster.url });
+    await Promise.all([opened.request, opened.background, opened.queues].map((client) => waitFor(isUp(client))));
+  }, 60_000);
+
+  afterAll(() => opened.close());
+
+  it('runs every step of an attempt for tenants on all nodes', async () => {
+    const third = (slot: number): number => Math.floor((slot * 3) / 16_384);
+    expect(new Set(callers.map(({ tenantId }) => third(clusterSlot(`omg:{${tenantId}}:attempts`)))).size).toBe(3);
+    for (const caller of callers) await liveThrough(opened, caller);
+    expect((await opened.ledger.activeTenants()).toSorted()).toEqual(callers.map(({ tenantId }) => tenantId).toSorted());
+  });
+
+  it('decides concurrent calls of many tenants in shared pipelines exactly', async () => {
+    const limits = { key: WIDE_LIMITS, tenant: { ...WIDE_LIMITS, requestsPerMinute: 20 } };
+    const fresh = Array.from({ length: 8 }, newCaller);
+    const results = await Promise.all(
+      Array.from({ length: 50 }).flatMap(() => fresh.map(async (caller) => ({ caller, ...(await opened.admission.admit(admitRequest(caller, { limits }))) }))),
+    );
+    for (const caller of fresh) expect(results.filter((result) => result.caller === caller && result.admitted)).toHaveLength(20);
+  });
+
+  it('replays answers, keeps sign-in state and runs the queues', async () => {
+    await replays(opened, callers[0]!);
+    expect(await opened.auth.countAttempt(['a', 'b', 'c'], 60_000)).toEqual([1, 1, 1]);
+    await opened.auth.putLogin('state', 'document', 60_000);
+    expect(await opened.auth.takeLogin('state')).toBe('document');
+    await runsJobs(opened);
+  });
+
+  it('that loses a node serves the tenants of the others, and all of them when it is back', async () => {
+    const [, , third] = cluster.nodes;
+    await third!.kill();
+    const lost = callers.find(({ tenantId }) => clusterSlot(`omg:{${tenantId}}:`) >= 10_924)!;
+    await expect(opened.admission.admit(admitRequest(lost))).rejects.toThrow('redis unavailable');
+    cluster.nodes[2] = await third!.again();
+    await waitFor(
+      () =>
+        opened.admission.admit(admitRequest(lost)).then(
+          (result) => result.admitted,
+          () => false,
+        ),
+      { timeoutMs: 30_000 },
+    );
+    await liveThrough(opened, newCaller());
+  }, 60_000);
+});
+
+describe('Redis behind sentinels', () => {
+  let sentinel: SentinelRedis;
+  let opened: Opened;
+
+  beforeAll(async () => {
+    sentinel = await startSentinelRedis();
+    opened = open({ url: sentinel.url });
+    await Promise.all([opened.request, opened.background, opened.queues].map((client) => waitFor(isUp(client))));
+  }, 60_000);
+
+  afterAll(() => opened.close());
+
+  it('is found by the name of its master, and after a failover the stores and queues go on with the replica', async () => {
+    const caller = newCaller();
+    await liveThrough(opened, caller);
+    const request = admitRequest(caller, { budgets: budgets() });
+    await opened.admission.admit(request);
+    await waitFor(async () => (await opened.background.info('replication')).includes('lag=0'));
+    await opened.background.wait(1, 2_000);
+    await sentinel.master.kill();
+    const settled = await waitFor(() => opened.admission.settle(settleRequest(request)).catch(() => undefined), {
+      timeoutMs: 30_000,
+      what: 'the replica to be promoted',
+    });
+    expect(settled.wasOpen).toBe(true);
+    await Promise.all([opened.background, opened.queues].map((client) => waitFor(isUp(client), { timeoutMs: 30_000 })));
+    await liveThrough(opened, newCaller());
+    await runsJobs(opened);
+  }, 90_000);
+});
+
+describe('Redis with TLS', () => {
+  const password = 'p@ss:w/rd?#%';
+  let tls: TlsRedis;
+
+  beforeAll(async () => {
+    tls = await startTlsRedis(password);
+  });
+
+  it('is reached with its authority, password and database number', async () => {
+    const opened = open({ url: tls.url, tlsCaFile: tls.caFile });
+    await Promise.all([opened.request, opened.background, opened.queues].map((client) => waitFor(isUp(client))));
+    await liveThrough(opened, newCaller());
+    await runsJobs(opened);
+    expect(await opened.background.client('INFO')).toMatch(/ db=3 /);
+    await opened.close();
+  });
+
+  it.each([
+    ['an authority that did not sign its certificate', () => ({ url: tls.url })],
+    ['a wrong password', () => ({ url: tls.url.replace(/:[^:@]*@/, ':wrong@'), tlsCaFile: tls.caFile })],
+  ])('is not used with %s', async (_, settings) => {
+    const failures: unknown[] = [];
+    const client = connectRedis(settings(), {
+      name: 'test',
+      mode: 'request',
+      observer: { onUp: () => undefined, onDown: (_name, error) => void failures.push(error) },
+    });
+    await waitFor(() => failures.length > 0);
+    await expect(client.set('never', '1')).rejects.toThrow();
+    expect(String(failures[0])).not.toContain(password);
+    client.disconnect();
+  });
+});
