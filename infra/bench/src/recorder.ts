@@ -111,7 +111,7 @@ async function main(): Promise<void> {
       timeoutMs: 60_000,
     });
     const left = booked + events - first.rows;
-    const { cpu } = await withCpu({ recorder: recorder.pid, redis: redis.identity.pid, nats: natsServer.identity.pid }, async () => {
+    const { cpu } = await withCpu({ recorder: recorder.pid, postgres: postgres.identity.pid, redis: redis.identity.pid, nats: natsServer.identity.pid }, async () => {
       await waitFor(async () => (await usageBacklog(connection)).oldestAtMs === undefined, { intervalMs: 20, timeoutMs: 300_000 });
       return { requests: left };
     });
@@ -137,12 +137,13 @@ function report(figures: readonly Figures[]): void {
     method: [
       `Usage of ${TENANTS} tenants with ${KEYS_PER_TENANT} keys and ${MODELS} models each lies in the stream when the recorder starts. Measured from its first commit to the last acknowledgement: decoding, queue, rows, rollups, budget totals, release in Redis, acknowledgement. The recorder runs on one core; Postgres (durable commits), Redis and NATS share the other one. At the end the rollups hold every event once.`,
     ],
-    columns: ['events per message', 'events', 'events/s', 'CPU per event: recorder', 'Redis', 'NATS'],
+    columns: ['events per message', 'events', 'events/s', 'CPU per event: recorder', 'Postgres', 'Redis', 'NATS'],
     rows: figures.map(({ perBatch, events, seconds, cpu }) => [
       perBatch,
       events,
       Math.round(events / seconds),
       micros(cpu['recorder']!),
+      micros(cpu['postgres']!),
       micros(cpu['redis']!),
       micros(cpu['nats']!),
     ]),
