@@ -35,6 +35,8 @@ export interface BookkeeperObserver {
 export interface BookkeeperOptions {
   /** Events in one transaction. */
   groupEventsMax: number;
+  /** Events for which a transaction is begun beside one that is under way. */
+  groupEventsMin: number;
   /** Transactions under way. */
   groupsMax: number;
   /** Rows older than this may be gone, so an event as old could be booked twice. */
@@ -44,6 +46,9 @@ export interface BookkeeperOptions {
   signal: AbortSignal;
 }
 
+/** A busy tenant has many commits per second and needs one look at its budget for all of them. */
+const EVALUATE_AFTER_MS = 1_000;
+
 export class Bookkeeper {
   private readonly groups: GroupCommitter<Entry>;
 
@@ -51,7 +56,11 @@ export class Bookkeeper {
     private readonly parts: BookkeeperParts,
     private readonly options: BookkeeperOptions,
   ) {
-    this.groups = new GroupCommitter((entries) => this.bookGroup(entries), { itemsMax: options.groupEventsMax, groupsMax: options.groupsMax });
+    this.groups = new GroupCommitter((entries) => this.bookGroup(entries), {
+      itemsMax: options.groupEventsMax,
+      itemsMin: options.groupEventsMin,
+      groupsMax: options.groupsMax,
+    });
   }
 
   /** Resolves when all entries are in Postgres and released in Redis, or marked as refused. Rejects only at shutdown. */
@@ -112,7 +121,8 @@ export class Bookkeeper {
     const { apiKeyId, modelAlias } = events.at(-1)!;
     // One evaluation serves many requests; it is shown in the trace of the last one that has any.
     const traceparent = events.findLast((event) => parseTraceparent(event.traceparent)?.isSampled)?.traceparent;
-    await this.parts.evaluations.addLatest(tenantId, { v: 1, tenantId, apiKeyId, modelAlias, ...(traceparent ? { traceparent } : {}) });
+    const job = { v: 1 as const, tenantId, apiKeyId, modelAlias, ...(traceparent ? { traceparent } : {}) };
+    await this.parts.evaluations.addLatest(tenantId, job, EVALUATE_AFTER_MS);
   }
 
   private retries(step: 'commit' | 'release'): RetryOptions {

@@ -148,7 +148,7 @@ describe('usage on the bus', () => {
     await blocker.query('BEGIN; LOCK TABLE usage_rollups');
     startIngestion();
     // More than the jobs that run at a time.
-    const messages = 80;
+    const messages = 300;
     for (let i = 0; i < messages; i++) await publishEvents(s.nats, [usageEvent(who)]);
     // Five signs of life of each message make one wait.
     await waitFor(() => signs >= messages * 15, { timeoutMs: 30_000, what: 'three waits to go by' });

@@ -55,8 +55,9 @@ export interface IngestionOptions extends UsageStreamOptions {
 
 /** Events in one transaction: large enough that Postgres works in bulk, small enough to end within a second. */
 const GROUP_EVENTS_MAX = 2_048;
-/** Jobs under way: enough batches of the usual size to fill all transactions. */
-const JOBS_MAX = 64;
+const GROUP_EVENTS_MIN = 512;
+/** Jobs under way: enough that also small messages fill a transaction while others are committed. */
+const JOBS_MAX = 256;
 /** Short, so that the batches of a killed recorder wait only seconds; booking one twice by mistake has no effect. */
 const LOCK_MS = 3_000;
 const RESUBSCRIBE_PAUSE_MS = 1_000;
@@ -145,7 +146,7 @@ export class Ingestion {
     const { groupsMax, usageKeptMs } = this.options;
     return new Bookkeeper(
       { ledger, store, evaluations, observer },
-      { groupEventsMax: GROUP_EVENTS_MAX, groupsMax, usageKeptMs, nowMs: Date.now, signal: this.giveUp.signal },
+      { groupEventsMax: GROUP_EVENTS_MAX, groupEventsMin: GROUP_EVENTS_MIN, groupsMax, usageKeptMs, nowMs: Date.now, signal: this.giveUp.signal },
     );
   }
 

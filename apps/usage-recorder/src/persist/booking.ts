@@ -169,7 +169,8 @@ export function rollupDeltas(added: readonly Contribution[], replaced: readonly 
   const deltas = new Map<string, RollupDelta>();
   const count = ({ tenantId, apiKeyId, modelAlias, provider, bookedAtMs, requests, meters, costNano }: Contribution, sign: 1 | -1): void => {
     const bucketMs = bucketOf(bookedAtMs);
-    const name = JSON.stringify([tenantId, bucketMs, apiKeyId, modelAlias, provider]);
+    // The length tells where the provider ends, whatever the two names hold.
+    const name = `${tenantId} ${bucketMs} ${apiKeyId} ${provider.length} ${provider}${modelAlias}`;
     let delta = deltas.get(name);
     if (!delta) {
       const none = { requests: 0, inputTokens: 0, outputTokens: 0, cachedInputTokens: 0, reasoningTokens: 0, images: 0, costNano: 0n, unpriced: 0 };

@@ -6,6 +6,11 @@
 export interface GroupCommitterOptions {
   /** A group takes further members until it holds this many items. */
   itemsMax: number;
+  /**
+   * While another group is under way, a group of fewer items waits for more, or for the other one's end: so small messages cost few
+   * transactions.
+   */
+  itemsMin: number;
   /** Groups under way at once. */
   groupsMax: number;
 }
@@ -18,6 +23,7 @@ interface Member<T> {
 
 export class GroupCommitter<T> {
   private readonly waiting: Member<T>[] = [];
+  private waitingItems = 0;
   private running = 0;
 
   constructor(
@@ -29,13 +35,15 @@ export class GroupCommitter<T> {
   submit(items: readonly T[]): Promise<void> {
     return new Promise((resolve, reject) => {
       this.waiting.push({ items, resolve, reject });
+      this.waitingItems += items.length;
       // Everything that arrives in this turn of the event loop belongs together.
       setImmediate(() => this.start());
     });
   }
 
   private start(): void {
-    while (this.waiting.length > 0 && this.running < this.options.groupsMax) {
+    const { groupsMax, itemsMin } = this.options;
+    while (this.waiting.length > 0 && this.running < groupsMax && (this.running === 0 || this.waitingItems >= itemsMin)) {
       const members: Member<T>[] = [];
       let size = 0;
       while (this.waiting.length > 0 && (size === 0 || size + this.waiting[0]!.items.length <= this.options.itemsMax)) {
@@ -43,6 +51,7 @@ export class GroupCommitter<T> {
         members.push(member);
         size += member.items.length;
       }
+      this.waitingItems -= size;
       void this.run(members);
     }
   }

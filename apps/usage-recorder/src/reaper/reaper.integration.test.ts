@@ -42,7 +42,7 @@ function parts(): ReaperParts {
   });
   const bookkeeper = new Bookkeeper(
     { ledger, store, evaluations: { addLatest: () => Promise.resolve() }, observer: { committed: () => undefined, waiting: () => undefined } },
-    { groupEventsMax: 1_000, groupsMax: 2, usageKeptMs: () => Infinity, nowMs: Date.now, signal: new AbortController().signal },
+    { groupEventsMax: 1_000, groupEventsMin: 1, groupsMax: 2, usageKeptMs: () => Infinity, nowMs: Date.now, signal: new AbortController().signal },
   );
   const deadLetter = (_id: string, letter: DeadLetter) => Promise.resolve(void letters.push(letter));
   return { store, bookkeeper, deadLetter, metrics: s.metrics, log: s.log };

@@ -1,4 +1,5 @@
 import type { UsageEvent } from '@omg/contracts';
+import { plainArray, textArray } from './array-text.js';
 import type { Transaction } from './transactions.js';
 
 /**
@@ -59,6 +60,7 @@ const COLUMNS = [
 
 const arrays = COLUMNS.map((column, index) => `$${index + 1}::${column.split(' ')[1]}[]`).join(', ');
 const names = COLUMNS.map((column) => column.split(' ')[0]).join(', ');
+const isText = COLUMNS.map((column) => column.endsWith(' text'));
 /** The bookings as a table `e`, from the parameters that `bookingValues` makes. */
 export const bookingColumns = `unnest(${arrays}) AS e(${names})`;
 
@@ -98,14 +100,14 @@ export async function insertUsage(tx: Transaction, bookings: readonly Booking[],
   return new Set(rows.map((row) => row.id));
 }
 
-/** One array per column. */
-export function bookingValues(bookings: readonly Booking[]): unknown[][] {
+/** One array per column, as the text that Postgres reads. */
+export function bookingValues(bookings: readonly Booking[]): string[] {
   const values: unknown[][] = COLUMNS.map(() => []);
   for (const booking of bookings) {
     const row = toRow(booking);
     for (let column = 0; column < values.length; column++) values[column]!.push(row[column]);
   }
-  return values;
+  return values.map((column, index) => (isText[index] ? textArray(column as (string | null)[]) : plainArray(column)));
 }
 
 function toRow({ event, attemptOf, withRequest, tsMs, bookedAtMs, billable, windowId }: Booking): unknown[] {

@@ -24,8 +24,8 @@ export interface QueueJob<T> {
 
 export interface JobQueue<T> {
   add(jobs: readonly QueueJob<T>[]): Promise<void>;
-  /** Like add, but per `key`: one that waits is kept, and while one runs the newest is run once more after it. */
-  addLatest(key: string, data: T): Promise<void>;
+  /** Like add, but per `key`: one that waits is kept, and while one runs the newest is run once more after it. It waits `delayMs` first. */
+  addLatest(key: string, data: T, delayMs?: number): Promise<void>;
   /** Which of these jobs the queue does not have: they are done, or Redis lost them. Waits while Redis is away. */
   missing(ids: readonly string[]): Promise<string[]>;
   /** Jobs that wait, run, or pause before the next try. */
@@ -43,8 +43,8 @@ export function openQueue<T>(client: Redis | Cluster, name: string, schema: z.Zo
     async add(jobs) {
       await queue.addBulk(jobs.map((job) => ({ name, data: schema.parse(job.data), opts: { jobId: job.id, ...(job.delayMs ? { delay: job.delayMs } : {}) } })));
     },
-    async addLatest(key, data) {
-      await queue.add(name, schema.parse(data), { deduplication: { id: key, keepLastIfActive: true } });
+    async addLatest(key, data, delayMs = 0) {
+      await queue.add(name, schema.parse(data), { deduplication: { id: key, keepLastIfActive: true }, ...(delayMs > 0 ? { delay: delayMs } : {}) });
     },
     async missing(ids) {
       // One slot holds the whole queue, also on a cluster.
