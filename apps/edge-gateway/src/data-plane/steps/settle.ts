@@ -78,21 +78,28 @@ export async function settle(ctx: RequestContext, consumption: Consumption): Pro
   // What has no price adds nothing, as in the books.
   if (billed) costNano = billed.reduce((sum, entry) => sum + (entry?.consumption.cost.totalNano ?? 0n), 0n);
   if (grant.local) services.fallback.settle(grant.local, tokens, costNano, services.clock.nowMs());
-  try {
-    const result = await services.admission.settle({
-      attemptId: grant.attemptId,
-      tenantId: event.tenantId,
-      keyId: event.apiKeyId,
-      tokens,
-      costNano,
-      event: encoded.json,
-      budgets: grant.budgets,
-    });
-    if (ctx.admission) ctx.admission = { ...ctx.admission, budgets: result.budgets };
-    services.usage.enqueue(encoded);
-    return;
-  } catch (error) {
-    services.log.warn({ requestId: ctx.requestId, err: error }, 'settlement not possible in Redis; the event goes to the bus');
+  const settlement = {
+    attemptId: grant.attemptId,
+    tenantId: event.tenantId,
+    keyId: event.apiKeyId,
+    tokens,
+    costNano,
+    event: encoded.json,
+    budgets: grant.budgets,
+  };
+  if (grant.inRedis) {
+    try {
+      const result = await services.admission.settle(settlement);
+      if (ctx.admission) ctx.admission = { ...ctx.admission, budgets: result.budgets };
+      services.usage.enqueue(encoded);
+      return;
+    } catch (error) {
+      services.log.warn({ requestId: ctx.requestId, err: error }, 'settlement not possible in Redis; the event goes to the bus');
+    }
+  } else {
+    // Redis did not answer at admission: this client does not wait for it a second time. Where it is back, or where the
+    // admission was carried out after all, the cost is owed until the event is booked.
+    void services.admission.settle(settlement).catch(() => undefined);
   }
   try {
     await services.usage.publishDurably(encoded);
