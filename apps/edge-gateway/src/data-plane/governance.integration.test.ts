@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { budgetWindow } from '@omg/domain';
+import { RedisLedgerStore, closeRedis, connectRedis } from '@omg/storage';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream, type UpstreamExchange } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
@@ -182,5 +184,41 @@ describe('budgets', () => {
     expect(await refused.json()).toMatchObject({ error: { code: 'budget_store_unavailable' } });
     expect(refused.headers.get('x-budget-exceeded')).toBe('true');
     expect(upstream.requests).toHaveLength(calls);
+  });
+
+  it('that are used up refuse with 403 that no SDK repeats, with their state, and without a provider call', async () => {
+    const keyId = randomUUID();
+    await harness.putKey({ id: keyId, quota: { limitNano: String(4n * COST_NANO), warningThreshold: 0.5 } });
+    await inForce((response) => response.headers.get('x-budget-limit-usd') === '0.0014', 'the quota to reach the edge');
+    const redis = connectRedis({ url: harness.redisUrl }, { name: 'test', mode: 'background' });
+    const ledger = new RedisLedgerStore(redis, { commandTimeoutMs: 2_000 });
+    const window = budgetWindow('calendar_month', 'UTC', Date.now());
+    const total = { windowId: window.id, windowEndMs: window.endMs };
+    // What the recorder does when it is asked: the tenant has spent nothing, the key all but half a call.
+    await ledger.seed(harness.tenantId, [
+      { ...total, scope: 'tenant', spentNano: 0n, version: 1n },
+      { ...total, scope: 'key', keyId, spentNano: 4n * COST_NANO - COST_NANO / 2n, version: 1n },
+    ]);
+    const last = await harness.chat();
+    expect([last.status, last.headers.get('x-budget-exceeded')]).toEqual([200, 'true']);
+    const calls = upstream.requests.length;
+    const refused = await harness.chat();
+    expect(refused.status).toBe(403);
+    expect(await refused.json()).toMatchObject({ error: { type: 'insufficient_quota', code: 'budget_exceeded' } });
+    expect(
+      Object.fromEntries(
+        ['x-should-retry', 'x-budget-exceeded', 'x-budget-remaining-usd', 'x-budget-limit-usd'].map((name) => [name, refused.headers.get(name)]),
+      ),
+    ).toEqual({
+      'x-should-retry': 'false',
+      'x-budget-exceeded': 'true',
+      'x-budget-remaining-usd': '0',
+      'x-budget-limit-usd': '0.0014',
+    });
+    expect(upstream.requests).toHaveLength(calls);
+    ledger.close();
+    await closeRedis(redis);
+    await harness.putKey({ id: randomUUID() });
+    await waitFor(async () => (await harness.chat()).status === 200, { what: 'another key' });
   });
 });

@@ -196,6 +196,38 @@ describe('budgets', () => {
   });
 });
 
+describe('a window that ends while calls are running', () => {
+  const [before, after] = ['daily:2027-01-15', 'daily:2027-01-16'];
+  const midnight = T0 + 3_600_000;
+  const daily = (limitNano: bigint, windowId: string): BudgetClaim => ({
+    windowId,
+    windowEndMs: windowId === before ? midnight : midnight + 86_400_000,
+    limitNano,
+  });
+
+  it('is charged with what was admitted in it; the next one starts empty, with its whole limit', async () => {
+    const caller = newCaller();
+    nowMs = midnight - 1_000;
+    for (const windowId of [before, after]) await seeded(caller, 0n, windowId);
+    const running = admitRequest(caller, { holdNano: 1_000n, budgets: { tenant: daily(1_000n, before), key: daily(1_000n, before) } });
+    expect((await store.admit(running)).admitted).toBe(true);
+    const late = { ...running, attemptId: newId() };
+    expect(await store.admit(late)).toMatchObject({ admitted: false, reason: 'budget', retryAfterMs: 1_000 });
+    nowMs = midnight;
+    const next = admitRequest(caller, { holdNano: 1_000n, budgets: { tenant: daily(1_000n, after), key: daily(1_000n, after) } });
+    expect((await store.admit(next)).admitted).toBe(true);
+    expect((await store.settle(settleRequest(running, { costNano: 700n }))).budgets.tenant).toMatchObject({ openNano: 700n });
+    const open = (await ledger.inspect(caller.tenantId)).budgets
+      .filter(({ scope }) => scope === 'tenant')
+      .map(({ windowId, openNano }) => [windowId, openNano]);
+    expect(open.toSorted()).toEqual([
+      [before, 700n],
+      [after, 1_000n],
+    ]);
+    nowMs = T0;
+  });
+});
+
 describe('reading', () => {
   it('tells the budgets without changing anything, and the time of Redis', async () => {
     const caller = newCaller();
