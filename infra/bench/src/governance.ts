@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
+import { cpus } from 'node:os';
 import { cleanUp, startRedis } from '@omg/testkit';
 import { RedisAdmissionStore, RedisLedgerStore, connectRedis, type AdmitRequest, type BudgetClaim } from '@omg/storage';
+import { measureGoverned, type GovernedFigures } from './governed-load.ts';
+import type { LoadResult } from './load.ts';
 import { cpuMicros, publish } from './report.ts';
 
 /**
- * What governance costs in Redis: admission (limits, leases and budgets of key and tenant), settlement and release, per
- * request, with few keys and with many, and with little and much already waiting to be booked.
+ * What governance costs: whole calls next to an ungoverned proxy in the same run, with an empty ledger and a full one; and
+ * its two Redis calls alone, with few keys and with many, and with little and much already waiting to be booked.
  */
+const USAGE_ROWS = Number(process.env['BENCH_USAGE_ROWS'] ?? 5_000_000);
 const CONCURRENCY = 64;
 const REQUESTS = 20_000;
 const RELEASE_AT_ONCE = 128;
@@ -21,43 +25,99 @@ interface Measured {
   releaseMicros: number;
 }
 
+const few = '10/0';
+const many = '100000/0';
+const late = '10/200000';
+
 async function main(): Promise<void> {
-  const rows: (string | number)[][] = [];
+  if (cpus().length < 2) throw new Error('this benchmark needs two cores');
+  const governed = await measureGoverned(USAGE_ROWS, (line) => process.stdout.write(`${line}\n`));
   const measured = new Map<string, Measured>();
   for (const [keys, waiting] of [
     [10, 0],
     [100_000, 0],
     [10, 200_000],
-  ] as const) {
-    const one = await measure(keys, waiting);
-    measured.set(`${keys}/${waiting}`, one);
-    rows.push([keys.toLocaleString('en'), waiting.toLocaleString('en'), one.perSecond, one.redisMicros, one.releaseMicros, one.clientMicros]);
-  }
-  const few = measured.get('10/0')!;
-  const many = measured.get('100000/0')!;
-  const late = measured.get('10/200000')!;
+  ] as const)
+    measured.set(`${keys}/${waiting}`, await measure(keys, waiting));
+  report(governed, measured);
+}
+
+function report({ ungoverned, governed }: GovernedFigures, stores: ReadonlyMap<string, Measured>): void {
+  const micros = (value: number | undefined): string => (value === undefined ? '' : `${value.toFixed(1)} µs`);
+  const [empty, full] = governed as [GovernedFigures['governed'][number], GovernedFigures['governed'][number]];
+  const ratio = (a: number, b: number): string => (a / b).toFixed(2);
+  const cost = (one: typeof empty): number => one.load.cpu['gateway']! + one.load.cpu['redis']! + one.load.cpu['nats']!;
   publish({
     name: 'governance',
-    title: 'What governance costs in Redis',
+    title: 'What governance costs',
     method: [
-      `${REQUESTS.toLocaleString('en')} requests with ${CONCURRENCY} at a time over one connection with automatic pipelining: one admission and one settlement each, then released in groups of ${RELEASE_AT_ONCE} as the recorder does. Redis runs on its own process with its append-only file on; the client is this process. CPU times are user and system of each process.`,
+      'Whole sync chat calls against a static provider, 32 at a time. The governed path checks the key, decides requests, tokens, parallel calls and the',
+      'budgets of key and tenant in one Redis call, settles in another, and its usage is stored in Redis and sent to the stream before the answer ends.',
+      'The ungoverned one is a proxy of the same runtime (Node, undici) that parses both bodies and does nothing else. Each has one core to itself;',
+      'load generator, provider, Redis, NATS and Postgres share the other. The recorder is paused during the load and then books all of it, alone. Then',
+      `${USAGE_ROWS.toLocaleString('en')} usage rows of ${(1_000).toLocaleString('en')} other tenants are put into the ledger, and the governed half is measured again.`,
     ],
     columns: [
-      'virtual keys',
-      'attempts waiting to be booked',
-      'admit + settle per second',
-      'Redis µs per request',
-      'Redis µs per release',
-      'client µs per request',
+      'path',
+      'usage rows before',
+      'requests/s',
+      'p50',
+      'p99',
+      'failures',
+      'CPU per request: gateway',
+      'Redis',
+      'NATS',
+      'CPU per booked event: recorder',
+      'Postgres',
     ],
-    rows,
+    rows: [
+      ['ungoverned', '', ...loadCells(ungoverned), micros(ungoverned.cpu['gateway']), '', '', '', ''],
+      ...governed.map(({ rows, load, booked }) => [
+        'governed',
+        rows.toLocaleString('en'),
+        ...loadCells(load),
+        micros(load.cpu['gateway']),
+        micros(load.cpu['redis']),
+        micros(load.cpu['nats']),
+        micros(booked.recorder),
+        micros(booked.postgres),
+      ]),
+    ],
+    more: [
+      {
+        title: 'The two Redis calls alone',
+        method: [
+          `${REQUESTS.toLocaleString('en')} requests, ${CONCURRENCY} at a time over one connection with automatic pipelining: one admission and one settlement each, then released in groups of ${RELEASE_AT_ONCE} as the recorder does. Redis has its append-only file on.`,
+        ],
+        columns: ['virtual keys', 'attempts waiting to be booked', 'per second', 'Redis per request', 'Redis per release', 'client per request'],
+        rows: [...stores].map(([name, one]) => {
+          const [keys, waiting] = name.split('/').map(Number) as [number, number];
+          return [
+            keys.toLocaleString('en'),
+            waiting.toLocaleString('en'),
+            one.perSecond,
+            micros(one.redisMicros),
+            micros(one.releaseMicros),
+            micros(one.clientMicros),
+          ];
+        }),
+      },
+    ],
     findings: [
-      `100,000 keys cost Redis ${(many.redisMicros / few.redisMicros).toFixed(2)} times what 10 keys cost per request.`,
-      `200,000 attempts that wait to be booked make a request cost ${(late.redisMicros / few.redisMicros).toFixed(2)} times as much.`,
-      `One Redis core carries about ${Math.round(1e6 / few.redisMicros).toLocaleString('en')} governed requests per second.`,
+      `One core of gateway carries ${Math.round(1e6 / empty.load.cpu['gateway']!).toLocaleString('en')} governed requests per second by its CPU per request, the ungoverned proxy ${Math.round(1e6 / ungoverned.cpu['gateway']!).toLocaleString('en')}: governance and everything else that the gateway does cost ${ratio(empty.load.cpu['gateway']!, ungoverned.cpu['gateway']!)} times a bare proxy's CPU.`,
+      `With ${full.rows.toLocaleString('en')} usage rows a request costs ${ratio(cost(full), cost(empty))} times what it cost with ${empty.rows.toLocaleString('en')} (gateway, Redis and NATS together), a booked event ${ratio(full.booked.recorder + full.booked.postgres, empty.booked.recorder + empty.booked.postgres)} times (recorder and Postgres together).`,
+      `100,000 keys cost Redis ${ratio(stores.get(many)!.redisMicros, stores.get(few)!.redisMicros)} times what 10 keys cost per request; 200,000 attempts that wait to be booked make a request cost ${ratio(stores.get(late)!.redisMicros, stores.get(few)!.redisMicros)} times as much.`,
+      `One Redis core carries about ${Math.round(1e6 / stores.get(few)!.redisMicros).toLocaleString('en')} governed requests per second in shared pipelines.`,
     ],
   });
 }
+
+const loadCells = ({ perSecond, p50Ms, p99Ms, failures }: LoadResult): (string | number)[] => [
+  Math.round(perSecond),
+  `${p50Ms.toFixed(2)} ms`,
+  `${p99Ms.toFixed(2)} ms`,
+  failures,
+];
 
 /** A fresh Redis; `waiting` attempts are settled and not released before the measurement begins. */
 async function measure(keys: number, waiting: number): Promise<Measured> {

@@ -111,10 +111,13 @@ async function main(): Promise<void> {
       timeoutMs: 60_000,
     });
     const left = booked + events - first.rows;
-    const { cpu } = await withCpu({ recorder: recorder.pid, postgres: postgres.identity.pid, redis: redis.identity.pid, nats: natsServer.identity.pid }, async () => {
-      await waitFor(async () => (await usageBacklog(connection)).oldestAtMs === undefined, { intervalMs: 20, timeoutMs: 300_000 });
-      return { requests: left };
-    });
+    const { cpu } = await withCpu(
+      { recorder: recorder.pid, postgres: postgres.identity.pid, redis: redis.identity.pid, nats: natsServer.identity.pid },
+      async () => {
+        await waitFor(async () => (await usageBacklog(connection)).oldestAtMs === undefined, { intervalMs: 20, timeoutMs: 300_000 });
+        return { requests: left };
+      },
+    );
     const seconds = (performance.now() - first.at) / 1_000;
     booked += events;
     if ((await rows()) !== booked) throw new Error(`${await rows()} events are booked instead of ${booked}`);

@@ -5,13 +5,18 @@ import { join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 
-export interface Report {
-  name: string;
+interface Section {
   title: string;
   /** What was measured and how, in sentences. */
   method: string[];
   columns: string[];
   rows: (string | number)[][];
+}
+
+export interface Report extends Section {
+  name: string;
+  /** Further tables of the same run. */
+  more?: Section[];
   /** What the figures say, with ratios of this run only. */
   findings: string[];
 }
@@ -61,6 +66,8 @@ export function publish(report: Report): void {
     '',
     table(report.columns, report.rows),
     '',
+    ...(report.more ?? []).flatMap((section) => [`## ${section.title}`, '', ...section.method, '', table(section.columns, section.rows), '']),
+    ...(report.more ? ['## What it says', ''] : []),
     ...report.findings.map((finding) => `- ${finding}`),
     '',
   ].join('\n');

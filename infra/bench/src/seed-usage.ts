@@ -2,7 +2,8 @@ import pg from 'pg';
 
 /**
  * Fills a migrated database with usage as a year-old installation has it: tenants of very different sizes, a few keys each,
- * a dozen models, rows over the last days. Everything is made by Postgres from a fixed seed, so two runs are alike.
+ * a dozen models, rows over the last days. Everything is made by Postgres from a fixed seed, so two runs are alike. Usage
+ * that is there already stays as it is.
  *
  * `node infra/bench/src/seed-usage.ts <rows> <tenants> <days>` with ROUTER_DB_URL set.
  */
@@ -92,13 +93,13 @@ FROM drawn`;
 const REQUEST_ROWS = `
 INSERT INTO requests (id, ts, tenant_id, api_key_id, trace_id, operation, model_alias, provider, stream, status, latency_ms, input_tokens, output_tokens, cost_nano)
 SELECT id, ts, tenant_id, api_key_id, 'bench-' || id, operation, model_alias, provider, false, 200, 300 + input_tokens % 900, input_tokens, output_tokens, cost_nano
-FROM usage_records WHERE ts > now() - make_interval(days => $1::int)`;
+FROM usage_records WHERE ts > now() - make_interval(days => $1::int) AND provider LIKE 'provider-%'`;
 
 /** In the order of time, as the recorder writes them: a day's rows lie together. */
 const ROLLUPS = `
 INSERT INTO usage_rollups (bucket, tenant_id, api_key_id, model_alias, provider, requests, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, images, cost_nano, unpriced)
 SELECT date_bin('15 minutes', booked_at, 'epoch'), tenant_id, api_key_id, model_alias, provider, count(*), sum(input_tokens), sum(output_tokens), 0, 0, 0, coalesce(sum(cost_nano), 0), 0
-FROM usage_records GROUP BY 1, 2, 3, 4, 5 ORDER BY 1`;
+FROM usage_records WHERE provider LIKE 'provider-%' GROUP BY 1, 2, 3, 4, 5 ORDER BY 1`;
 
 if (import.meta.main) {
   const [rows = 5_000_000, tenants = 1_000, days = 90] = process.argv.slice(2).map(Number);

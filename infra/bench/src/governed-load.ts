@@ -1,0 +1,135 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { startProcess, stopProcess } from '@omg/dev';
+import { addCleanup, freePort, startStack, TEST_KEY, waitFor, type TestStack } from '@omg/testkit';
+import pg from 'pg';
+import { load, withCpu, type LoadResult } from './load.ts';
+import { startStaticUpstream } from './nginx.ts';
+import { cpuMicros } from './report.ts';
+import { seedUsage } from './seed-usage.ts';
+
+/**
+ * Whole chat calls through the gateway and through an ungoverned proxy of the same runtime, and the booking of their usage: first in
+ * an empty ledger, then in one with millions of rows. The gateway (or the proxy) has one core; everything else has the other.
+ */
+const GATEWAY_CORE = 0;
+const OTHER_CORE = 1;
+const CONNECTIONS = 32;
+const WARM_UP_SECONDS = 4;
+const SECONDS = 8;
+const SEED_TENANTS = 1_000;
+const SEED_DAYS = 90;
+
+const BODY = JSON.stringify({
+  model: 'test-chat',
+  messages: [{ role: 'user', content: 'Write a haiku about gateways, budgets and exact accounting.' }],
+  max_tokens: 32,
+});
+const HEADERS = { authorization: `Bearer ${TEST_KEY}`, 'content-type': 'application/json' };
+
+export type Measured = LoadResult & { cpu: Record<string, number> };
+
+/** CPU microseconds per booked event. */
+export interface Booked {
+  events: number;
+  recorder: number;
+  postgres: number;
+}
+
+export interface GovernedFigures {
+  ungoverned: Measured;
+  /** With the rows that the ledger held before. */
+  governed: { rows: number; load: Measured; booked: Booked }[];
+}
+
+const pin = (core: number, pid: number): void => void execFileSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' });
+const send = (base: string, seconds: number): Promise<LoadResult> =>
+  load({ url: `${base}/v1/chat/completions`, connections: CONNECTIONS, seconds, headers: HEADERS, body: BODY });
+
+/** `rows`: how many usage rows to put into the ledger before the second half. */
+export async function measureGoverned(rows: number, say: (line: string) => void): Promise<GovernedFigures> {
+  pin(OTHER_CORE, process.pid);
+  const upstream = await startStaticUpstream(OTHER_CORE);
+  const ungoverned = await measureUngoverned(upstream.url);
+  const stack = await startStack({
+    upstreamUrl: `${upstream.url}/v1`,
+    ownServers: ['postgres', 'redis'],
+    env: { ROUTER_OBSERVABILITY_LOG_LEVEL: 'warn' },
+  });
+  pin(GATEWAY_CORE, stack.edge.pid);
+  const pool = new pg.Pool({ connectionString: stack.databaseUrl, max: 1 });
+  // When something fails, the servers go first, and the failure is what should be seen.
+  pool.on('error', () => undefined);
+  // Warms the just-in-time compilers of edge and recorder.
+  await send(stack.edge.url, WARM_UP_SECONDS);
+  await settled(pool);
+  const empty = await measurePhase(stack, pool);
+  const before = await bookedRows(pool);
+  await seedUsage(stack.databaseUrl, { rows, tenants: SEED_TENANTS, days: SEED_DAYS }, say);
+  // The new tenants and keys are on their way to the edges.
+  await waitFor(async () => (await count(pool, 'SELECT count(*)::text AS n FROM config_outbox')) === 0, {
+    timeoutMs: 300_000,
+    intervalMs: 500,
+    what: 'the new tenants and keys to be projected',
+  });
+  await pool.query('CHECKPOINT');
+  const full = await measurePhase(stack, pool);
+  await pool.end();
+  return {
+    ungoverned,
+    governed: [
+      { rows: before - empty.booked.events, ...empty },
+      { rows: before + rows, ...full },
+    ],
+  };
+}
+
+async function measureUngoverned(upstreamUrl: string): Promise<Measured> {
+  const port = await freePort();
+  const program = fileURLToPath(new URL('ungoverned-proxy.ts', import.meta.url));
+  const proxy = await startProcess('taskset', ['-c', String(GATEWAY_CORE), process.execPath, program, String(port), upstreamUrl], { stdio: 'inherit' });
+  addCleanup(() => stopProcess(proxy.identity, 'SIGTERM', 2_000).then(() => undefined));
+  const url = `http://127.0.0.1:${port}`;
+  await waitFor(async () => (await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: BODY })).ok, { what: 'the ungoverned proxy' });
+  await send(url, WARM_UP_SECONDS);
+  const measured = await withCpu({ gateway: proxy.identity.pid }, () => send(url, SECONDS));
+  await stopProcess(proxy.identity, 'SIGTERM', 2_000);
+  return measured;
+}
+
+/** Load with the recorder paused, then the recorder alone: so each is measured for itself. */
+async function measurePhase(stack: TestStack, pool: pg.Pool): Promise<{ load: Measured; booked: Booked }> {
+  const rows = await bookedRows(pool);
+  stack.recorder.pause();
+  const pids = { gateway: stack.edge.pid, redis: stack.redis!.identity.pid, nats: stack.nats.identity.pid };
+  const measured = await withCpu(pids, () => send(stack.edge.url, SECONDS));
+  const from = { recorder: cpuMicros(stack.recorder.pid), postgres: cpuMicros(stack.postgres!.identity.pid) };
+  stack.recorder.resume();
+  const events = (await settled(pool)) - rows;
+  const per = (pid: number, before: number): number => (cpuMicros(pid) - before) / events;
+  const booked = { events, recorder: per(stack.recorder.pid, from.recorder), postgres: per(stack.postgres!.identity.pid, from.postgres) };
+  return { load: measured, booked };
+}
+
+async function count(pool: pg.Pool, text: string): Promise<number> {
+  return Number((await pool.query<{ n: string }>(text)).rows[0]!.n);
+}
+
+/** By the rollups of the key that calls: counting millions of rows would be measured as Postgres's work. */
+const bookedRows = (pool: pg.Pool): Promise<number> =>
+  count(pool, "SELECT coalesce(sum(requests), 0)::text AS n FROM usage_rollups WHERE model_alias = 'test-chat'");
+
+/** Waits until the ledger stops growing; returns what it holds. */
+async function settled(pool: pg.Pool): Promise<number> {
+  let last = -1;
+  let still = 0;
+  return waitFor(
+    async () => {
+      const now = await bookedRows(pool);
+      still = now === last ? still + 1 : 0;
+      last = now;
+      return still >= 6 ? now : undefined;
+    },
+    { intervalMs: 500, timeoutMs: 300_000, what: 'the recorder to book everything' },
+  );
+}
