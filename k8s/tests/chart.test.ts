@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lint, render, type Manifest } from './helm.js';
 import { violations } from './kubernetes-schema.js';
+import { isOperatorObject, operatorViolations } from './operator-schema.js';
 import { chartReadme, README } from './write-chart-readme.js';
 import { valuesSchema } from './write-values-schema.js';
 
@@ -55,8 +56,6 @@ const SHAPES: [string, Record<string, string>][] = [
   ['operators of the cluster', OPERATORS],
 ];
 
-const isOperatorObject = (manifest: Manifest): boolean =>
-  /external-secrets\.io|keda\.sh|monitoring\.coreos\.com|gateway\.networking\.k8s\.io/.test(manifest.apiVersion);
 const pods = (manifests: Manifest[]): [string, { spec: PodSpec }][] =>
   manifests.flatMap((manifest) => {
     const template = (manifest.spec as { template?: { spec: PodSpec } } | undefined)?.template;
@@ -79,9 +78,9 @@ interface PodSpec {
 describe.each(SHAPES)('the chart for: %s', (_name, values) => {
   const manifests = render(values);
 
-  it('passes helm lint, and every object is one that Kubernetes accepts', () => {
+  it('passes helm lint, and every object is one that Kubernetes or its operator accepts', () => {
     expect(lint(values)).toContain('0 chart(s) failed');
-    expect(manifests.filter((manifest) => !isOperatorObject(manifest)).flatMap(violations)).toEqual([]);
+    expect(manifests.flatMap((manifest) => (isOperatorObject(manifest) ? operatorViolations(manifest) : violations(manifest)))).toEqual([]);
   });
 
   it('gives no two objects one name, and every label selects what it should', () => {
@@ -131,6 +130,27 @@ describe('the check against the Kubernetes API', () => {
   });
 });
 
+describe("the check against the operators' own schemas", () => {
+  const objects = render(OPERATORS).filter(isOperatorObject);
+
+  it('knows all four kinds', () => {
+    expect(objects.map((manifest) => manifest.kind).toSorted()).toEqual(['ExternalSecret', 'HTTPRoute', 'HTTPRoute', 'ScaledObject', 'ServiceMonitor']);
+  });
+
+  it.each([
+    ['ServiceMonitor', (spec: any) => (spec.endpoints[0].interval = 'often')],
+    ['ServiceMonitor', (spec: any) => (spec.endpoints[0].relabelings[0].action = 'rename')],
+    ['HTTPRoute', (spec: any) => (spec.rules[0].matches[0].path.type = 'Start')],
+    ['HTTPRoute', (spec: any) => (spec.rules[0].backendRefs[0].port = 'http')],
+    ['ScaledObject', (spec: any) => delete spec.triggers[0].metadata],
+    ['ExternalSecret', (spec: any) => (spec.target.creationPolicy = 'Sometimes')],
+  ])('finds a mistake in a %s', (kind, spoil) => {
+    const object = structuredClone(objects.find((manifest) => manifest.kind === kind)!);
+    spoil(object.spec);
+    expect(operatorViolations(object)).toHaveLength(1);
+  });
+});
+
 describe('the chart', () => {
   it('checks its values by a schema that is up to date (node k8s/tests/write-values-schema.ts)', () => {
     expect(readFileSync(join(import.meta.dirname, '..', 'charts', 'open-model-gateway', 'values.schema.json'), 'utf8')).toBe(valuesSchema());
@@ -144,10 +164,93 @@ describe('the chart', () => {
     expect(names).not.toContain('ROUTER_ADMIN_SESSION_JWT_SECRET');
   });
 
-  it('leaves streams more time to end than the service takes to drain', () => {
+  it('leaves streams more time to end than the service takes to drain, also with other values, or refuses them', () => {
     const [, edge] = pods(render(PRODUCTION)).find(([name]) => name.endsWith('edge-gateway'))!;
-    const drainSeconds = 60;
-    expect(edge.spec.terminationGracePeriodSeconds).toBeGreaterThan(drainSeconds + 10);
+    expect(edge.spec.terminationGracePeriodSeconds).toBeGreaterThanOrEqual(5 + 60 + 10);
+    for (const tooLong of ['81s', '2m']) {
+      expect(() => render({ ...PRODUCTION, 'config.server.graceful_shutdown_delay': tooLong })).toThrow(/terminationGracePeriodSeconds is 90/);
+      expect(render({ ...PRODUCTION, 'config.server.graceful_shutdown_delay': tooLong, 'edge.terminationGracePeriodSeconds': '150' }).length).toBeGreaterThan(
+        10,
+      );
+    }
+  });
+
+  it('makes nothing but the edge public when its Service gets an address', () => {
+    const services = render({ ...PRODUCTION, 'service.type': 'LoadBalancer' }).filter((manifest) => manifest.kind === 'Service');
+    expect(services.filter((service) => service.spec!['type'] === 'LoadBalancer').map((service) => service.metadata.name)).toEqual([
+      'gateway-open-model-gateway-edge-gateway',
+    ]);
+    for (const service of services) expect((service.spec!['ports'] as { name: string }[]).map((port) => port.name)).toEqual(['http']);
+  });
+
+  it('lets the scraper reach every service when callers are restricted, and nobody else', () => {
+    const from = {
+      'networkPolicy.edgeFrom[0].namespaceSelector.matchLabels.name': 'ingress',
+      'networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name': 'monitoring',
+    };
+    const policies = render({ ...PRODUCTION, ...from }).filter((manifest) => manifest.kind === 'NetworkPolicy');
+    const rulesOf = (name: string) => (policies.find((policy) => policy.metadata.name.endsWith(name))!.spec as { ingress: unknown[] }).ingress;
+    expect(rulesOf('-metrics')).toEqual([
+      { ports: [{ port: 'metrics', protocol: 'TCP' }], from: [{ namespaceSelector: { matchLabels: { name: 'monitoring' } } }] },
+    ]);
+    expect(rulesOf('-edge-gateway')).toEqual([
+      { ports: [{ port: 8080, protocol: 'TCP' }], from: [{ namespaceSelector: { matchLabels: { name: 'ingress' } } }] },
+    ]);
+  });
+
+  it('tells Prometheus the services by the names that alerts and dashboards use', () => {
+    const manifests = render(OPERATORS);
+    const monitor = manifests.find((manifest) => manifest.kind === 'ServiceMonitor')!.spec as {
+      selector: { matchLabels: Record<string, string> };
+      endpoints: object[];
+    };
+    const scraped = manifests.filter(
+      (manifest) =>
+        manifest.kind === 'Service' && Object.entries(monitor.selector.matchLabels).every(([name, value]) => manifest.metadata.labels?.[name] === value),
+    );
+    expect(scraped.map((service) => service.metadata.labels!['app.kubernetes.io/component']).toSorted()).toEqual([
+      'admin-api',
+      'edge-gateway',
+      'health-monitor',
+      'usage-recorder',
+    ]);
+    expect(monitor.endpoints).toMatchObject([{ port: 'metrics', relabelings: [{ targetLabel: 'job' }] }]);
+    // Without a port of its own, the trial's stores must not be taken for services of ours.
+    const shared = render({ ...OPERATORS, 'metrics.port': '0' }).find((manifest) => manifest.kind === 'ServiceMonitor')!.spec as {
+      selector: { matchExpressions: { values: string[] }[] };
+    };
+    expect(shared.selector.matchExpressions[0]!.values).toHaveLength(4);
+  });
+
+  it('mounts certificate authorities into every pod, the migration too', () => {
+    const values = {
+      ...PRODUCTION,
+      'extraVolumes[0].name': 'ca',
+      'extraVolumes[0].configMap.name': 'internal-ca',
+      'extraVolumeMounts[0].name': 'ca',
+      'extraVolumeMounts[0].mountPath': '/etc/omg-ca',
+    };
+    for (const [name, pod] of pods(render(values))) {
+      expect([name, (pod.spec as unknown as { volumes: { name: string }[] }).volumes.map((volume) => volume.name)]).toEqual([
+        name,
+        expect.arrayContaining(['ca']),
+      ]);
+      expect(JSON.stringify(pod.spec.containers)).toContain('/etc/omg-ca');
+    }
+  });
+
+  it('restarts the pods when a secret that it wrote changes', () => {
+    const checksums = (values: Record<string, string>) =>
+      render(values)
+        .filter((manifest) => manifest.kind === 'Deployment')
+        .map(
+          (manifest) =>
+            (manifest.spec as { template: { metadata: { annotations: Record<string, string> } } }).template.metadata.annotations['checksum/secrets'],
+        );
+    const before = checksums(AIR_GAPPED);
+    const after = checksums({ ...AIR_GAPPED, 'secrets.redisUrl': 'rediss://other.cache:6379' });
+    expect(before).toHaveLength(4);
+    for (const [index, sum] of before.entries()) expect(sum).not.toBe(after[index]);
   });
 
   it('explains every value in its README, up to date (node k8s/tests/write-chart-readme.ts)', () => {
@@ -168,6 +271,7 @@ describe('the chart', () => {
   it.each([
     ['no source of secrets', {}, /choose where secrets come from/],
     ['a value of the wrong type', { ...PRODUCTION, 'edge.replicas': 'many' }, /edge.*replicas|replicas.*integer/s],
+    ['a route without a Gateway', { ...PRODUCTION, 'httpRoute.enabled': 'true' }, /parentRefs is required/],
     ['an unknown value', { ...PRODUCTION, 'edge.replica': '3' }, /additional|not allowed/i],
   ])('refuses %s with a clear message', (_what, values, message) => {
     expect(() => render(values as Record<string, string>)).toThrow(message);

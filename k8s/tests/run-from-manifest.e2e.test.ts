@@ -26,8 +26,10 @@ beforeAll(async () => {
   manifests = render({ 'secrets.existingSecret': 'gateway-secrets' });
   folder = mkdtempSync(join(tmpdir(), 'omg-manifest-'));
   const config = configOf(manifests);
-  // The only thing that differs from the pod: this machine has no volume at /var/spool.
+  // All that differs from the pods: this machine has no volume at /var/spool, and one network for all of them.
   config['metering']['spool_directory'] = join(folder, 'spool');
+  expect(config['observability']['metrics_listen_addr']).toBe(':9464');
+  config['observability']['metrics_listen_addr'] = '127.0.0.1:0';
   writeFileSync(join(folder, 'router.yaml'), stringify(config));
 }, 60_000);
 

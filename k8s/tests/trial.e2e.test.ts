@@ -23,6 +23,7 @@ beforeAll(async () => {
   const folder = mkdtempSync(join(tmpdir(), 'omg-trial-'));
   // What a cluster has and this machine has not: a volume, and names of services.
   config['metering']['spool_directory'] = join(folder, 'spool');
+  config['observability']['metrics_listen_addr'] = '127.0.0.1:0';
   config['model_catalog'][0].endpoint = `http://127.0.0.1:${ports.demo}/v1`;
   config['security']['upstream_allowlist'] = ['127.0.0.1'];
   const configFile = join(folder, 'router.yaml');

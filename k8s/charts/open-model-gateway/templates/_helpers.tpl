@@ -70,3 +70,12 @@ capabilities: { drop: [ALL] }
 {{- define "omg.trialBootstrap" -}}
 {{- if and .Values.trial.enabled (not .Values.secrets.existingSecret) (not (hasKey .Values.config "bootstrap")) }}true{{ end -}}
 {{- end -}}
+
+{{/* Whole seconds of a duration such as 300s or 5m; of any other form 0, which checks nothing. */}}
+{{- define "omg.seconds" -}}
+{{- $text := toString . -}}
+{{- if regexMatch "^[0-9]+$" $text -}}{{ $text }}
+{{- else if regexMatch "^[0-9]+s$" $text -}}{{ trimSuffix "s" $text }}
+{{- else if regexMatch "^[0-9]+m$" $text -}}{{ mul 60 (int (trimSuffix "m" $text)) }}
+{{- else -}}0{{- end -}}
+{{- end -}}

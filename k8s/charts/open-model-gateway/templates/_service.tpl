@@ -23,6 +23,9 @@ spec:
     metadata:
       labels: {{- include "omg.labels" . | nindent 8 }}
       annotations:
+        {{- if and $root.Values.secrets.create (not $root.Values.trial.enabled) }}
+        checksum/secrets: {{ $root.Values.secrets | toJson | sha256sum }}
+        {{- end }}
         checksum/config: {{ include (print $root.Template.BasePath "/configmap.yaml") $root | sha256sum }}
         {{- with $values.podAnnotations }}{{ toYaml . | nindent 8 }}{{- end }}
     spec:
@@ -42,6 +45,8 @@ spec:
           whenUnsatisfiable: ScheduleAnyway
           labelSelector:
             matchLabels: {{- $selector | nindent 14 }}
+          # The pods of a new revision spread among themselves, not around those that are about to go.
+          matchLabelKeys: [pod-template-hash]
         {{- end }}
       {{- end }}
       {{- with $values.nodeSelector }}
@@ -61,6 +66,9 @@ spec:
           securityContext: {{- include "omg.containerSecurityContext" $root | nindent 12 }}
           ports:
             - { name: http, containerPort: {{ $values.port }} }
+            {{- with $root.Values.metrics.port }}
+            - { name: metrics, containerPort: {{ . }} }
+            {{- end }}
           env:
             - { name: PORT, value: {{ $values.port | quote }} }
             {{- include "omg.secretEnv" (dict "root" $root "names" .secrets) | nindent 12 }}
@@ -81,26 +89,45 @@ spec:
             {{- if $values.spool }}
             - { name: spool, mountPath: /var/spool/omg }
             {{- end }}
+            {{- with $root.Values.extraVolumeMounts }}{{ toYaml . | nindent 12 }}{{- end }}
       volumes:
         - { name: config, configMap: { name: {{ include "omg.fullname" $root }} } }
         - { name: tmp, emptyDir: { sizeLimit: 64Mi } }
         {{- if $values.spool }}
         - { name: spool, emptyDir: { sizeLimit: {{ $values.spool.sizeLimit }} } }
         {{- end }}
+        {{- with $root.Values.extraVolumes }}{{ toYaml . | nindent 8 }}{{- end }}
 ---
 apiVersion: v1
 kind: Service
 metadata:
   name: {{ $name }}
   labels: {{- include "omg.labels" . | nindent 4 }}
+  {{- if eq .component "edge-gateway" }}
   {{- with $root.Values.service.annotations }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- end }}
 spec:
-  type: {{ $root.Values.service.type }}
+  type: {{ ternary $root.Values.service.type "ClusterIP" (eq .component "edge-gateway") }}
   selector: {{- include "omg.selectorLabels" . | nindent 4 }}
   ports:
-    - { name: http, port: {{ $values.port }}, targetPort: http }
+    - { name: http, port: {{ $values.port }}, targetPort: http, appProtocol: http }
+{{- if and $root.Values.serviceMonitor.enabled $root.Values.metrics.port }}
+---
+# For the scraper alone: a port of the Service above would be as public as that is.
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ $name }}-metrics
+  labels: {{- include "omg.labels" . | nindent 4 }}
+    open-model-gateway/scraped: "true"
+spec:
+  clusterIP: None
+  selector: {{- include "omg.selectorLabels" . | nindent 4 }}
+  ports:
+    - { name: metrics, port: {{ $root.Values.metrics.port }}, targetPort: metrics }
+{{- end }}
 {{- if $values.podDisruptionBudget.enabled }}
 ---
 apiVersion: policy/v1
@@ -110,6 +137,8 @@ metadata:
   labels: {{- include "omg.labels" . | nindent 4 }}
 spec:
   maxUnavailable: {{ $values.podDisruptionBudget.maxUnavailable }}
+  # A pod that is not ready serves nobody: it must not keep a node from being emptied.
+  unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels: {{- include "omg.selectorLabels" . | nindent 6 }}
 {{- end }}
