@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { writeCapacityPage } from './capacity-page.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
 
@@ -75,6 +76,7 @@ export function publish(report: Report): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${report.name}.md`), text);
   writeFileSync(join(folder, `${report.name}.json`), `${JSON.stringify({ ...report, environment: where }, null, 2)}\n`);
+  writeCapacityPage();
   process.stdout.write(`${text}\n`);
 }
 

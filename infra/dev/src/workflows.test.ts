@@ -36,6 +36,16 @@ describe.each(workflows)('%s', (_file, workflow) => {
   });
 });
 
+it('installs the dependencies of every package of the workspace before the sources come into the image', () => {
+  const copied = [...readFileSync(join(ROOT, 'infra/Dockerfile'), 'utf8').matchAll(/^COPY (\S+)\/package\.json \1\/$/gm)].map((match) => match[1]);
+  const { packages } = parse(readFileSync(join(ROOT, 'pnpm-workspace.yaml'), 'utf8')) as { packages: string[] };
+  const manifests = globSync(
+    packages.map((pattern) => `${pattern}/package.json`),
+    { cwd: ROOT, exclude: (path) => String(path).includes('node_modules') },
+  ).map((path) => String(path).replace(/\/package\.json$/, ''));
+  expect(copied.toSorted()).toEqual(manifests.toSorted());
+});
+
 it('releases an image for every service target of the Dockerfile', () => {
   const targets = [...readFileSync(join(ROOT, 'infra/Dockerfile'), 'utf8').matchAll(/^FROM runtime AS (\S+)$/gm)].map((match) => match[1]);
   const release = Object.fromEntries(workflows)['.github/workflows/release.yml']!;

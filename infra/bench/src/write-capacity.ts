@@ -1,0 +1,4 @@
+// Writes the page that follows from the benchmarks: pnpm generate.
+import { writeCapacityPage } from './capacity-page.ts';
+
+writeCapacityPage();
