@@ -1,0 +1,179 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { configKey } from '@omg/contracts';
+import { hashApiKeySecret } from '@omg/domain';
+import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
+import { randomUUID } from 'node:crypto';
+import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
+
+/** What belongs to one key, one tenant or one endpoint, and must not be shared or split any further. */
+
+let harness: EdgeHarness;
+let upstream: FakeUpstream;
+
+const ANSWER = JSON.stringify({
+  id: 'chatcmpl-1',
+  object: 'chat.completion',
+  created: 1741569952,
+  model: 'upstream-model',
+  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello!', refusal: null }, logprobs: null, finish_reason: 'stop' }],
+  usage: { prompt_tokens: 10, completion_tokens: 10, total_tokens: 20 },
+});
+const VECTOR = JSON.stringify({
+  object: 'list',
+  model: 'm',
+  data: [{ object: 'embedding', index: 0, embedding: [0.5] }],
+  usage: { prompt_tokens: 1, total_tokens: 1 },
+});
+const CHUNKS =
+  'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\n';
+
+beforeAll(async () => {
+  upstream = await startFakeUpstream();
+  harness = await startEdge();
+  await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
+  await harness.putModel('second', [chatRoute(`${upstream.origin}/v1`)]);
+  await harness.putModel('embed', [chatRoute(`${upstream.origin}/v1`, { modelType: 'embedding', modalities: ['embeddings'] })]);
+}, 60_000);
+
+beforeEach(() => upstream.script((exchange) => exchange.respond(200, exchange.request.path.includes('embeddings') ? VECTOR : ANSWER)));
+afterAll(cleanUp);
+
+/** Another key of the same tenant, with its `Authorization`. */
+async function otherKey(change: object = {}): Promise<{ authorization: string }> {
+  const { authorization } = await putOtherKey(change);
+  const answers = async (): Promise<boolean> => (await fetch(`${harness.edge.url}/v1/models`, { headers: { authorization } })).status !== 401;
+  await waitFor(answers, { what: 'the new key' });
+  return { authorization };
+}
+
+async function putOtherKey(change: object): Promise<{ authorization: string }> {
+  const prefix = `o${randomUUID().slice(0, 8)}`;
+  const digest = hashApiKeySecret('development-only-api-key-pepper-0123456789', 's').toString('base64');
+  await harness.put(configKey.key(prefix), {
+    v: 1,
+    id: randomUUID(),
+    tenantId: harness.tenantId,
+    prefix,
+    digests: [{ digest }],
+    revoked: false,
+    scopes: [],
+    ...change,
+  });
+  return { authorization: `Bearer sk-${prefix}.s` };
+}
+
+describe('an idempotency key', () => {
+  it('belongs to the API key and the endpoint that it was used with: nobody else gets the answer', async () => {
+    const key = { 'idempotency-key': randomUUID() };
+    expect((await harness.chat({}, key)).status).toBe(200);
+    const other = await harness.chat({}, { ...key, ...(await otherKey()) });
+    expect([other.status, other.headers.get('idempotency-replayed')]).toEqual([200, null]);
+    const elsewhere = await harness.post('/v1/embeddings', { model: 'embed', input: 'a' }, key);
+    expect([elsewhere.status, elsewhere.headers.get('idempotency-replayed')]).toEqual([200, null]);
+    expect((await harness.chat({}, key)).headers.get('idempotency-replayed')).toBe('true');
+  });
+
+  it('is ignored on streams, whatever it holds: each one runs', async () => {
+    upstream.script(async (exchange) => {
+      await exchange.startEventStream();
+      await exchange.chunk(`${CHUNKS}data: [DONE]\n\n`);
+      await exchange.endChunks();
+    });
+    const calls = upstream.requests.length;
+    for (const value of ['again', 'again', 'x'.repeat(300)]) {
+      const response = await harness.chat({ stream: true }, { 'idempotency-key': value });
+      expect([response.status, response.headers.get('idempotency-replayed')]).toEqual([200, null]);
+      await response.text();
+    }
+    expect(upstream.requests.length - calls).toBe(3);
+  });
+
+  it('may be spelled in another order of fields, since the body counts and not its bytes', async () => {
+    const key = { 'idempotency-key': randomUUID() };
+    await harness.post('/v1/embeddings', '{"model":"embed","input":"a"}', key);
+    const again = await harness.post('/v1/embeddings', ' {"input": "a", "model": "embed"}', key);
+    expect(again.headers.get('idempotency-replayed')).toBe('true');
+  });
+});
+
+describe('the limit of a key', () => {
+  it('counts its calls of all models and endpoints together', async () => {
+    const key = await otherKey({ limits: { requestsPerMinute: 3 } });
+    const statuses = [
+      (await harness.chat({}, key)).status,
+      (await harness.chat({ model: 'second' }, key)).status,
+      (await harness.post('/v1/embeddings', { model: 'embed', input: 'a' }, key)).status,
+      (await harness.chat({ model: 'second' }, key)).status,
+    ];
+    expect(statuses).toEqual([200, 200, 200, 429]);
+    expect((await harness.chat()).status).toBe(200);
+  });
+});
+
+describe('a warning', () => {
+  // One call costs 10 tokens of input at 0.0005 and 10 of output at 0.0015 USD per 1,000: 0.00002 USD.
+  it.each([
+    [0.1, true],
+    [0.3, false],
+    [1, false],
+  ])('comes at the threshold as it is configured, below one half too: %d', async (warningThreshold, warned) => {
+    const key = await otherKey({ quota: { limitNano: '100000', warningThreshold } });
+    const response = await harness.chat({}, key);
+    expect([response.headers.get('x-budget-total-usd'), response.headers.get('x-budget-warning'), response.headers.get('x-budget-exceeded')]).toEqual([
+      '0.00002',
+      warned ? 'true' : null,
+      null,
+    ]);
+  });
+
+  it('gives way to the word that the budget is exceeded, at exactly the limit', async () => {
+    const key = await otherKey({ quota: { limitNano: '20000', warningThreshold: 0.5 } });
+    const response = await harness.chat({}, key);
+    expect([response.headers.get('x-budget-remaining-usd'), response.headers.get('x-budget-warning'), response.headers.get('x-budget-exceeded')]).toEqual([
+      '0',
+      null,
+      'true',
+    ]);
+  });
+});
+
+describe('a client that leaves before its answer', () => {
+  it('ends the provider call at once', async () => {
+    let cancelled: Promise<void> | undefined;
+    upstream.once((exchange) => void (cancelled = exchange.waitForClose()));
+    const leaving = new AbortController();
+    const calls = upstream.requests.length;
+    const response = fetch(`${harness.edge.url}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { authorization: harness.authorization, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'x' }] }),
+      signal: leaving.signal,
+    });
+    await waitFor(() => upstream.requests.length > calls, { what: 'the call upstream' });
+    leaving.abort();
+    await expect(response).rejects.toThrow();
+    await cancelled;
+  });
+});
+
+describe('an unknown, a revoked and a wrong key', () => {
+  it('get one answer, so that nobody learns which keys exist', async () => {
+    const { authorization: revoked } = await putOtherKey({ revoked: true });
+    const texts = await Promise.all(
+      [
+        'Bearer sk-nobody.s',
+        revoked,
+        `${revoked}x`,
+        harness.authorization.replace(/\..*$/, '.wrong'),
+        'Bearer nonsense',
+        'Basic abc',
+        'Bearer sk-.s',
+        'Bearer sk-x.',
+      ].map(async (authorization) => {
+        const response = await fetch(`${harness.edge.url}/v1/models`, { headers: { authorization } });
+        return `${response.status} ${await response.text()}`;
+      }),
+    );
+    expect(new Set(texts).size).toBe(1);
+  });
+});
