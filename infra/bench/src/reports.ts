@@ -66,6 +66,7 @@ function reports(largest: { tenant: string; key: string; user: string }): [strin
     ['days of the largest key', `/admin/tenants/${largest.tenant}/api-keys/${largest.key}/usage`],
     ['keys, first page', '/admin/usage/api-keys'],
     ['anomalies of tenants, 30 days', '/admin/usage/anomalies'],
+    ['anomalies of keys, 30 days', '/admin/usage/anomalies?group=api_key'],
     ['spend history of the largest tenant, 12 windows', `/admin/budgets/history?tenant_id=${largest.tenant}`],
     ['alert history', '/admin/budgets/alerts'],
     ['request log, first page', '/admin/usage/requests?period=7d'],

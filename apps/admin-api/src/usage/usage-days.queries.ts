@@ -66,8 +66,12 @@ export async function builtDays(tx: PrismaTx, zone: string, fromMs: number, toMs
   return new Map(rows.map((row) => [row.starts_at.getTime(), row.ends_at.getTime()]));
 }
 
+/** Names of zones that are remembered: whoever may read reports may write one, in any mixture of cases. */
+const ZONES_KEPT = 100;
+
 /** Drops what no report reads any more: old days, and zones that nobody asked for lately. */
 export async function dropOldDays(prisma: PrismaClient, zones: readonly string[]): Promise<void> {
+  await prisma.$executeRaw`DELETE FROM usage_zones WHERE zone NOT IN (SELECT zone FROM usage_zones ORDER BY last_used_at DESC LIMIT ${ZONES_KEPT})`;
   const cutoff = new Date(Date.now() - (DAYS_KEPT + 2) * DAY_MS);
   await prisma.$transaction([
     prisma.usageDayBuilt.deleteMany({ where: { OR: [{ startsAt: { lt: cutoff } }, { zone: { notIn: [...zones] } }] } }),
