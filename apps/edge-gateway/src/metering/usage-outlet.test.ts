@@ -43,6 +43,15 @@ describe('usage outlet', () => {
     expect(new Set(sent.map((batch) => batch.batchId)).size).toBe(sent.length);
   });
 
+  it('puts no more into a message than the bus takes, however large the events are', async () => {
+    const sent: number[] = [];
+    const out = outlet(async (batch) => void sent.push(batch.events.reduce((bytes, { json }) => bytes + Buffer.byteLength(json), 0)));
+    for (let i = 0; i < 4; i++) out.enqueue(event('東'.repeat(120_000)));
+    await out.flush(1000);
+    expect(sent).toHaveLength(2);
+    expect(Math.max(...sent)).toBeLessThan(1_000_000);
+  });
+
   it('sends a batch again until the bus acknowledges it', async () => {
     let failures = 3;
     const sent: string[] = [];

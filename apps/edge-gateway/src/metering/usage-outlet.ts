@@ -23,6 +23,9 @@ export interface UsageOutletOptions {
   retryMs: number;
 }
 
+/** A message may have 1 MiB, and a character up to three bytes. */
+const BATCH_CHARS_MAX = 256 * 1024;
+
 interface Pending {
   event: EncodedUsageEvent;
   /** Set for events that are nowhere else yet. */
@@ -120,10 +123,22 @@ export class UsageOutlet {
     clearTimeout(this.timer);
     this.timer = undefined;
     while (this.queue.length > 0 && this.inFlight < this.options.inFlightMax) {
-      const batch = this.queue.splice(0, this.options.batchEventsMax);
+      const batch = this.nextBatch();
       this.inFlight++;
       void this.sendBatch(batch);
     }
+  }
+
+  /** The oldest events that fit into one message: a batch that the bus refuses for its size would be sent again for ever. */
+  private nextBatch(): Pending[] {
+    const { queue } = this;
+    const most = Math.min(queue.length, this.options.batchEventsMax);
+    let count = 1;
+    for (let chars = queue[0]!.event.json.length; count < most; count++) {
+      chars += queue[count]!.event.json.length;
+      if (chars > BATCH_CHARS_MAX) break;
+    }
+    return queue.splice(0, count);
   }
 
   private async sendBatch(batch: Pending[]): Promise<void> {
