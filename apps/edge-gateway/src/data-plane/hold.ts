@@ -29,14 +29,25 @@ export function estimateHold(model: ModelEntry, operation: Operation, parsed: Pa
     const outputTokens = expectedOutput(route, parsed, options.outputTokensDefault);
     if (outputTokens > outputTokensLargest) outputTokensLargest = outputTokens;
     const meters: Meters = { inputTokens, outputTokens, ...imageMeters(parsed) };
-    const cost = costOf(route.price, meters, operation).totalNano ?? 0n;
+    const cost = options.strict ? dearest(route.price, meters, operation) : (costOf(route.price, meters, operation).totalNano ?? 0n);
     if (cost > holdNano) holdNano = cost;
     if (options.strict) {
-      const least = costOf(route.price, { ...meters, outputTokens: Math.min(1, outputTokens) }, operation).totalNano ?? 0n;
+      const least = dearest(route.price, { ...meters, outputTokens: Math.min(1, outputTokens) }, operation);
       if (least > holdMinNano) holdMinNano = least;
     }
   }
   return { tokens: parsed.inputTokensEstimate + outputTokensLargest, holdNano, holdMinNano };
+}
+
+/** The most that these tokens can cost, whichever of them turn out to be reasoning or to be written to a cache. */
+function dearest(price: RouteEntry['price'], meters: Meters, operation: Operation): NanoUsd {
+  const { inputTokens: cacheWriteTokens, outputTokens: reasoningTokens } = meters;
+  let most = 0n;
+  for (const kinds of [{}, { cacheWriteTokens }, { reasoningTokens }, { cacheWriteTokens, reasoningTokens }]) {
+    const cost = costOf(price, { ...meters, ...kinds }, operation).totalNano ?? 0n;
+    if (cost > most) most = cost;
+  }
+  return most;
 }
 
 /**
@@ -66,8 +77,8 @@ export function outputTokensForHold(model: ModelEntry, operation: Operation, par
   while (low < high) {
     const middle = Math.ceil((low + high) / 2);
     const covers = model.routes.every((route) => {
-      const cost = costOf(route.price, { inputTokens: parsed.inputTokensMax, outputTokens: middle * choices }, operation).totalNano ?? 0n;
-      return cost <= heldNano;
+      const meters = { inputTokens: parsed.inputTokensMax, outputTokens: middle * choices };
+      return dearest(route.price, meters, operation) <= heldNano;
     });
     if (covers) low = middle;
     else high = middle - 1;
