@@ -14,6 +14,8 @@ export type Invoked = { kind: 'json'; reply: JsonReply } | { kind: 'stream'; rep
  */
 export async function invoke(ctx: RequestContext): Promise<Invoked> {
   const { routing, retries } = ctx.services;
+  // Given up while it was admitted: no provider has heard of it, so it costs nothing.
+  if (ctx.abortReason !== undefined) throw abortedError(ctx);
   retries.onRequest();
   const errors: ProviderError[] = [];
   for (const route of ctx.plan) {
