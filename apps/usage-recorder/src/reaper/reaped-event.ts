@@ -30,9 +30,8 @@ export function reapedEvent(attempt: StoredAttempt): UsageEvent | undefined {
     meters: { inputTokens: record.inputTokensEstimate, outputTokens: Math.max(0, (record.estimatedTokens ?? 0) - record.inputTokensEstimate) },
     usageSource: 'estimate',
     ...(record.priceVersionId ? { priceVersionId: record.priceVersionId } : {}),
-    // Without a price the hold was zero, and the cost is unknown.
-    costNano: record.priceVersionId ? costNano : null,
-    ...(record.priceVersionId ? { costComponents: { held: costNano } } : {}),
+    // Where no route has a price nothing was held, and the cost is unknown.
+    ...(record.priceVersionId !== undefined || attempt.heldNano > 0n ? { costNano, costComponents: { held: costNano } } : { costNano: null }),
     holdNano: costNano,
     windows: { schedule: record.schedule, tenant: record.windowId, ...(record.hasKeyBudget ? { key: record.windowId } : {}) },
     endedAtMs: Math.trunc(attempt.atMs),
