@@ -5,6 +5,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { admitRequest, newCaller, settleRequest } from './admission.fixture.js';
 import { RedisAdmissionStore } from './admission-store.js';
 import { RedisUnavailableError } from './guarded-redis.js';
+import { IdempotencyStore } from './idempotency-store.js';
 import { RedisLedgerStore } from './ledger-store.js';
 
 /** What a caller may wait at most when Redis does not answer: the timeout, and some room. */
@@ -82,6 +83,19 @@ describe('a Redis that does not answer', () => {
     service.resume();
     await waitFor(async () => (await ledger.inspect(caller.tenantId)).open === 0);
     await waitFor(async () => (await ledger.inspect(caller.tenantId)).budgets.every((b) => b.openNano === 0n));
+  });
+
+  it('the lock of an idempotency key that was asked for while Redis hangs is given back: the retry runs', async () => {
+    const idempotency = new IdempotencyStore(client, { commandTimeoutMs: TIMEOUT_MS, probeIntervalMs: 20, failuresToOpen: 1 });
+    const { tenantId, keyId } = newCaller();
+    const scope = { tenantId, keyId, route: 'POST /v1/chat/completions', clientKey: 'order-17' };
+    service.pause();
+    await expect(idempotency.begin(scope, 'f1', 60_000)).rejects.toThrow(RedisUnavailableError);
+    service.resume();
+    const outcomes: string[] = [];
+    await waitFor(async () => outcomes.push((await idempotency.begin(scope, 'f1', 60_000)).outcome) > 0);
+    expect(outcomes).toEqual(['fresh']);
+    idempotency.close();
   });
 
   it('a settlement that timed out can be sent again', async () => {

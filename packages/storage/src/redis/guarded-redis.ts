@@ -61,20 +61,23 @@ export class GuardedRedis {
     return this.open;
   }
 
-  /** Runs a script by its digest, sending its text where Redis does not know it (first use, restart, SCRIPT FLUSH). */
-  async script(script: LuaScript, keys: readonly string[], args: readonly string[]): Promise<unknown> {
-    return this.run(() =>
+  /**
+   * Runs a script by its digest, sending its text where Redis does not know it (first use, restart, SCRIPT FLUSH). `onLate` is
+   * given an answer that came after the call was given up: it was carried out, and nobody waits for it any more.
+   */
+  async script(script: LuaScript, keys: readonly string[], args: readonly string[], onLate?: (reply: unknown) => void): Promise<unknown> {
+    const command = () =>
       this.client.evalsha(script.sha, script.numberOfKeys, ...keys, ...args).catch((error: unknown) => {
         if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
         return this.client.eval(script.source, script.numberOfKeys, ...keys, ...args);
-      }),
-    );
+      });
+    return this.run(command, onLate);
   }
 
   /** Runs any other command under the same guard. */
-  run<T>(command: () => Promise<T>): Promise<T> {
+  run<T>(command: () => Promise<T>, onLate?: (value: T) => void): Promise<T> {
     if (this.open) return Promise.reject(new RedisUnavailableError('circuit_open'));
-    return this.attempt(command);
+    return this.attempt(command, onLate);
   }
 
   /** Stops the background probe. The client belongs to its opener. */
@@ -84,7 +87,7 @@ export class GuardedRedis {
     clearTimeout(this.deadlineTimer);
   }
 
-  private attempt<T>(command: () => Promise<T>): Promise<T> {
+  private attempt<T>(command: () => Promise<T>, onLate: ((value: T) => void) | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const entry: Pending = {
         deadlineMs: performance.now() + this.options.commandTimeoutMs,
@@ -94,7 +97,7 @@ export class GuardedRedis {
       this.watch(entry);
       command().then(
         (value) => {
-          if (entry.settled) return;
+          if (entry.settled) return onLate?.(value);
           entry.settled = true;
           this.failures = 0;
           resolve(value);

@@ -53,7 +53,7 @@ export class IdempotencyStore {
   private readonly redis: GuardedRedis;
 
   constructor(
-    client: Redis | Cluster,
+    private readonly client: Redis | Cluster,
     private readonly options: IdempotencyStoreOptions,
   ) {
     this.redis = new GuardedRedis(client, options);
@@ -62,7 +62,9 @@ export class IdempotencyStore {
   /** `fingerprint` is a digest of the canonical body; `leaseMs` the longest time that the request can take. */
   async begin(scope: IdempotencyScope, fingerprint: string, leaseMs: number): Promise<IdempotencyBegin> {
     const token = randomUUID();
-    const reply = (await this.redis.script(BEGIN, [entryKey(scope)], [fingerprint, token, String(leaseMs)])) as [string, ...(string | number)[]];
+    const key = entryKey(scope);
+    const giveBack = (late: unknown) => this.giveBack(key, token, late as string[]);
+    const reply = (await this.redis.script(BEGIN, [key], [fingerprint, token, String(leaseMs)], giveBack)) as [string, ...(string | number)[]];
     switch (reply[0]) {
       case 'fresh':
         return { outcome: 'fresh', token };
@@ -92,6 +94,15 @@ export class IdempotencyStore {
   /** Frees the lock without an answer: the request failed, so the next one with this key runs. */
   async abort(scope: IdempotencyScope, token: string): Promise<void> {
     await this.redis.script(COMPLETE, [entryKey(scope)], [token, '0', '', '', '']);
+  }
+
+  /**
+   * A lock that was taken after its request had been refused would keep the retry out for its whole lease. Past the guard, which
+   * may still refuse calls at this moment.
+   */
+  private giveBack(key: string, token: string, [outcome]: readonly string[]): void {
+    if (outcome !== 'fresh') return;
+    this.client.eval(COMPLETE.source, COMPLETE.numberOfKeys, key, token, '0', '', '', '').catch(() => undefined);
   }
 
   /** Stops the background probe. The client belongs to its opener. */
