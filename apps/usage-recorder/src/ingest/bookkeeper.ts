@@ -134,15 +134,15 @@ export class Bookkeeper {
 const KEY_TOTAL_FRESH_MS = 5 * 60_000;
 
 export function toSeed(total: BudgetTotal): BudgetTotalSeed {
-  const freshUntilMs = isRollingId(total.windowId) ? total.endMs : total.apiKeyId === TENANT_SCOPE ? undefined : Date.now() + KEY_TOTAL_FRESH_MS;
+  const isTenant = total.apiKeyId === TENANT_SCOPE;
   return {
-    scope: total.apiKeyId === TENANT_SCOPE ? 'tenant' : 'key',
-    ...(total.apiKeyId === TENANT_SCOPE ? {} : { keyId: total.apiKeyId }),
+    scope: isTenant ? 'tenant' : 'key',
+    ...(isTenant ? {} : { keyId: total.apiKeyId }),
     windowId: total.windowId,
     windowEndMs: total.endMs,
     spentNano: total.spentNano,
     version: total.version,
-    ...(freshUntilMs === undefined ? {} : { freshUntilMs }),
+    ...(isRollingId(total.windowId) ? { freshUntilMs: total.endMs } : isTenant ? {} : { freshForMs: KEY_TOTAL_FRESH_MS }),
   };
 }
 

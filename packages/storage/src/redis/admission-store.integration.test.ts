@@ -185,6 +185,21 @@ describe('budgets', () => {
     nowMs = T0;
   });
 
+  it("takes a key's total for fresh for a time that Redis's clock measures", async () => {
+    const caller = newCaller();
+    const { keyId } = caller;
+    await ledger.seed(caller.tenantId, [
+      { scope: 'key', keyId, windowId: 'daily:2027-01-01', windowEndMs: T0, spentNano: 3n, version: 5n, freshForMs: 60_000 },
+    ]);
+    const claimed = claim(1_000n, 'daily:2027-01-01');
+    const needsSeed = async () => (await store.readBudgets(caller.tenantId, keyId, { tenant: claimed, key: claimed })).key?.needsSeed;
+    nowMs = T0 + 60_000;
+    expect(await needsSeed()).toBe(false);
+    nowMs = T0 + 60_001;
+    expect(await needsSeed()).toBe(true);
+    nowMs = T0;
+  });
+
   it('keeps sums near 2^53 exact', async () => {
     const caller = newCaller();
     const limit = 9_007_199_254_740_991n;

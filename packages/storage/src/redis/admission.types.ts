@@ -100,6 +100,8 @@ export interface BudgetTotalSeed {
   version: bigint;
   /** Rolling windows: until when the total is fresh. */
   freshUntilMs?: number;
+  /** For how long it is fresh from now on, by Redis's time; without effect beside `freshUntilMs`. */
+  freshForMs?: number;
 }
 
 export interface StoredAttempt {

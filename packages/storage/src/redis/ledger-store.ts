@@ -130,7 +130,7 @@ function totalArgs(totals: readonly BudgetTotalSeed[]): string[] {
     String(Math.trunc(total.windowEndMs)),
     total.spentNano.toString(),
     total.version.toString(),
-    total.freshUntilMs === undefined ? '' : String(Math.trunc(total.freshUntilMs)),
+    total.freshUntilMs !== undefined ? String(Math.trunc(total.freshUntilMs)) : total.freshForMs !== undefined ? `+${Math.trunc(total.freshForMs)}` : '',
   ]);
 }
 

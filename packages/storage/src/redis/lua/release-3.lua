@@ -4,7 +4,7 @@
 -- KEYS  1 attempts  2 open attempts of the tenant  3 ended attempts   (the keys' parts are found from the attempts)
 -- ARGV  1 base  2 time override ('' in production)  3 number of attempts  4.. attempt ids
 --       then per total: 'tenant' or 'key', key id ('' for the tenant), window id, its end in ms, spent, version,
---       fresh until in ms ('' for calendar windows)
+--       fresh until (see includes/seed)
 -- Returns the number of attempts that were there
 --- @include integer
 --- @include clock
