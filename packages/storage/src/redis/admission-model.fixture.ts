@@ -127,7 +127,7 @@ export class AdmissionModel {
     return { admitted: true, heldNano: held, ...this.stateOf(request, nowMs) };
   }
 
-  settle(request: SettleRequest, nowMs: number): { wasOpen: boolean; budgets: AdmissionState['budgets'] } {
+  settle(request: SettleRequest, nowMs: number): { wasOpen: boolean; isStored: boolean; budgets: AdmissionState['budgets'] } {
     const attempt = this.attempts.get(request.attemptId);
     const wasOpen = attempt?.state === 'open';
     const { attemptId, tenantId, keyId, costNano: heldNano, tokens, event: payload } = request;
@@ -142,7 +142,7 @@ export class AdmissionModel {
       const windows = claims.map(({ id, claim }) => ({ scope: id, windowId: claim.windowId }));
       this.attempts.set(attemptId, { attemptId, tenantId, keyId, state: 'ended', atMs: nowMs, heldNano, payload, second: 0, tokens, windows });
     }
-    return { wasOpen, budgets: this.budgetStates(request.budgets, keyId, nowMs) };
+    return { wasOpen, isStored: wasOpen || !attempt, budgets: this.budgetStates(request.budgets, keyId, nowMs) };
   }
 
   cancel(tenantId: string, keyId: string, attemptId: string, nowMs: number): void {

@@ -363,7 +363,7 @@ describe('reaping', () => {
     expect(await ledger.endExpired(caller.tenantId, running.attemptId, 'event')).toBe(false);
     expect(await ledger.endExpired(caller.tenantId, lost.attemptId, 'event')).toBe(true);
     expect(await ledger.endExpired(caller.tenantId, lost.attemptId, 'event')).toBe(false);
-    expect(await store.settle(settleRequest(lost))).toMatchObject({ wasOpen: false });
+    expect(await store.settle(settleRequest(lost))).toMatchObject({ wasOpen: false, isStored: false });
     nowMs += 1;
     expect(await ledger.endedAttempts(caller.tenantId, 0, 10)).toMatchObject([{ attemptId: lost.attemptId, heldNano: 1_000n, payload: 'event' }]);
     nowMs = T0;

@@ -125,7 +125,7 @@ export class RedisAdmissionStore implements AdmissionStore {
         this.now(),
       ],
     )) as Reply;
-    return { wasOpen: reply[0] === 1, budgets: readBudgets(budgets, reply, 1) };
+    return { wasOpen: reply[0] === 1, isStored: reply[0] !== 0, budgets: readBudgets(budgets, reply, 1) };
   }
 
   async renew(tenantId: string, keyId: string, attemptId: string, leaseMs: number): Promise<boolean> {

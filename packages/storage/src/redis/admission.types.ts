@@ -84,8 +84,10 @@ export interface SettleRequest {
 }
 
 export interface SettleResult {
-  /** False: the attempt was not open any more (reaped, or Redis lost it); the event is stored all the same. */
+  /** False: the attempt was not open any more (settled before, reaped, or Redis lost it). */
   wasOpen: boolean;
+  /** False: Redis has another end of the attempt, such as the reaper's estimate, and keeps that. */
+  isStored: boolean;
   budgets: AdmissionState['budgets'];
 }
 

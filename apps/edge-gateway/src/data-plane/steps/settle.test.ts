@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestContext } from '../context.js';
-import { consumptionOf } from './settle.js';
+import { NOTHING_CONSUMED, consumptionOf, settle } from './settle.js';
 
 const price = { id: 'p', input: '0.001', output: '0.002', cachedInput: '0.0001' };
 const ctx = {
@@ -54,5 +54,27 @@ describe('what an answer consumed', () => {
     expect(meters.inputTokens).toBe(99);
     expect(meters.outputTokens).toBeGreaterThan(50);
     expect(source).toBe('estimate');
+  });
+});
+
+describe('the end of a call whose attempt the reaper has ended by estimate meanwhile', () => {
+  it('is on the bus before the answer ends, since Redis keeps the estimate', async () => {
+    const steps: string[] = [];
+    const settled = async (answer: { wasOpen: boolean; isStored: boolean }) => {
+      steps.length = 0;
+      const services = {
+        admission: { settle: () => Promise.resolve({ ...answer, budgets: {} }) },
+        usage: { enqueue: () => steps.push('queued'), publishDurably: () => Promise.resolve().then(() => steps.push('on the bus')) },
+        clock: { nowMs: () => 0 },
+        log: { warn: () => undefined },
+      };
+      const caller = { tenant: { doc: { id: 't' } }, key: { doc: { id: 'k' } } };
+      const grant = { attemptId: 'a', inRedis: true, heldNano: 0n, budgets: { tenant: { windowId: 'w' } } };
+      await settle({ ...ctx, services, caller, grant, attempts: [], startedAt: 0 } as unknown as RequestContext, NOTHING_CONSUMED);
+      return steps;
+    };
+    expect(await settled({ wasOpen: false, isStored: false })).toEqual(['on the bus']);
+    expect(await settled({ wasOpen: false, isStored: true })).toEqual(['queued']);
+    expect(await settled({ wasOpen: true, isStored: true })).toEqual(['queued']);
   });
 });

@@ -91,8 +91,11 @@ export async function settle(ctx: RequestContext, consumption: Consumption): Pro
     try {
       const result = await services.admission.settle(settlement);
       if (ctx.admission) ctx.admission = { ...ctx.admission, budgets: result.budgets };
-      services.usage.enqueue(encoded);
-      return;
+      if (result.isStored) {
+        services.usage.enqueue(encoded);
+        return;
+      }
+      // The reaper took this process for dead, and Redis keeps its estimate: the exact end is nowhere else yet.
     } catch (error) {
       services.log.warn({ requestId: ctx.requestId, err: error }, 'settlement not possible in Redis; the event goes to the bus');
     }

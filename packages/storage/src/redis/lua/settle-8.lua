@@ -6,7 +6,7 @@
 -- ARGV  1 base  2 attempt id  3 key id  4 tenant window id  5 key window id ('' for none)
 --       6 JSON array of integers: 1 tokens  2 cost  3 tenant limit  4 end of its window in ms  5 key limit  6 end of its window
 --       7 event  8 time override ('' in production)
--- Returns 1 was open (1 or 0)  2-4 tenant budget: spent ('' unseeded), open, needs seed  5-7 key budget: the same
+-- Returns 1 was open (1), not known and stored all the same (2), ended before (0)  2-4 tenant budget: spent ('' unseeded), open, needs seed  5-7 key budget: the same
 --- @include integer
 --- @include clock
 --- @include window
@@ -18,6 +18,7 @@ local now = clock_ms(ARGV[8])
 local tokens, cost = n[1], n[2]
 local a = attempt_read(KEYS[1], id)
 local was_open = a ~= nil and a.state == 'o'
+local outcome = was_open and 1 or a == nil and 2 or 0
 local same_windows = a == nil or (a.tenant_window == ARGV[4] and a.key_window == ARGV[5])
 
 if was_open and not same_windows then
@@ -55,7 +56,7 @@ if was_open or not a then
   end
 end
 
-local out = { was_open and 1 or 0, bt.spent or '', bt.open, bt.needs_seed and 1 or 0 }
+local out = { outcome, bt.spent or '', bt.open, bt.needs_seed and 1 or 0 }
 if bk then
   out[5], out[6], out[7] = bk.spent or '', bk.open, bk.needs_seed and 1 or 0
 end
