@@ -13,9 +13,11 @@ export interface EdgeGauges {
   routes: () => ReturnType<RouteStates['phases']>;
 }
 
-/**
- * Metrics of the data plane. Tenants are not a label, their number has no bound; the reports answer per tenant.
- */
+/** Tenants with a label of their own; their number has no bound, so later ones share `other`. The reports answer for each. */
+const TENANTS_MAX = 50;
+const TENANT_SERIES_MAX = 5000;
+
+/** Metrics of the data plane. */
 export class EdgeMetrics {
   private readonly http: HttpMetrics;
   private readonly apiDuration: HistogramFamily;
@@ -25,17 +27,23 @@ export class EdgeMetrics {
   private readonly refusals: CounterFamily;
   private readonly attempts: CounterFamily;
   private readonly overhead: Distribution;
+  private readonly labelledTenants = new Set<string>();
 
   constructor(metrics: Metrics, gauges: EdgeGauges) {
     this.http = httpMetrics(metrics);
-    const byCall = ['model', 'provider', 'status'];
     this.apiDuration = metrics.histogram({
       name: 'api_request_duration_seconds',
       help: 'Duration of requests that were admitted to a model.',
-      labelNames: byCall,
+      labelNames: ['tenant', 'model', 'provider', 'status'],
+      seriesMax: TENANT_SERIES_MAX,
       buckets: HTTP_BUCKETS,
     });
-    this.tokens = metrics.counter({ name: 'api_tokens_total', help: 'Tokens used.', labelNames: ['model', 'provider', 'type'] });
+    this.tokens = metrics.counter({
+      name: 'api_tokens_total',
+      help: 'Tokens used.',
+      labelNames: ['tenant', 'model', 'provider', 'type'],
+      seriesMax: TENANT_SERIES_MAX,
+    });
     this.cost = metrics.counter({
       name: 'api_cost_usd_total',
       help: 'Cost in USD, for trends; the exact sums are in the reports.',
@@ -77,12 +85,19 @@ export class EdgeMetrics {
       return;
     }
     const { modelAlias: model, provider } = event;
-    this.apiDuration.child(model, provider, String(event.status)).observe(seconds);
-    this.tokens.child(model, provider, 'prompt').inc(event.meters.inputTokens);
-    this.tokens.child(model, provider, 'completion').inc(event.meters.outputTokens);
+    const tenant = this.tenantLabel(ctx);
+    this.apiDuration.child(tenant, model, provider, String(event.status)).observe(seconds);
+    this.tokens.child(tenant, model, provider, 'prompt').inc(event.meters.inputTokens);
+    this.tokens.child(tenant, model, provider, 'completion').inc(event.meters.outputTokens);
     if (event.costNano) this.cost.child(model, provider).inc(Number(event.costNano) / 1e9);
     if (event.stream && ctx.firstByteMs !== undefined) this.firstToken.child(model, provider).observe(ctx.firstByteMs / 1000);
     if (!event.stream && ctx.attempts.length === 1) this.overhead.observe(Math.max(0, durationMs - ctx.attempts[0]!.latencyMs) / 1000);
+  }
+
+  private tenantLabel(ctx: RequestContext): string {
+    const { id, name } = ctx.caller!.tenant.doc;
+    if (this.labelledTenants.size < TENANTS_MAX) this.labelledTenants.add(id);
+    return this.labelledTenants.has(id) ? name : 'other';
   }
 }
 

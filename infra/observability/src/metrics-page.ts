@@ -5,8 +5,8 @@ const INTRO = `# Metrics
 <!-- Generated from the services' code: pnpm generate -->
 
 Each service has them at \`/metrics\` (on \`observability.metrics_listen_addr\` when that is set), unless \`observability.enable_metrics\` is off.
-Labels are bounded: a family holds a fixed number of series, and what comes after counts under \`other\`. Tenants and keys are no labels, their
-number has no bound; the usage reports answer per tenant. The metrics of the process (CPU, memory, garbage collection, event loop)
+Labels are bounded: a family holds a fixed number of series, and what comes after counts under \`other\`. Keys are no label, and only the
+first 50 tenants that an edge meets have one of their own: their number has no bound, and the usage reports answer for each. The metrics of the process (CPU, memory, garbage collection, event loop)
 have the names of prom-client: \`process_*\`, \`nodejs_*\`.
 `;
 
