@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join, matchesGlob } from 'node:path';
 import { parse } from 'yaml';
 import { ROOT } from './paths.js';
 
@@ -44,6 +44,28 @@ it('installs the dependencies of every package of the workspace before the sourc
     { cwd: ROOT, exclude: (path) => String(path).includes('node_modules') },
   ).map((path) => String(path).replace(/\/package\.json$/, ''));
   expect(copied.toSorted()).toEqual(manifests.toSorted());
+});
+
+/** Whether Docker leaves a file out of what it sends to the builder: the last pattern that fits decides. */
+function isIgnored(file: string): boolean {
+  let ignored = false;
+  for (const line of readFileSync(join(ROOT, 'infra/Dockerfile.dockerignore'), 'utf8').split('\n')) {
+    if (line === '' || line.startsWith('#')) continue;
+    const pattern = line.replace(/^!/, '');
+    const parts = file.split('/');
+    const prefixes = parts.map((_, index) => parts.slice(0, index + 1).join('/'));
+    if (prefixes.some((prefix) => matchesGlob(prefix, pattern))) ignored = !line.startsWith('!');
+  }
+  return ignored;
+}
+
+it('sends everything to the builder that the Dockerfile copies and that the build generates from', () => {
+  const copies = [...readFileSync(join(ROOT, 'infra/Dockerfile'), 'utf8').matchAll(/^COPY (?!--)(.+) \S+$/gm)].flatMap((match) => match[1]!.split(' '));
+  expect(copies.length).toBeGreaterThan(15);
+  const needed = [...copies.filter((file) => file !== '.'), 'docs/reference/admin-openapi.json', 'prisma/migrations/migration_lock.toml'];
+  expect(needed.filter((file) => isIgnored(file) || !existsSync(join(ROOT, file)))).toEqual([]);
+  for (const secret of ['.env', '.git/config', '.omg/state.json', 'apps/edge-gateway/dist/main.js'])
+    expect([secret, isIgnored(secret)]).toEqual([secret, true]);
 });
 
 it('releases an image for every service target of the Dockerfile', () => {
