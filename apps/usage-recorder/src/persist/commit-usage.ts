@@ -100,6 +100,8 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
   const refs = windowRefs(bookings, rules.timezone, rolling ? await databaseNowMs(tx) : 0);
   const creating = await lockFor(tx, bookings, refs);
   const { added, replaced, inserted, corrected } = await writeRows(tx, bookings, rules.keepRequests);
+  // From here on this commit holds rows that every other one of the same tenants waits for: nothing that can be done before.
+  await touchKeys(tx, keyUse);
   let changed: BudgetTotal[] = [];
   if (added.length > 0) {
     const contributions = added.map(contributionOf);
@@ -108,10 +110,10 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
     changed = await addToTotals(tx, budgetDeltas(contributions, replaced), defaults.limitNano);
   }
   if (creating.length > 0) await createTotals(tx, creating, defaults.limitNano);
-  const own = await readTotals(tx, refs);
-  const ownNames = new Set(own.map(nameOf));
-  await touchKeys(tx, keyUse);
-  return { inserted, corrected, totals: [...own, ...changed.filter((total) => !ownNames.has(nameOf(total)))] };
+  const changedNames = new Set(changed.map(nameOf));
+  const others = await readTotals(tx, creating.length > 0 ? refs : refs.filter((ref) => !changedNames.has(nameOf(ref))));
+  const otherNames = new Set(others.map(nameOf));
+  return { inserted, corrected, totals: [...others, ...changed.filter((total) => !otherNames.has(nameOf(total)))] };
 }
 
 /**
@@ -182,6 +184,6 @@ async function correctEstimates(tx: Transaction, candidates: readonly Booking[])
   return { correct: rows.filter(({ billable }) => billable), replaced };
 }
 
-function nameOf({ tenantId, apiKeyId, windowId }: BudgetTotal): string {
+function nameOf({ tenantId, apiKeyId, windowId }: WindowRef): string {
   return `${tenantId} ${apiKeyId} ${windowId}`;
 }
