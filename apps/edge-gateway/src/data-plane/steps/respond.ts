@@ -17,20 +17,32 @@ export async function respond(ctx: RequestContext, invoked: Invoked): Promise<vo
     ctx.services.routing.onSuccess(ctx.route!.doc.id, ctx.firstByteMs);
     await settle(ctx, consumptionOf(ctx, invoked.reply));
     await ctx.idempotency?.complete?.(200, 'application/json', invoked.reply.body);
-    sendBody(ctx, invoked.reply.body);
+    await sendBody(ctx, invoked.reply.body);
     return;
   }
   await respondStream(ctx, invoked);
 }
 
+/** What is handed to a client's connection at once: of a client that does not read, no more than this waits in memory. */
+const PIECE_BYTES = 256 * 1024;
+
 /** Straight to the socket: nothing that the framework does between a route and its socket is wanted here. */
-function sendBody(ctx: RequestContext, body: Buffer): void {
+async function sendBody(ctx: RequestContext, body: Buffer): Promise<void> {
   ctx.reply.hijack();
+  const out = ctx.reply.raw;
   const headers = answerHeaders(ctx);
   headers['content-type'] = 'application/json';
   headers['content-length'] = String(body.length);
-  ctx.reply.raw.writeHead(200, headers);
-  ctx.reply.raw.end(body);
+  out.writeHead(200, headers);
+  if (body.length <= PIECE_BYTES) {
+    out.end(body);
+    return;
+  }
+  for (let at = 0; at < body.length && ctx.abortReason === undefined; at += PIECE_BYTES) {
+    if (!out.write(body.subarray(at, at + PIECE_BYTES))) await drained(ctx, out);
+  }
+  if (ctx.abortReason === undefined) out.end();
+  else out.destroy();
 }
 
 async function respondStream(ctx: RequestContext, invoked: Extract<Invoked, { kind: 'stream' }>): Promise<void> {
