@@ -15,8 +15,8 @@ export interface SoakOptions {
 }
 
 const TROUBLES: readonly Trouble[] = ['error', 'hang', 'reset'];
-const TROUBLED_MS = 3_000;
-const HEALTHY_MS = 3_000;
+const TROUBLED_MS = 4_000;
+const HEALTHY_MS = 4_000;
 const ROUTES = 3;
 
 export async function soak({ seconds, perSecond }: SoakOptions): Promise<void> {
@@ -25,8 +25,8 @@ export async function soak({ seconds, perSecond }: SoakOptions): Promise<void> {
   const stack = await startStack({
     upstreamUrl: flapping.url,
     config: {
-      // A hanging call costs its caller a second, and a route that recovered is used again soon: the hardest flapping.
-      server: { listen_addr: '127.0.0.1:0', provider_timeout: '1s' },
+      // A hanging call costs its caller two seconds, and a route that recovered is used again soon: the hardest flapping.
+      server: { listen_addr: '127.0.0.1:0', provider_timeout: '2s' },
       health: { cooldown: '5s', check_interval: '5s' },
       model_catalog: providers.flatMap(({ url }, index) => catalogOf(url, index)),
     },

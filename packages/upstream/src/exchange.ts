@@ -27,6 +27,8 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterator<Buffe
   private isOver = false;
   private isTaken = false;
   private isPaused = false;
+  /** Headers and pieces of the body so far. */
+  private arrivals = 0;
   private queue: Buffer[] = [];
   private queuedBytes = 0;
   private waiter: Waiter | undefined;
@@ -44,7 +46,7 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterator<Buffe
     private readonly onEnd: () => void,
   ) {
     const { headersTimeoutMs, signal } = request;
-    this.timer = setTimeout(() => this.end(new ProviderError('timeout', { internal: `no response headers within ${headersTimeoutMs} ms` })), headersTimeoutMs);
+    this.timer = this.deadline(headersTimeoutMs, 'no response headers');
     signal.addEventListener('abort', this.onAbort, { once: true });
   }
 
@@ -57,12 +59,14 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterator<Buffe
     // 1xx answers precede the real one.
     if (this.isOver || statusCode < 200) return;
     this.hasHeaders = true;
+    this.arrivals++;
     this.watchIdle();
     this.resolve(new Response(statusCode, flatten(headers), this));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.isOver) return;
+    this.arrivals++;
     const { waiter } = this;
     if (waiter) {
       this.waiter = undefined;
@@ -123,7 +127,20 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterator<Buffe
   private watchIdle(): void {
     const { idleTimeoutMs } = this.request;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.end(new ProviderError('timeout', { internal: `no byte of the body within ${idleTimeoutMs} ms` })), idleTimeoutMs);
+    this.timer = this.deadline(idleTimeoutMs, 'no byte of the body');
+  }
+
+  /**
+   * Ends the exchange when nothing comes for so long. After a stall of this process timers run before the sockets are read: what
+   * lies in the socket by then came in time, and the provider has been paid for it.
+   */
+  private deadline(timeoutMs: number, missing: string): NodeJS.Timeout {
+    return setTimeout(() => {
+      const { arrivals } = this;
+      setImmediate(() => {
+        if (this.arrivals === arrivals) this.end(new ProviderError('timeout', { internal: `${missing} within ${timeoutMs} ms` }));
+      });
+    }, timeoutMs);
   }
 
   /** `undefined`: the last byte is here. What is queued can still be read, before the error too. */

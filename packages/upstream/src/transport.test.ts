@@ -99,6 +99,16 @@ describe('what goes wrong', () => {
     await upstream.exchanges[0]!.waitForClose();
   });
 
+  it('is none when the answer came in time and only this process was too busy to read it', async () => {
+    upstream.script((exchange) => {
+      void exchange.respond(200, 'ok');
+      const busyUntil = performance.now() + 200;
+      while (performance.now() < busyUntil);
+    });
+    const response = await transport.send(request({ headersTimeoutMs: 100 }));
+    expect((await response.bytes(10)).toString()).toBe('ok');
+  });
+
   it('is a timeout when the body stops', async () => {
     upstream.script((exchange) => exchange.startEventStream().then(() => exchange.chunk('data: 1\n\n').then(() => undefined)));
     const response = await transport.send(request({ idleTimeoutMs: 100 }));

@@ -64,9 +64,14 @@ async function tryRoute(ctx: RequestContext, route: RouteEntry): Promise<Invoked
   ctx.attempt = attempt;
   if (ctx.abortReason !== undefined) attempt.abort();
   let timedOut = false;
+  let isOver = false;
   const timer = setTimeout(() => {
-    timedOut = true;
-    attempt.abort();
+    // After a stall of this process the answer may lie in the socket: it is read first.
+    setImmediate(() => {
+      if (isOver) return;
+      timedOut = true;
+      attempt.abort();
+    });
   }, config.providerTimeoutMs);
   let reply: ProviderReply | undefined;
   try {
@@ -84,6 +89,7 @@ async function tryRoute(ctx: RequestContext, route: RouteEntry): Promise<Invoked
     failure.consumed ??= (error instanceof ProviderError ? error.consumed : undefined) ?? usageSeen(reply);
     throw failure;
   } finally {
+    isOver = true;
     clearTimeout(timer);
   }
 }
