@@ -1,7 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { AddressGuard, parseAllowlist } from './address-guard.js';
+import { AddressGuard, instanceMetadataGuard, parseAllowlist } from './address-guard.js';
 
 const guard = (...entries: string[]) => new AddressGuard(parseAllowlist(entries));
+
+describe('the guard of requests to instance metadata', () => {
+  it('lets that one address pass, under whatever name, and nothing else', () => {
+    const metadata = instanceMetadataGuard();
+    expect(metadata.permits('169.254.169.254', '169.254.169.254')).toBe(true);
+    for (const address of ['169.254.169.253', '127.0.0.1', '10.0.0.1', '8.8.8.8', 'fd00:ec2::254', '::ffff:169.254.169.254'])
+      expect(metadata.permits('evil.example', address)).toBe(false);
+  });
+});
 
 describe('the address guard', () => {
   it.each([

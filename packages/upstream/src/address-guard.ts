@@ -160,3 +160,16 @@ export class AddressGuard {
     return this.allowlist.hosts.has(name) || this.allowlist.suffixes.some((suffix) => name.endsWith(suffix));
   }
 }
+
+/** For requests to the cloud's instance metadata service: that address alone, whatever the allowlist says. */
+export function instanceMetadataGuard(): AddressGuard {
+  return new InstanceMetadataGuard({ hosts: new Set(), suffixes: [], addresses: new BlockList() });
+}
+
+const INSTANCE_METADATA = '169.254.169.254';
+
+class InstanceMetadataGuard extends AddressGuard {
+  override permits(_host: string, address: string): boolean {
+    return address === INSTANCE_METADATA;
+  }
+}

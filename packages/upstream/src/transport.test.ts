@@ -92,6 +92,16 @@ describe('a whole body', () => {
   });
 });
 
+describe('requests to instance metadata', () => {
+  it('reach no other address, even an allowed one that has a connection open', async () => {
+    upstream.script((exchange) => exchange.respond(200, 'ok'));
+    await (await transport.send(request())).bytes(10);
+    const error = await failure(transport.send(request({ toInstanceMetadata: true })));
+    expect(error).toMatchObject({ kind: 'network', internal: expect.stringContaining('not allowed') });
+    expect(upstream.requests).toHaveLength(1);
+  });
+});
+
 describe('what goes wrong', () => {
   it('is a timeout when no headers come in time, and the socket is closed', async () => {
     const error = await failure(transport.send(request({ headersTimeoutMs: 100 })));

@@ -1,6 +1,6 @@
 import { ProviderError, type Transport, type TransportRequest, type TransportResponse } from '@omg/providers/spec';
 import { buildConnector, Pool } from 'undici';
-import { AddressGuard, parseAllowlist } from './address-guard.js';
+import { AddressGuard, instanceMetadataGuard, parseAllowlist } from './address-guard.js';
 import { toProviderError } from './errors.js';
 import { Exchange } from './exchange.js';
 import { Slots } from './slots.js';
@@ -57,12 +57,20 @@ class PooledTransport implements UpstreamTransport {
   // Insertion order is the order of use: the first is the one unused longest.
   private readonly origins = new Map<string, Origin>();
   private readonly connector: buildConnector.connector;
+  private readonly metadataConnector: buildConnector.connector;
   private readonly originsMax: number;
   private readonly waitingMax: number;
   private isClosed = false;
 
   constructor(private readonly options: TransportOptions) {
-    const guard = new AddressGuard(parseAllowlist(options.allowlist ?? []));
+    this.connector = this.guarded(new AddressGuard(parseAllowlist(options.allowlist ?? [])));
+    this.metadataConnector = this.guarded(instanceMetadataGuard());
+    this.originsMax = options.originsMax ?? ORIGINS_MAX;
+    this.waitingMax = options.waitingMax ?? options.connections * 4;
+  }
+
+  private guarded(guard: AddressGuard): buildConnector.connector {
+    const { options } = this;
     const connect = buildConnector({
       allowH2: false,
       timeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
@@ -70,7 +78,7 @@ class PooledTransport implements UpstreamTransport {
       lookup: guard.lookup as never,
       ...(options.ca ? { ca: options.ca } : {}),
     } as buildConnector.BuildOptions);
-    this.connector = (target, callback) => {
+    return (target, callback) => {
       try {
         guard.checkLiteral(target.hostname);
       } catch (error) {
@@ -79,8 +87,6 @@ class PooledTransport implements UpstreamTransport {
       }
       connect(target, callback);
     };
-    this.originsMax = options.originsMax ?? ORIGINS_MAX;
-    this.waitingMax = options.waitingMax ?? options.connections * 4;
   }
 
   send(request: TransportRequest): Promise<TransportResponse> {
@@ -89,7 +95,7 @@ class PooledTransport implements UpstreamTransport {
       if (this.isClosed) return reject(new ProviderError('network', { internal: 'the transport is closed' }));
       const target = parseTarget(request.url);
       if (!target) return reject(new ProviderError('network', { internal: 'not an http or https URL' }));
-      const origin = this.originOf(target.origin);
+      const origin = this.originOf(target.origin, request.toInstanceMetadata === true);
       let isDispatched = false;
       const exchange = new Exchange(request, resolve, reject, () => {
         if (isDispatched) origin.slots.give();
@@ -134,12 +140,14 @@ class PooledTransport implements UpstreamTransport {
     }
   }
 
-  private originOf(name: string): Origin {
-    const found = this.origins.get(name);
+  private originOf(name: string, isMetadata: boolean): Origin {
+    // Connections that one guard let through are not for requests of the other.
+    const key = isMetadata ? `metadata ${name}` : name;
+    const found = this.origins.get(key);
     if (found) {
       if (this.origins.size > 1) {
-        this.origins.delete(name);
-        this.origins.set(name, found);
+        this.origins.delete(key);
+        this.origins.set(key, found);
       }
       return found;
     }
@@ -150,14 +158,14 @@ class PooledTransport implements UpstreamTransport {
         connections,
         pipelining: 1,
         allowH2: false,
-        connect: this.connector,
+        connect: isMetadata ? this.metadataConnector : this.connector,
         keepAliveTimeout: keepAliveMs,
         keepAliveMaxTimeout: Math.max(keepAliveMs, 60_000),
         maxHeaderSize: HEADER_BYTES_MAX,
       }),
       slots: new Slots(connections, this.waitingMax),
     };
-    this.origins.set(name, origin);
+    this.origins.set(key, origin);
     return origin;
   }
 

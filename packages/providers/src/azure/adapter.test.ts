@@ -1,14 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import '@azure/openai/types';
+import { waitFor } from '@omg/testkit';
 import OpenAI, { AzureOpenAI } from 'openai';
 import { resolveSettings } from '../catalog/resolve-settings.js';
 import * as wire from '../openai/__fixtures__/wire.js';
 import type { ProviderAdapter } from '../spec/provider.js';
 import { collect, makeCall, makeRoute } from '../testing/call.js';
+import { Harness } from '../testing/harness.js';
 import { UndiciTransport } from '../testing/undici-transport.js';
 import { WireServer, type WireAnswer, type WireRequest } from '../testing/wire-server.js';
 import { fixtures } from './__fixtures__/cases.js';
 import { azure } from './adapter.js';
+import { EntraTokenSource } from './entra-token.js';
 
 let server: WireServer;
 let answer: (request: WireRequest) => WireAnswer;
@@ -153,7 +156,7 @@ describe('Azure by Entra ID', () => {
   });
 
   it('asks anew when the token is about to end, and when Azure refused it', async () => {
-    lifeSeconds = 299;
+    lifeSeconds = 29;
     const short = entra();
     await ask(short);
     await ask(short);
@@ -167,6 +170,35 @@ describe('Azure by Entra ID', () => {
     answer = usual;
     await ask(route);
     expect(tokens).toBe(4);
+  });
+
+  it('renews the token beside the calls, which go on with the old one, also when the renewal fails', async () => {
+    lifeSeconds = 299;
+    const route = entra();
+    await ask(route);
+    let refuse = true;
+    let renewals = 0;
+    const usual = answer;
+    answer = (got) => {
+      if (!got.url.startsWith('/tenant/')) return usual(got);
+      renewals++;
+      return refuse ? { status: 503, body: '' } : usual(got);
+    };
+    await ask(route);
+    expect(request().auth).toBe('Bearer token-1');
+    await waitFor(() => renewals === 1);
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 11_000);
+    refuse = false;
+    lifeSeconds = 3600;
+    await ask(route);
+    expect(request().auth).toBe('Bearer token-1');
+    await waitFor(() => tokens === 2);
+    await waitFor(async () => {
+      await ask(route);
+      return request().auth === 'Bearer token-2';
+    });
+    clock.mockRestore();
+    expect(tokens).toBe(2);
   });
 
   it('tells wrong credentials as the gateway own fault, and does not remember the failure', async () => {
@@ -191,6 +223,72 @@ describe('Azure by Entra ID', () => {
   });
 });
 
+describe('Azure without a secret', () => {
+  // As documented by Microsoft: how-to-use-vm-token and workload-identity-federation.
+  const METADATA_ANSWER = {
+    access_token: 'eyJ0eXAi-metadata',
+    client_id: '00000000-0000-0000-0000-000000000000',
+    expires_in: '86399',
+    expires_on: '1506484173',
+    ext_expires_in: '86399',
+    not_before: '1506480273',
+    resource: 'https://cognitiveservices.azure.com',
+    token_type: 'Bearer',
+  };
+
+  it('asks the instance metadata service for the machine own token, and only that service with that right', async () => {
+    const harness = await Harness.start();
+    harness.answer = ({ url }) => (url.startsWith('/metadata/') ? { body: JSON.stringify(METADATA_ANSWER) } : wire.chat.plain.answer);
+    const route = azure.create(makeRoute({ endpoint: 'https://my.openai.azure.com', azure_identity: 'managed_identity', azure_client_id: 'one-of-two' }));
+    await route.invoke(makeCall(harness.transport, CHAT));
+    await route.invoke(makeCall(harness.transport, CHAT));
+    const [token, ...calls] = harness.sent;
+    expect(token).toMatchObject({
+      method: 'GET',
+      url: 'http://169.254.169.254/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fcognitiveservices.azure.com&client_id=one-of-two',
+      headers: { metadata: 'true' },
+      toInstanceMetadata: true,
+    });
+    expect(calls.map(({ headers, toInstanceMetadata }) => [headers['authorization'], toInstanceMetadata])).toEqual([
+      ['Bearer eyJ0eXAi-metadata', undefined],
+      ['Bearer eyJ0eXAi-metadata', undefined],
+    ]);
+    harness.answer = () => ({ status: 400, body: '{"error":"invalid_request","error_description":"Identity not found"}' });
+    const unknown = azure.create(makeRoute({ endpoint: 'https://my.openai.azure.com', azure_identity: 'managed_identity' }));
+    await expect(unknown.invoke(makeCall(harness.transport, CHAT))).rejects.toMatchObject({ kind: 'auth' });
+    await harness.close();
+  });
+
+  it('trades the token of its Kubernetes service account for one of Entra ID, reading it anew each time', async () => {
+    answer = () => ({ body: JSON.stringify({ token_type: 'Bearer', expires_in: 20, ext_expires_in: 20, access_token: 'traded' }) });
+    let reads = 0;
+    const source = new EntraTokenSource({
+      kind: 'workload_identity',
+      scope: 'https://cognitiveservices.azure.com/.default',
+      authorityHost: server.url,
+      tenantId: 'tenant',
+      clientId: 'client',
+      readAssertion: () => Promise.resolve(`service-account-${++reads}\n`),
+    });
+    await source.get({ transport });
+    expect(await source.get({ transport })).toBe('traded');
+    expect(server.requests.map(({ url }) => url)).toEqual(['/tenant/oauth2/v2.0/token', '/tenant/oauth2/v2.0/token']);
+    expect(Object.fromEntries(new URLSearchParams(server.last.body.toString()))).toEqual({
+      grant_type: 'client_credentials',
+      client_id: 'client',
+      scope: 'https://cognitiveservices.azure.com/.default',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: 'service-account-2',
+    });
+  });
+
+  it('tells a missing service account token as the fault of the route', async () => {
+    const route = adapter({ api_key: '', azure_identity: 'workload_identity', azure_tenant_id: 't', azure_client_id: 'c', azure_authority_host: server.url });
+    await expect(route.invoke(makeCall(transport, CHAT))).rejects.toMatchObject({ kind: 'auth' });
+    expect(server.requests).toHaveLength(0);
+  });
+});
+
 describe('Azure settings', () => {
   it('need a resource, and a key or a whole client', () => {
     const ok = (settings: object): boolean => azure.settings.safeParse(settings).success;
@@ -199,6 +297,9 @@ describe('Azure settings', () => {
     expect(ok({ endpoint, azure_tenant_id: 't', azure_client_id: 'c', azure_client_secret: 's' })).toBe(true);
     expect(ok({ endpoint, azure_tenant_id: 't', azure_client_id: 'c' })).toBe(false);
     expect(ok({ api_key: 'k' })).toBe(false);
+    expect(ok({ endpoint, azure_identity: 'managed_identity' })).toBe(true);
+    expect(ok({ endpoint, azure_identity: 'workload_identity', azure_tenant_id: 't', azure_client_id: 'c' })).toBe(true);
+    expect(ok({ endpoint, azure_identity: 'workload_identity', azure_client_id: 'c' })).toBe(false);
     for (const api_version of ['2024-10-21?x', 'next', '2024-1-1']) expect(ok({ endpoint, api_key: 'k', api_version })).toBe(false);
   });
 

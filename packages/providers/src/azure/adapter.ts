@@ -1,10 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { ProviderRoute } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
 import { OPERATION_PATHS, defineOpenAiCompatible, type Connection } from '../openai-compatible/adapter.js';
 import type { RequestRules } from '../openai-compatible/request.js';
 import { baseUrl, headerText, setting, settingsSchema, withoutTrailingSlash } from '../openai-compatible/settings.js';
-import { EntraTokenSource } from './entra-token.js';
+import { EntraTokenSource, type EntraCredentials } from './entra-token.js';
 
 /**
  * Azure OpenAI. Bodies are OpenAI's; what differs is the URL (deployments under a dated API version, or `/openai/v1`), the
@@ -13,6 +14,8 @@ import { EntraTokenSource } from './entra-token.js';
 
 const DEFAULT_API_VERSION = '2024-10-21';
 const LOGIN_HOST = 'https://login.microsoftonline.com';
+/** Where the workload identity webhook puts the service account's token. Fixed: a path in the catalog would be a way to read any file. */
+const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/azure/tokens/azure-identity-token';
 const DATED_SCOPE = 'https://cognitiveservices.azure.com/.default';
 const V1_SCOPE = 'https://ai.azure.com/.default';
 
@@ -62,16 +65,7 @@ function authorization(settings: ProviderRoute['settings'], isV1: boolean): Pick
     const headers = { 'api-key': key };
     return { authorize: () => headers };
   }
-  const [tenantId, clientId, clientSecret] = ['azure_tenant_id', 'azure_client_id', 'azure_client_secret'].map((name) => setting(settings, name));
-  if (tenantId === undefined || clientId === undefined || clientSecret === undefined)
-    throw new ProviderError('auth', { internal: 'the route has neither a key nor an Entra ID client' });
-  const tokens = new EntraTokenSource({
-    authorityHost: withoutTrailingSlash(setting(settings, 'azure_authority_host') ?? LOGIN_HOST),
-    tenantId,
-    clientId,
-    clientSecret,
-    scope: setting(settings, 'azure_scope') ?? (isV1 ? V1_SCOPE : DATED_SCOPE),
-  });
+  const tokens = new EntraTokenSource(entraCredentials(settings, setting(settings, 'azure_scope') ?? (isV1 ? V1_SCOPE : DATED_SCOPE)));
   const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
   return {
     authorize: (context) => {
@@ -80,6 +74,25 @@ function authorization(settings: ProviderRoute['settings'], isV1: boolean): Pick
     },
     refused: () => tokens.forget(),
   };
+}
+
+function entraCredentials(settings: ProviderRoute['settings'], scope: string): EntraCredentials {
+  const kind = setting(settings, 'azure_identity') ?? 'client_secret';
+  const [tenantId, clientId, clientSecret] = ENTRA_SETTINGS.map((name) => setting(settings, name));
+  if (kind === 'managed_identity') return { kind, scope, clientId };
+  const authorityHost = withoutTrailingSlash(setting(settings, 'azure_authority_host') ?? LOGIN_HOST);
+  if (tenantId !== undefined && clientId !== undefined) {
+    if (kind === 'workload_identity') return { kind, scope, authorityHost, tenantId, clientId, readAssertion: () => readFile(SERVICE_ACCOUNT_TOKEN, 'utf8') };
+    if (clientSecret !== undefined) return { kind: 'client_secret', scope, authorityHost, tenantId, clientId, clientSecret };
+  }
+  throw new ProviderError('auth', { internal: 'the route has neither a key nor an Entra ID client' });
+}
+
+/** Whether the settings hold all that their way of signing in needs. */
+function canSignIn(settings: Record<string, string | undefined>): boolean {
+  if (settings['azure_identity'] === 'managed_identity') return true;
+  if (settings['azure_identity'] === 'workload_identity') return Boolean(settings['azure_tenant_id'] && settings['azure_client_id']);
+  return Boolean(settings['api_key']) || ENTRA_SETTINGS.every((name) => settings[name]);
 }
 
 const ENTRA_SETTINGS = ['azure_tenant_id', 'azure_client_id', 'azure_client_secret'] as const;
@@ -101,10 +114,12 @@ export const azure = defineOpenAiCompatible({
     azure_tenant_id: z.string().trim().optional(),
     azure_client_id: z.string().trim().optional(),
     azure_client_secret: z.string().trim().optional(),
+    /** How the gateway signs in without a key. */
+    azure_identity: z.enum(['client_secret', 'workload_identity', 'managed_identity']).optional(),
     azure_authority_host: baseUrl.optional(),
     azure_scope: z.string().trim().optional(),
-  }).refine((settings) => settings['api_key'] || ENTRA_SETTINGS.every((name) => settings[name]), {
-    message: 'api_key is required, or azure_tenant_id, azure_client_id and azure_client_secret',
+  }).refine(canSignIn, {
+    message: 'api_key is required, or azure_tenant_id, azure_client_id and azure_client_secret, or azure_identity with what it needs',
     path: ['api_key'],
   }),
   secretSettings: ['api_key', 'azure_client_secret'],
@@ -112,7 +127,7 @@ export const azure = defineOpenAiCompatible({
     spellings: { endpoint: ['base_url'] },
     shared: [
       // The shared key opens the shared resource only, and no key is taken by a route that signs in by Entra ID.
-      { values: { api_key: 'azure_openai_key' }, unless: ['endpoint', 'api_key', ...ENTRA_SETTINGS] },
+      { values: { api_key: 'azure_openai_key' }, unless: ['endpoint', 'api_key', 'azure_identity', ...ENTRA_SETTINGS] },
       { values: { endpoint: 'azure_openai_endpoint', api_version: 'azure_openai_version' } },
     ],
     places: ['region', 'endpoint', 'deployment'],

@@ -9,6 +9,11 @@ export interface TransportRequest {
   headersTimeoutMs: number;
   /** Longest gap between two chunks of the response's body. */
   idleTimeoutMs: number;
+  /**
+   * The request goes to the cloud's instance metadata service, which the address guard refuses otherwise: then to 169.254.169.254
+   * and nowhere else. Only for URLs that are written in code.
+   */
+  toInstanceMetadata?: boolean;
 }
 
 export interface TransportResponse {

@@ -25,7 +25,8 @@ export class Harness {
   readonly transport: Transport = {
     send: (request) => {
       this.sent.push(request);
-      return this.sockets.send({ ...request, url: request.url.replace(/^https?:\/\/[^/]+/, this.server.url) });
+      // Loopback is not where instance metadata may be asked for; what was wanted is in `sent`.
+      return this.sockets.send({ ...request, url: request.url.replace(/^https?:\/\/[^/]+/, this.server.url), toInstanceMetadata: false });
     },
   };
 
