@@ -143,6 +143,59 @@ describe('failover', () => {
   });
 });
 
+describe('the breaker of a route', () => {
+  const CHUNK = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"},"finish_reason":null}]}\n\n`;
+  const isOpen = async (routeId: string): Promise<boolean> => {
+    const metrics = await (await fetch(`${harness.edge.url}/metrics`)).text();
+    return new RegExp(`route_breaker_open\\{route="${routeId}"\\} 1`).test(metrics);
+  };
+
+  it('does not count what the client did wrong, a blocked prompt, or a client that left', async () => {
+    const refusals = [
+      '{"error":{"message":"bad value","type":"invalid_request_error","param":"seed","code":"invalid_value"}}',
+      '{"error":{"message":"filtered","type":"invalid_request_error","param":"prompt","code":"content_filter"}}',
+    ];
+    for (const refusal of [...refusals, ...refusals]) {
+      primary.script((exchange) => exchange.respond(400, refusal));
+      expect((await harness.chat({ model })).status).toBe(400);
+    }
+    primary.script(() => undefined);
+    for (let i = 0; i < 3; i++) {
+      const before = primary.requests.length;
+      const leaving = new AbortController();
+      const left = fetch(`${harness.edge.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: harness.authorization, 'content-type': 'application/json' },
+        body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] }),
+        signal: leaving.signal,
+      }).catch(() => undefined);
+      await waitFor(() => primary.requests.length > before, { what: 'the call to reach the provider' });
+      leaving.abort();
+      await left;
+    }
+    expect(await isOpen(primaryRoute)).toBe(false);
+    primary.script((exchange) => exchange.respond(200, answer('still the first')));
+    expect((await harness.chat({ model })).headers.get('x-omg-route')).toBe(primaryRoute);
+  });
+
+  it('counts streams that broke off after their first chunk, each once, and no other route of the alias', async () => {
+    primary.script(async (exchange) => {
+      await exchange.startEventStream();
+      await exchange.chunk(CHUNK);
+      exchange.close();
+    });
+    for (let i = 0; i < 3; i++) {
+      expect(await isOpen(primaryRoute)).toBe(false);
+      const broken = await harness.chat({ model, stream: true });
+      expect(broken.headers.get('x-omg-attempts')).toBe('1');
+      expect(await broken.text()).toContain('"code":"upstream_error"');
+    }
+    await waitFor(() => isOpen(primaryRoute), { what: 'the breaker to be open' });
+    expect(await isOpen(secondaryRoute)).toBe(false);
+    expect((await harness.chat({ model })).headers.get('x-omg-route')).toBe(secondaryRoute);
+  });
+});
+
 describe('what reaches the provider', () => {
   it("is the client's body byte for byte, but for the model's name", async () => {
     primary.script((exchange) => exchange.respond(200, answer('ok')));
