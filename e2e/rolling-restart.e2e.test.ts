@@ -66,7 +66,7 @@ describe('a rolling restart of two edges under load', () => {
     outcomes.push(...done);
     printFigures('rolling restart under load', { ...(await checkBooks(stack, { outcomes, provider, formerApps })), tookMs: tookMs.join(', ') });
     expect(badOnes(done)).toEqual([]);
-    expect(done.filter(({ kind }) => kind === 'stream').length).toBeGreaterThan(50);
+    expect(done.filter(({ kind }) => kind === 'stream').length).toBeGreaterThan(10);
     expect(balancer.refused).toBe(0);
     // The new ones got connections although every client keeps its own open.
     for (const edge of edges) expect(balancer.given.get(edge.url)).toBeGreaterThan(0);

@@ -119,6 +119,8 @@ export async function startService(app: AppName, env: Record<string, string>, op
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const identity: ProcessIdentity = identify(started.identity.pid) ?? started.identity;
+  // Its last lines may arrive after the news of its end.
+  const outputEnded = new Promise((resolve) => started.child.once('close', resolve));
   let ended = false;
   void started.exited.then(() => (ended = true));
   const running: RunningApp = {
@@ -128,7 +130,10 @@ export async function startService(app: AppName, env: Record<string, string>, op
     pid: identity.pid,
     logs: [],
     rawOutput: [],
-    exited: started.exited,
+    exited: started.exited.then(async (how) => {
+      await outputEnded;
+      return how;
+    }),
     isRunning: () => !ended && isRunning(identity),
     stop: (graceMs = STOP_GRACE_MS) => stopProcess(identity, 'SIGTERM', graceMs),
     kill: async () => {
