@@ -30,6 +30,24 @@ export function createLogger(options: LoggerOptions): Logger {
   );
 }
 
+const LOG_END_MAX_MS = 500;
+
+/**
+ * Writes what is still on its way and ends the log; resolves after half a second at the latest, since nobody may read stdout.
+ * pino's own flush does not wait for a line that is being written, and a process that ends then loses its last words.
+ */
+export function endLog(logger: Logger): Promise<void> {
+  const stream = (logger as unknown as Record<symbol, DestinationStream & Partial<Pick<ReturnType<typeof pino.destination>, 'end' | 'once'>>>)[
+    pino.symbols.streamSym
+  ];
+  return new Promise((resolve) => {
+    setTimeout(resolve, LOG_END_MAX_MS);
+    if (!stream?.end || !stream.once) return resolve();
+    stream.once('close', () => resolve());
+    stream.end();
+  });
+}
+
 export interface DescribedError {
   type: string;
   message: string;

@@ -10,7 +10,7 @@ import { ConfigError, loadConfig, type LoadedConfig } from '../config/load-confi
 import type { ConfigOf, SectionName } from '../config/schema.js';
 import { HealthRegistry } from '../health/health-registry.js';
 import { Lifecycle } from '../lifecycle/lifecycle.js';
-import { createLogger, type Logger } from '../logging/logger.js';
+import { createLogger, endLog, type Logger } from '../logging/logger.js';
 import { nestLogger } from '../logging/nest-logger.js';
 import { httpMetrics, Metrics } from '../metrics/metrics.js';
 import { createTracing, type Tracing } from '../tracing/tracing.js';
@@ -90,10 +90,9 @@ export async function runService<const S extends SectionName>(options: ServiceOp
     // The problems of a configuration are for people: one line each, no stack.
     if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
     logger.fatal({ err: error }, 'could not start');
-    logger.flush();
     process.exitCode = 1;
     // Half-open connections must not keep a service alive that never started.
-    setTimeout(() => process.exit(1), 200);
+    void endLog(logger).finally(() => process.exit(1));
   }
 }
 

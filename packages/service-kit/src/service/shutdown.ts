@@ -1,4 +1,4 @@
-import type { Logger } from '../logging/logger.js';
+import { endLog, type Logger } from '../logging/logger.js';
 
 /** What long-running work listens to. */
 export class Shutdown {
@@ -40,10 +40,10 @@ export function installProcessPolicy(options: { logger: Logger; close: () => Pro
   const end = (code: number) => {
     if (closing) process.exit(1);
     closing = true;
-    void options.close().finally(() => {
-      logger.flush();
-      process.exit(code);
-    });
+    void options
+      .close()
+      .finally(() => endLog(logger))
+      .finally(() => process.exit(code));
   };
   process.on('SIGTERM', () => end(0));
   process.on('SIGINT', () => end(0));
