@@ -38,19 +38,30 @@ export interface ReaperOptions {
 const ATTEMPTS_AT_ONCE = 256;
 /** Per tenant and run; what is left waits for the next run. */
 const ROUNDS_MAX = 40;
+/** After so many tenants that failed it is a store that is away, not a tenant: the run ends. */
+const FAILURES_MAX = 3;
 
 export interface ReaperResult {
   expired: number;
   ended: number;
 }
 
+/** A tenant whose attempts cannot be booked does not keep the others from theirs; the run rejects at its end all the same. */
 export async function reap(parts: ReaperParts, options: ReaperOptions): Promise<ReaperResult> {
   const result = { expired: 0, ended: 0 };
+  const failures: unknown[] = [];
   for (const tenantId of await parts.store.activeTenants()) {
-    result.expired += await drain(() => reapExpired(parts, options, tenantId));
-    result.ended += await drain(() => reapEnded(parts, options, tenantId));
+    try {
+      result.expired += await drain(() => reapExpired(parts, options, tenantId));
+      result.ended += await drain(() => reapEnded(parts, options, tenantId));
+    } catch (error) {
+      parts.log.error({ tenantId, err: error }, 'attempts of a tenant could not be booked');
+      failures.push(error);
+      if (failures.length >= FAILURES_MAX) break;
+    }
   }
   if (result.expired + result.ended > 0) parts.log.warn(result, 'attempts were booked that their edge or the bus had lost');
+  if (failures.length > 0) throw failures[0];
   return result;
 }
 
