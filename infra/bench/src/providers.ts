@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { cpus } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, request } from 'undici';
+import { bookedRows } from './booked-rows.ts';
 import { load, withCpu } from './load.ts';
 import { publish } from './report.ts';
 
@@ -208,10 +209,13 @@ async function main(): Promise<void> {
     config: { model_catalog: entries },
   });
   execFileSync('taskset', ['-acp', String(EDGE_CORE), String(stack.edge.pid)], { stdio: 'ignore' });
+  const url = `${stack.edge.url}/v1/chat/completions`;
+  // The first calls of a tenant fetch its total from the recorder.
+  await load({ url, connections: 1, seconds: 1, headers: HEADERS, body: body('model-0', false) });
+  await bookedRows(stack.databaseUrl);
   // The monitor's probes and the recorder's bookings are not what is measured.
   stack.monitor.pause();
   stack.recorder.pause();
-  const url = `${stack.edge.url}/v1/chat/completions`;
   const figures: Figures[] = [];
   for (const [i, { name }] of WIRES.entries()) {
     const run = (stream: boolean, seconds: number) => load({ url, connections: CONNECTIONS, seconds, headers: HEADERS, body: body(`model-${i}`, stream) });
