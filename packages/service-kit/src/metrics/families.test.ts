@@ -31,6 +31,23 @@ describe('metric families', () => {
     expect(family.child('m0', 'p').value).toBe(1);
   });
 
+  it('begin a forgotten series anew, and leave those that share a label with it alone', async () => {
+    const family = metrics().counter({ name: 'calls_total', help: 'Calls.', labelNames: ['model', 'status'] });
+    family.child('chat', '200').inc(3);
+    family.child('chat', '500').inc(2);
+    family.remove('chat', '200');
+    family.child('chat', '200').inc();
+    const values = (await family.get()).values.map(({ labels, value }) => [labels['status'], value]);
+    expect(values).toEqual([
+      ['500', 2],
+      ['200', 1],
+    ]);
+    family.reset();
+    family.child('chat', '500').inc();
+    expect((await family.get()).values.map(({ value }) => value)).toEqual([1]);
+    expect(() => family.child('chat')).toThrow('takes 2 labels, not 1');
+  });
+
   it('give the same child for the same labels, so that it can be kept', () => {
     const family = metrics().counter({ name: 'e_total', help: 'E.', labelNames: ['x'] });
     expect(family.child('1')).toBe(family.child('1'));

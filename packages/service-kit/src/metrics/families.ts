@@ -1,7 +1,7 @@
 /**
- * Counters, gauges and histograms for the hot path. A caller asks once for the child of its label values and then only adds
- * to a number; labels are looked at again when Prometheus scrapes. (prom-client's own children hash their labels at every
- * increment.) A family holds a bounded number of series; what comes after is counted under `other`.
+ * Counters, gauges and histograms for the hot path: a child is found through maps of strings that exist already, and a number is
+ * added to; labels become text when Prometheus scrapes. (prom-client's own children hash their labels at every increment.) A
+ * family holds a bounded number of series; what comes after is counted under `other`.
  */
 export interface FamilyOptions {
   name: string;
@@ -40,6 +40,8 @@ abstract class Family<Child> implements MetricSource {
   readonly help: string;
   readonly labelNames: readonly string[];
   protected readonly children = new Map<string, { labels: Record<string, string>; child: Child }>();
+  /** The same children by their first label, then the second and so on. */
+  private readonly index = new Map<string, unknown>();
   private readonly seriesMax: number;
   abstract readonly type: 'counter' | 'gauge' | 'histogram';
 
@@ -50,26 +52,48 @@ abstract class Family<Child> implements MetricSource {
     this.seriesMax = options.seriesMax ?? SERIES_MAX;
   }
 
-  /** The child of these label values, in the order of `labelNames`. Keep it where the hot path can reach it. */
+  /**
+   * The child of these label values, in the order of `labelNames`. Found label by label, so that the hot path joins and hashes no
+   * text.
+   */
   child(...values: readonly string[]): Child {
-    const key = values.length === 1 ? values[0]! : values.join('\u0000');
-    const found = this.children.get(key);
-    if (found) return found.child;
+    let node: unknown = this.index;
+    for (let i = 0; i < values.length; i++) {
+      node = (node as Map<string, unknown>).get(values[i]!);
+      if (node === undefined) return this.add(values);
+    }
+    return values.length === this.labelNames.length && values.length > 0 ? (node as Child) : this.add(values);
+  }
+
+  private add(values: readonly string[]): Child {
     if (values.length !== this.labelNames.length) throw new Error(`${this.name} takes ${this.labelNames.length} labels, not ${values.length}`);
+    const found = this.children.get(values.join('\u0000'));
+    if (found) return found.child;
     const isOther = values.length > 0 && values.every((value) => value === OTHER);
     if (this.children.size >= this.seriesMax && !isOther) return this.child(...values.map(() => OTHER));
     const child = this.make();
-    this.children.set(key, { labels: Object.fromEntries(this.labelNames.map((name, index) => [name, values[index]!])), child });
+    this.children.set(values.join('\u0000'), { labels: Object.fromEntries(this.labelNames.map((name, i) => [name, values[i]!])), child });
+    let node = this.index;
+    values.forEach((value, i) => {
+      if (i === values.length - 1) return void node.set(value, child);
+      const next = (node.get(value) as Map<string, unknown> | undefined) ?? new Map<string, unknown>();
+      node.set(value, next);
+      node = next;
+    });
     return child;
   }
 
   /** Forgets a series, such as the one of a deleted route. */
   remove(...values: readonly string[]): void {
-    this.children.delete(values.length === 1 ? values[0]! : values.join('\u0000'));
+    this.children.delete(values.join('\u0000'));
+    let node: Map<string, unknown> | undefined = this.index;
+    for (const value of values.slice(0, -1)) node = node?.get(value) as Map<string, unknown> | undefined;
+    node?.delete(values.at(-1)!);
   }
 
   reset(): void {
     this.children.clear();
+    this.index.clear();
   }
 
   get() {
