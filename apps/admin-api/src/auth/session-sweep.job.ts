@@ -1,6 +1,7 @@
-import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { PrismaClient } from '@omg/storage';
 import { PRISMA } from '../http/tokens.js';
+import { RecurringRun } from '../recurring-run.js';
 
 const EVERY_MS = 10 * 60_000;
 /** Rows of one statement, and statements of one run: a backlog is worked off over several runs. */
@@ -13,23 +14,16 @@ const BATCHES_MAX = 50;
  */
 @Injectable()
 export class SessionSweepJob implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger('session-sweep');
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> | undefined;
-  private stopped = false;
+  private readonly runs = new RecurringRun('session-sweep', EVERY_MS, () => this.sweep());
 
   constructor(@Inject(PRISMA) private readonly prisma: PrismaClient) {}
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => void this.tick(), EVERY_MS);
-    this.timer.unref();
-    void this.tick();
+    this.runs.start();
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    clearInterval(this.timer);
-    await this.running;
+  beforeApplicationShutdown(): Promise<void> {
+    return this.runs.stop();
   }
 
   /** One run; answers how many tokens it forgot. */
@@ -52,21 +46,11 @@ export class SessionSweepJob implements OnApplicationBootstrap, BeforeApplicatio
 
   private async inBatches(removeBatch: () => Promise<number>): Promise<number> {
     let removed = 0;
-    for (let batch = 0; batch < BATCHES_MAX && !this.stopped; batch++) {
+    for (let batch = 0; batch < BATCHES_MAX && !this.runs.isStopped; batch++) {
       const count = await removeBatch();
       removed += count;
       if (count < BATCH_ROWS) break;
     }
     return removed;
-  }
-
-  private async tick(): Promise<void> {
-    if (this.running || this.stopped) return;
-    this.running = this.sweep().then(
-      () => undefined,
-      (error: unknown) => this.logger.warn(`expired sessions could not be swept: ${error instanceof Error ? error.name : 'unknown'}`),
-    );
-    await this.running;
-    this.running = undefined;
   }
 }

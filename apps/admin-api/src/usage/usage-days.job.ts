@@ -1,7 +1,8 @@
-import { Inject, Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
+import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { ConfigOf } from '@omg/service-kit';
 import type { PrismaClient } from '@omg/storage';
 import { ADMIN_CONFIG, PRISMA } from '../http/tokens.js';
+import { RecurringRun } from '../recurring-run.js';
 import { buildDay, dropOldDays, missingDays } from './usage-days.queries.js';
 
 const EVERY_MS = 60_000;
@@ -13,15 +14,12 @@ const TOUCH_EVERY_MS = 3_600_000;
 
 /**
  * Keeps the day sums of the reporting timezone and of zones that callers asked for. Replicas may run it side by side: days
- * are built one at a time under a lock, and building one twice changes nothing.
+ * are built one at a time under a lock, and building one twice changes nothing. Reports stay exact without it, only slower.
  */
 @Injectable()
 export class UsageDaysJob implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger('usage-days');
+  private readonly runs = new RecurringRun('usage-days', EVERY_MS, () => this.buildMissing());
   private readonly touchedMs = new Map<string, number>();
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> | undefined;
-  private stopped = false;
 
   constructor(
     @Inject(PRISMA) private readonly prisma: PrismaClient,
@@ -29,15 +27,11 @@ export class UsageDaysJob implements OnApplicationBootstrap, BeforeApplicationSh
   ) {}
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => void this.tick(), EVERY_MS);
-    this.timer.unref();
-    void this.tick();
+    this.runs.start();
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    clearInterval(this.timer);
-    await this.running;
+  beforeApplicationShutdown(): Promise<void> {
+    return this.runs.stop();
   }
 
   /** Notes that a zone is in use, so that its days are built from now on. */
@@ -57,23 +51,12 @@ export class UsageDaysJob implements OnApplicationBootstrap, BeforeApplicationSh
     let built = 0;
     for (const zone of zones) {
       for (const day of await missingDays(this.prisma, zone)) {
-        if (this.stopped) return built;
+        if (this.runs.isStopped) return built;
         await buildDay(this.prisma, zone, day);
         built++;
       }
     }
     return built;
-  }
-
-  private async tick(): Promise<void> {
-    if (this.running || this.stopped) return;
-    this.running = this.buildMissing().then(
-      () => undefined,
-      // Reports stay exact without it, only slower; the next tick tries again.
-      (error: unknown) => this.logger.warn(`days could not be summed: ${error instanceof Error ? error.name : 'unknown'}`),
-    );
-    await this.running;
-    this.running = undefined;
   }
 
   private async zones(): Promise<string[]> {
