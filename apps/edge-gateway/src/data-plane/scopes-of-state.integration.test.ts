@@ -3,6 +3,7 @@ import { configKey } from '@omg/contracts';
 import { hashApiKeySecret } from '@omg/domain';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
+import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
 
 /** What belongs to one key, one tenant or one endpoint, and must not be shared or split any further. */
@@ -10,14 +11,7 @@ import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.
 let harness: EdgeHarness;
 let upstream: FakeUpstream;
 
-const ANSWER = JSON.stringify({
-  id: 'chatcmpl-1',
-  object: 'chat.completion',
-  created: 1741569952,
-  model: 'upstream-model',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello!', refusal: null }, logprobs: null, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 10, completion_tokens: 10, total_tokens: 20 },
-});
+const ANSWER = JSON.stringify(chatAnswer({ prompt_tokens: 10, completion_tokens: 10 }));
 const VECTOR = JSON.stringify({
   object: 'list',
   model: 'm',

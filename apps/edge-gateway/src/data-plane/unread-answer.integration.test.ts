@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
 
 let harness: EdgeHarness;
@@ -15,18 +16,9 @@ beforeAll(async () => {
 
 afterAll(cleanUp);
 
-const ANSWER = {
-  id: 'chatcmpl-1',
-  object: 'chat.completion',
-  created: 1,
-  model: 'm',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'word' }, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
-};
-
 describe('a whole answer', () => {
   it('is not kept for a client that does not read it: the connection is closed, and the memory free', async () => {
-    upstream.once((exchange) => exchange.respond(200, { ...ANSWER, padding: 'x'.repeat(32 * 1024 * 1024) }));
+    upstream.once((exchange) => exchange.respond(200, { ...chatAnswer(), padding: 'x'.repeat(32 * 1024 * 1024) }));
     const body = JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'Hello' }] });
     const socket = connect(harness.edge.port, '127.0.0.1');
     socket.on('error', () => undefined);

@@ -1,19 +1,13 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
+import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
 
 let harness: EdgeHarness;
 let upstream: FakeUpstream;
 
-const ANSWER = JSON.stringify({
-  id: 'chatcmpl-1',
-  object: 'chat.completion',
-  created: 1741569952,
-  model: 'upstream-model',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello!', refusal: null }, logprobs: null, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 19, completion_tokens: 10, total_tokens: 29 },
-});
+const ANSWER = JSON.stringify(chatAnswer());
 
 beforeAll(async () => {
   upstream = await startFakeUpstream((exchange) => exchange.respond(200, ANSWER));
