@@ -4,7 +4,8 @@ import { migrateCommand } from './database-commands.ts';
 import { doctorCommand } from './doctor-command.ts';
 import { downCommand } from './down-command.ts';
 import { seedCommand } from './seed-command.ts';
-import { envCommand, logsCommand, reloadCommand } from './stack-commands.ts';
+import { reloadCommand } from './reload-command.ts';
+import { envCommand, logsCommand } from './stack-commands.ts';
 import { CommandError, say } from './terminal.ts';
 import { testCommand } from './test-command.ts';
 import { translateLitellmCommand } from './translate-litellm-command.ts';
@@ -34,7 +35,7 @@ const COMMANDS: Record<string, Command> = {
   admin: { usage: 'admin <task>', does: 'daily tasks over the admin API; ./omg admin help lists them', run: adminCommand },
   env: { usage: 'env', does: "the running stack's addresses and process ids as KEY=value lines", run: envCommand },
   logs: { usage: 'logs [-f] [name ...]', does: "the services' logs", run: logsCommand },
-  reload: { usage: 'reload', does: 'make the running services read router.yaml again', run: reloadCommand },
+  reload: { usage: 'reload', does: 'make the running services read router.yaml again, and tell what came of it', run: reloadCommand },
   migrate: { usage: 'migrate', does: 'apply the migrations to ROUTER_DB_URL, else to the running stack', run: migrateCommand },
   seed: { usage: 'seed [n]', does: 'send n demo requests (100) through the running edge, so that reports have something to show', run: seedCommand },
   'translate-litellm': {

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { APPS } from './apps.ts';
 import { LOG_FOLDER, OMG_FOLDER } from './paths.ts';
-import { isRunning, signalProcess } from './processes.ts';
+import { isRunning } from './processes.ts';
 import { runningStack, type StackState } from './state.ts';
 import { CommandError } from './terminal.ts';
 
@@ -24,15 +24,6 @@ export async function envCommand(_args: readonly string[]): Promise<number> {
   const pids = state.processes.filter(({ identity }) => isRunning(identity)).map(({ name, identity }) => [pidVariable(name), String(identity.pid)]);
   for (const [name, value] of [...Object.entries(state.env), ...pids, ['SUPERVISOR_PID', String(state.supervisor.pid)]])
     process.stdout.write(`${name}=${value}\n`);
-  return 0;
-}
-
-/** `./omg reload`: every service of the stack reads its configuration again. What became of it stands in their logs. */
-export async function reloadCommand(_args: readonly string[]): Promise<number> {
-  const state = requireStack();
-  const services = state.processes.filter(({ name }) => name !== 'demo-provider' && APPS.some((app) => app.name === name));
-  for (const { name, identity } of services)
-    process.stdout.write(`${name}: ${signalProcess(identity, 'SIGHUP') ? 'told to read its configuration again' : 'not running'}\n`);
   return 0;
 }
 

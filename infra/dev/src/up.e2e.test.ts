@@ -68,6 +68,11 @@ describe('./omg up --detach', () => {
     expect(await ask(values['EDGE_URL']!)).toBe(200);
   });
 
+  it('reload tells of every service what became of it', async () => {
+    const lines = (await omg('reload')).trim().split('\n');
+    expect(lines).toEqual(['admin-api', 'edge-gateway', 'usage-recorder', 'health-monitor'].map((name) => `${name}: nothing changed`));
+  });
+
   it('starts a killed service again at its address', async () => {
     const before = await readEnv();
     process.kill(Number(before['EDGE_PID']), 'SIGKILL');

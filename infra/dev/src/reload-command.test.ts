@@ -1,0 +1,24 @@
+import { describe, expect, it } from '@jest/globals';
+import { outcomeOf } from './reload-command.ts';
+
+const reloaded = (applied: string[], needRestart: string[]) => ({ msg: 'configuration reloaded', applied, needRestart });
+
+describe('what became of a reload', () => {
+  it('is not known before a service has logged it', () => {
+    expect(outcomeOf([{ msg: 'request' }])).toBeUndefined();
+  });
+
+  it('names what applies at once, what at the next start, and keys that have no effect', () => {
+    const lines = [{ warning: 'limits: unknown key, it has no effect' }, reloaded(['observability.log_level'], ['redis.url'])];
+    expect(outcomeOf(lines)).toEqual({
+      isRefused: false,
+      text: 'applied observability.log_level; takes effect at the next start: redis.url; limits: unknown key, it has no effect',
+    });
+    expect(outcomeOf([reloaded([], [])])).toEqual({ isRefused: false, text: 'nothing changed' });
+  });
+
+  it('is a refusal with each problem when the file has mistakes', () => {
+    const lines = [{ msg: 'the changed configuration is refused; the former one stays', problems: ['budgets.default_usd: must be a number'] }];
+    expect(outcomeOf(lines)).toEqual({ isRefused: true, text: 'refused, nothing changed: budgets.default_usd: must be a number' });
+  });
+});
