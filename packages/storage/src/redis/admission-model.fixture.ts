@@ -5,6 +5,7 @@ import type {
   BudgetClaim,
   BudgetState,
   BudgetTotalSeed,
+  ExtendHoldRequest,
   SettleRequest,
   StoredAttempt,
   WindowState,
@@ -16,9 +17,11 @@ import type {
  */
 
 const WINDOW_S = 60;
+const MARK_MS = 300_000;
 
 interface Attempt extends StoredAttempt {
-  state: 'open' | 'ended';
+  /** `cancelled`: a mark, for an admission that may still come; its time is the end of the mark's life. */
+  state: 'open' | 'ended' | 'cancelled';
   second: number;
   tokens: number;
   windows: { scope: string; windowId: string }[];
@@ -127,6 +130,25 @@ export class AdmissionModel {
     return { admitted: true, heldNano: held, ...this.stateOf(request, nowMs) };
   }
 
+  extendHold(request: ExtendHoldRequest): bigint | undefined {
+    const attempt = this.attempts.get(request.attemptId);
+    if (attempt?.state !== 'open') return undefined;
+    let more = request.moreNano;
+    for (const { id, claim } of claimsOf(request)) {
+      const remaining = this.remaining(id, claim, request.unseededAllowanceNano);
+      if (remaining < more) more = remaining;
+    }
+    if (more < 0n) more = 0n;
+    if (more < request.moreMinNano) return undefined;
+    attempt.heldNano += more;
+    if (more > 0n) for (const { id } of claimsOf(request)) this.addOpen(id, more, true);
+    return more;
+  }
+
+  readBudgets(budgets: AdmitRequest['budgets'], keyId: string, nowMs: number): AdmissionState['budgets'] {
+    return this.budgetStates(budgets, keyId, nowMs);
+  }
+
   settle(request: SettleRequest, nowMs: number): { wasOpen: boolean; isStored: boolean; budgets: AdmissionState['budgets'] } {
     const attempt = this.attempts.get(request.attemptId);
     const wasOpen = attempt?.state === 'open';
@@ -147,6 +169,10 @@ export class AdmissionModel {
 
   cancel(tenantId: string, keyId: string, attemptId: string, nowMs: number): void {
     const attempt = this.attempts.get(attemptId);
+    if (!attempt) {
+      const nothing = { heldNano: 0n, payload: '', second: 0, tokens: 0, windows: [] };
+      this.attempts.set(attemptId, { attemptId, tenantId, keyId, state: 'cancelled', atMs: nowMs + MARK_MS, ...nothing });
+    }
     if (attempt?.state !== 'open') return;
     this.attempts.delete(attemptId);
     for (const { scope } of attempt.windows) this.addOpen(scope, -attempt.heldNano, false);
@@ -192,6 +218,9 @@ export class AdmissionModel {
   }
 
   list(state: 'open' | 'ended', olderThanMs: number, nowMs: number): StoredAttempt[] {
+    for (const { attemptId, state: kind, atMs } of this.attempts.values()) {
+      if (kind === 'cancelled' && atMs < nowMs) this.attempts.delete(attemptId);
+    }
     return [...this.attempts.values()]
       .filter((attempt) => attempt.state === state && attempt.atMs < nowMs - olderThanMs)
       .sort((a, b) => a.atMs - b.atMs || (a.attemptId < b.attemptId ? -1 : 1))

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, createTestRedis } from '@omg/testkit';
+import { budgetWindow, type BudgetSchedule } from '@omg/domain';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { AdmissionModel, budgetId } from './admission-model.fixture.js';
@@ -8,8 +9,10 @@ import { RedisAdmissionStore } from './admission-store.js';
 import type { AdmitRequest, BudgetClaim, BudgetTotalSeed, SettleRequest } from './admission.types.js';
 import { RedisLedgerStore } from './ledger-store.js';
 
-const T0 = 1_800_000_000_000;
-const WINDOWS = ['daily:2027-01-15', 'rolling_7d'] as const;
+/** An hour before the day of 25 hours begins with which summer time ends: weeks and months end soon after it. */
+const T0 = Date.parse('2027-10-30T23:00:00+02:00');
+const SCHEDULES = ['daily', 'weekly', 'calendar_month', 'rolling_7d'] as const;
+const HOUR_MS = 3_600_000;
 
 let client: Redis;
 let nowMs = T0;
@@ -47,19 +50,19 @@ const limits = fc.record({
 });
 const nano = fc.bigInt({ min: 0n, max: 2_000n });
 const key = fc.integer({ min: 0, max: 1 });
-const window = fc.constantFrom(...WINDOWS);
+const schedule = fc.constantFrom(...SCHEDULES);
 const place = fc.nat({ max: 1_000 });
 
-const claim = (windowId: string, limitNano: bigint): BudgetClaim => ({
-  windowId,
-  limitNano,
-  windowEndMs: windowId.startsWith('rolling') ? nowMs : T0 + 3_600_000,
-});
+const windowNow = (of: BudgetSchedule): { windowId: string; windowEndMs: number } => {
+  const { id, endMs } = budgetWindow(of, 'Europe/Berlin', nowMs);
+  return { windowId: id, windowEndMs: endMs };
+};
+const claim = (of: BudgetSchedule, limitNano: bigint): BudgetClaim => ({ ...windowNow(of), limitNano });
 
 const admit = fc
   .record({
     key,
-    window,
+    schedule,
     limits: fc.record({ key: limits, tenant: limits }),
     estimatedTokens: fc.nat({ max: 120 }),
     holdNano: nano,
@@ -71,7 +74,7 @@ const admit = fc
     again: fc.boolean(),
   })
   .map((d): Step => async (run) => {
-    const budgets = { tenant: claim(d.window, d.tenantLimit), ...(d.keyLimit === null ? {} : { key: claim(d.window, d.keyLimit) }) };
+    const budgets = { tenant: claim(d.schedule, d.tenantLimit), ...(d.keyLimit === null ? {} : { key: claim(d.schedule, d.keyLimit) }) };
     const request: AdmitRequest = {
       attemptId: newId(),
       tenantId: run.tenantId,
@@ -106,6 +109,32 @@ const cancel = place.map((n): Step =>
     run.model.cancel(tenantId, keyId, attemptId, nowMs);
   })(n),
 );
+/** A command that was held up: it comes again, or for the first time after its own cancellation. */
+const admitAgain = place.map((n): Step =>
+  onAttempt(async (run, request) => {
+    expect(await store.admit(request)).toEqual(run.model.admit(request, nowMs));
+  })(n),
+);
+const admitCancelled = fc.tuple(place, fc.boolean()).map(([n, comesAtAll]): Step =>
+  onAttempt(async (run, former) => {
+    const request = { ...former, attemptId: newId() };
+    run.requests.push(request);
+    await store.cancel(request.tenantId, request.keyId, request.attemptId);
+    run.model.cancel(request.tenantId, request.keyId, request.attemptId, nowMs);
+    if (comesAtAll) expect(await store.admit(request)).toEqual(run.model.admit(request, nowMs));
+  })(n),
+);
+const extendHold = fc.tuple(place, nano, fc.bigInt({ min: -500n, max: 1_000n }), nano).map(([n, moreNano, moreMinNano, unseededAllowanceNano]): Step =>
+  onAttempt(async (run, { attemptId, tenantId, keyId, budgets }) => {
+    const request = { attemptId, tenantId, keyId, budgets, moreNano, moreMinNano, unseededAllowanceNano };
+    expect(await store.extendHold(request)).toEqual(run.model.extendHold(request));
+  })(n),
+);
+const readBudgets = place.map((n): Step =>
+  onAttempt(async (run, { tenantId, keyId, budgets }) => {
+    expect(await store.readBudgets(tenantId, keyId, budgets)).toEqual(run.model.readBudgets(budgets, keyId, nowMs));
+  })(n),
+);
 const renew = fc.tuple(place, fc.integer({ min: 1, max: 40_000 })).map(([n, leaseMs]): Step =>
   onAttempt(async (run, { tenantId, keyId, attemptId }) => {
     expect(await store.renew(tenantId, keyId, attemptId, leaseMs)).toBe(run.model.renew(attemptId, leaseMs, nowMs));
@@ -118,19 +147,18 @@ const endExpired = place.map((n): Step =>
 );
 const total = fc.record({
   key: fc.option(key),
-  windowId: window,
+  schedule,
   spentNano: nano,
   version: fc.bigInt({ min: 0n, max: 9n }),
   freshForMs: fc.nat({ max: 60_000 }),
 });
-const seedOf = (run: Run, d: { key: number | null; windowId: string; spentNano: bigint; version: bigint; freshForMs: number }): BudgetTotalSeed => ({
+const seedOf = (run: Run, d: { key: number | null; schedule: BudgetSchedule; spentNano: bigint; version: bigint; freshForMs: number }): BudgetTotalSeed => ({
   scope: d.key === null ? 'tenant' : 'key',
   ...(d.key === null ? {} : { keyId: run.keyIds[d.key]! }),
-  windowId: d.windowId,
-  windowEndMs: T0 + 3_600_000,
+  ...windowNow(d.schedule),
   spentNano: d.spentNano,
   version: d.version,
-  ...(d.windowId.startsWith('rolling') ? { freshUntilMs: nowMs + d.freshForMs } : {}),
+  ...(d.schedule.startsWith('rolling') ? { freshUntilMs: nowMs + d.freshForMs } : {}),
 });
 const seed = fc.array(total, { minLength: 1, maxLength: 3 }).map((totals): Step => async (run) => {
   const seeds = totals.map((d) => seedOf(run, d));
@@ -147,7 +175,7 @@ const list = fc.nat({ max: 20_000 }).map((olderThanMs): Step => async (run) => {
   expect(await ledger.expiredAttempts(run.tenantId, olderThanMs, 1_000)).toEqual(run.model.list('open', olderThanMs, nowMs));
   expect(await ledger.endedAttempts(run.tenantId, olderThanMs, 1_000)).toEqual(run.model.list('ended', olderThanMs, nowMs));
 });
-const wait = fc.oneof(fc.nat({ max: 2_000 }), fc.nat({ max: 40_000 }), fc.nat({ max: 130_000 })).map((ms): Step => async () => {
+const wait = fc.oneof(fc.nat({ max: 2_000 }), fc.nat({ max: 40_000 }), fc.nat({ max: 130_000 }), fc.nat({ max: 30 * HOUR_MS })).map((ms): Step => async () => {
   nowMs += ms;
 });
 const flush = fc.constant<Step>(async (run) => {
@@ -159,6 +187,10 @@ const step = fc.oneof(
   { weight: 24, arbitrary: admit },
   { weight: 14, arbitrary: settle },
   { weight: 4, arbitrary: cancel },
+  { weight: 2, arbitrary: admitAgain },
+  { weight: 2, arbitrary: admitCancelled },
+  { weight: 6, arbitrary: extendHold },
+  { weight: 3, arbitrary: readBudgets },
   { weight: 4, arbitrary: renew },
   { weight: 4, arbitrary: endExpired },
   { weight: 6, arbitrary: seed },

@@ -258,6 +258,40 @@ describe('reading', () => {
   });
 });
 
+describe('one more attempt of a call', () => {
+  const budgets = { tenant: claim(10_000n) };
+  const wider = { moreNano: 3_000n, moreMinNano: 1n, budgets, unseededAllowanceNano: 0n };
+
+  it('holds what it may cost beside what the call holds already, capped by what remains, or nothing below its least', async () => {
+    const caller = newCaller();
+    await seeded(caller, 0n);
+    const request = admitRequest(caller, { budgets, holdNano: 4_000n });
+    const { attemptId } = request;
+    await store.admit(request);
+    expect(await store.extendHold({ ...caller, ...wider, attemptId })).toBe(3_000n);
+    expect(await store.extendHold({ ...caller, ...wider, attemptId, moreNano: 5_000n, moreMinNano: 3_001n })).toBeUndefined();
+    expect(await store.extendHold({ ...caller, ...wider, attemptId, moreNano: 5_000n, moreMinNano: 3_000n })).toBe(3_000n);
+    expect(await store.extendHold({ ...caller, ...wider, attemptId })).toBeUndefined();
+    expect((await ledger.inspect(caller.tenantId)).budgets).toMatchObject([{ openNano: 10_000n }]);
+    await store.settle(settleRequest(request, { costNano: 6_500n }));
+    expect((await ledger.inspect(caller.tenantId)).budgets).toMatchObject([{ openNano: 6_500n }]);
+  });
+
+  it('is held by the key as well, and not at all once the call has ended', async () => {
+    const caller = newCaller();
+    await seeded(caller, 0n);
+    await ledger.seed(caller.tenantId, [{ scope: 'key', keyId: caller.keyId, windowId: budgets.tenant.windowId, windowEndMs: T0, spentNano: 0n, version: 1n }]);
+    const both = { ...budgets, key: claim(5_000n) };
+    const request = admitRequest(caller, { budgets: both, holdNano: 4_000n });
+    const { attemptId } = request;
+    await store.admit(request);
+    expect(await store.extendHold({ ...caller, ...wider, attemptId, budgets: both })).toBe(1_000n);
+    await store.settle(settleRequest(request));
+    expect(await store.extendHold({ ...caller, ...wider, attemptId, budgets: both })).toBeUndefined();
+    expect((await ledger.inspect(caller.tenantId)).budgets.map((b) => b.openNano)).toEqual([500n, 500n]);
+  });
+});
+
 describe('settle, release and seed', () => {
   it('turns the hold into the cost, stores the event, and a second settlement changes nothing', async () => {
     const caller = newCaller();
@@ -337,6 +371,20 @@ describe('settle, release and seed', () => {
     expect(await ledger.inspect(caller.tenantId)).toMatchObject({ open: 1, budgets: [{ openNano: 1_000n }] });
   });
 
+  it('an admission that Redis carries out after its own cancellation takes nothing, and its mark is dropped in time', async () => {
+    const caller = newCaller();
+    const limits = { key: limited({ requestsPerMinute: 1 }), tenant: limited({ parallelRequests: 1 }) };
+    const late = admitRequest(caller, { limits });
+    await store.cancel(caller.tenantId, caller.keyId, late.attemptId);
+    await store.admit(late);
+    expect(await ledger.inspect(caller.tenantId)).toMatchObject({ open: 0, ended: 0, budgets: [] });
+    nowMs += 300_001;
+    expect(await ledger.expiredAttempts(caller.tenantId, 0, 10)).toEqual([]);
+    expect(await keysOf(caller.tenantId)).toEqual([]);
+    expect(await store.admit(admitRequest(caller, { limits }))).toMatchObject({ admitted: true, requests: { remaining: 0 } });
+    nowMs = T0;
+  });
+
   it('the same admission sent twice counts once', async () => {
     const caller = newCaller();
     const request = admitRequest(caller);
@@ -399,8 +447,9 @@ describe('keys', () => {
     await store.admit(request);
     await store.admit(admitRequest(caller));
     await store.settle(settleRequest(request));
+    await store.cancel(caller.tenantId, caller.keyId, newId());
     const keys = await keysOf(caller.tenantId);
-    expect(keys.length).toBeGreaterThanOrEqual(9);
+    expect(keys.length).toBeGreaterThanOrEqual(10);
     expect(clusterSlot('foo')).toBe(12_182); // Known value: CLUSTER KEYSLOT foo.
     expect(new Set(keys.map(clusterSlot))).toEqual(new Set([clusterSlot(caller.tenantId)]));
     for (const key of [...keys, 'omg:tenants']) expect(await client.pttl(key)).toBeGreaterThan(0);

@@ -1,3 +1,4 @@
+import type { NanoUsd } from '@omg/domain';
 import type { Cluster, Redis } from 'ioredis';
 import type {
   AdmissionState,
@@ -6,6 +7,7 @@ import type {
   AdmitResult,
   BudgetClaim,
   BudgetState,
+  ExtendHoldRequest,
   SettleRequest,
   SettleResult,
   WindowState,
@@ -17,7 +19,8 @@ import { RecentTenants } from './recent-tenants.js';
 
 const ADMIT = loadLuaScript('admit', 7);
 const SETTLE = loadLuaScript('settle', 8);
-const CANCEL = loadLuaScript('cancel', 5);
+const EXTEND_HOLD = loadLuaScript('extend-hold', 3);
+const CANCEL = loadLuaScript('cancel', 6);
 const RENEW = loadLuaScript('renew', 3);
 const READ_BUDGETS = loadLuaScript('read-budgets', 2);
 const ANNOUNCE = loadLuaScript('announce-tenant', 1);
@@ -97,6 +100,18 @@ export class RedisAdmissionStore implements AdmissionStore {
       retryAfterMs: Number(retryAfterMs),
       ...state,
     };
+  }
+
+  async extendHold(request: ExtendHoldRequest): Promise<NanoUsd | undefined> {
+    const { keyId, budgets } = request;
+    const { base, attempts } = tenantKeys(request.tenantId);
+    const numbers = `[${request.moreNano},${request.moreMinNano},${request.unseededAllowanceNano},${claimNumbers(budgets.tenant)},${claimNumbers(budgets.key)}]`;
+    const more = await this.redis.script(
+      EXTEND_HOLD,
+      [attempts, tenantBudget(base, budgets.tenant.windowId), budgets.key ? keyBudget(base, keyId, budgets.key.windowId) : base],
+      [base, request.attemptId, budgets.key?.windowId ?? '', numbers, this.now()],
+    );
+    return (more as number) < 0 ? undefined : BigInt(more as number);
   }
 
   async settle(request: SettleRequest): Promise<SettleResult> {
@@ -185,8 +200,8 @@ export class RedisAdmissionStore implements AdmissionStore {
     const keys = tenantKeys(tenantId);
     await this.redis.script(
       CANCEL,
-      [keys.attempts, keys.open, keyOpen(keys.base, keyId), keys.window, keyWindow(keys.base, keyId)],
-      [keys.base, attemptId, this.now()],
+      [keys.attempts, keys.open, keyOpen(keys.base, keyId), keys.window, keyWindow(keys.base, keyId), keys.cancelled],
+      [keys.base, attemptId, keyId, this.now()],
     );
   }
 

@@ -69,6 +69,19 @@ export type AdmitResult =
       /** Exact for windows; at most 1 s for `parallel`; to the end of the window for budgets (0: rolling). */ retryAfterMs: number;
     } & AdmissionState);
 
+export interface ExtendHoldRequest {
+  attemptId: string;
+  tenantId: string;
+  keyId: string;
+  /** Wanted on top of the hold; the script caps it by what remains. */
+  moreNano: NanoUsd;
+  /** The least that makes sense; 0 or less: what is held already will do. */
+  moreMinNano: NanoUsd;
+  /** The claims of the admission, not of the present window. */
+  budgets: AdmitRequest['budgets'];
+  unseededAllowanceNano: NanoUsd;
+}
+
 export interface SettleRequest {
   attemptId: string;
   tenantId: string;
@@ -124,13 +137,19 @@ export interface StoredAttempt {
  */
 export interface AdmissionStore {
   admit(request: AdmitRequest): Promise<AdmitResult>;
+  /**
+   * Before one more attempt of a call whose failed attempts were billed: raises its hold. Resolves with what is held more,
+   * undefined when that is not to be had or the attempt is not open any more.
+   */
+  extendHold(request: ExtendHoldRequest): Promise<NanoUsd | undefined>;
   /** Idempotent: the first settlement of an attempt counts. */
   settle(request: SettleRequest): Promise<SettleResult>;
   /** Prolongs the lease of a long stream. False: not open any more. */
   renew(tenantId: string, keyId: string, attemptId: string, leaseMs: number): Promise<boolean>;
   /**
-   * Gives everything back as if the request had never been (nothing was sent upstream). While Redis is away the
-   * cancellation is kept (bounded) and sent when it is back, so this does not reject for that.
+   * Gives everything back as if the request had never been (nothing was sent upstream); an admission that Redis carries
+   * out only after this changes nothing. While Redis is away the cancellation is kept (bounded) and sent when it is back,
+   * so this does not reject for that.
    */
   cancel(tenantId: string, keyId: string, attemptId: string): Promise<void>;
   /** The state of the budgets, for the headers of answers that were never admitted (model lists, errors, replays). Changes nothing. */

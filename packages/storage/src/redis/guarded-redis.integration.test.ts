@@ -85,6 +85,17 @@ describe('a Redis that does not answer', () => {
     await waitFor(async () => (await ledger.inspect(caller.tenantId)).budgets.every((b) => b.openNano === 0n));
   });
 
+  it('a script whose text Redis has forgotten is not sent again for a call that was given up', async () => {
+    await admittedAgain();
+    const caller = newCaller();
+    await client.script('FLUSH');
+    service.pause();
+    await expect(store.admit(admitRequest(caller))).rejects.toThrow(RedisUnavailableError);
+    service.resume();
+    await admittedAgain();
+    expect(await ledger.inspect(caller.tenantId)).toMatchObject({ open: 0, budgets: [] });
+  });
+
   it('the lock of an idempotency key that was asked for while Redis hangs is given back: the retry runs', async () => {
     const idempotency = new IdempotencyStore(client, { commandTimeoutMs: TIMEOUT_MS, probeIntervalMs: 20, failuresToOpen: 1 });
     const { tenantId, keyId } = newCaller();

@@ -66,16 +66,17 @@ export class GuardedRedis {
    * given an answer that came after the call was given up: it was carried out, and nobody waits for it any more.
    */
   async script(script: LuaScript, keys: readonly string[], args: readonly string[], onLate?: (reply: unknown) => void): Promise<unknown> {
-    const command = () =>
+    const command = (isGivenUp: () => boolean) =>
       this.client.evalsha(script.sha, script.numberOfKeys, ...keys, ...args).catch((error: unknown) => {
-        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+        // What nobody waits for any more must not take effect now.
+        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT') || isGivenUp()) throw error;
         return this.client.eval(script.source, script.numberOfKeys, ...keys, ...args);
       });
     return this.run(command, onLate);
   }
 
   /** Runs any other command under the same guard. */
-  run<T>(command: () => Promise<T>, onLate?: (value: T) => void): Promise<T> {
+  run<T>(command: (isGivenUp: () => boolean) => Promise<T>, onLate?: (value: T) => void): Promise<T> {
     if (this.open) return Promise.reject(new RedisUnavailableError('circuit_open'));
     return this.attempt(command, onLate);
   }
@@ -87,7 +88,7 @@ export class GuardedRedis {
     clearTimeout(this.deadlineTimer);
   }
 
-  private attempt<T>(command: () => Promise<T>, onLate: ((value: T) => void) | undefined): Promise<T> {
+  private attempt<T>(command: (isGivenUp: () => boolean) => Promise<T>, onLate: ((value: T) => void) | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const entry: Pending = {
         deadlineMs: performance.now() + this.options.commandTimeoutMs,
@@ -95,7 +96,7 @@ export class GuardedRedis {
         expire: () => reject(this.failed('timeout', undefined)),
       };
       this.watch(entry);
-      command().then(
+      command(() => entry.settled).then(
         (value) => {
           if (entry.settled) return onLate?.(value);
           entry.settled = true;

@@ -7,6 +7,7 @@ export interface TenantKeys {
   attempts: string;
   open: string;
   ended: string;
+  cancelled: string;
   window: string;
   budgets: string;
 }
@@ -16,7 +17,15 @@ export const ACTIVE_TENANTS_KEY = 'omg:tenants';
 
 export function tenantKeys(tenantId: string): TenantKeys {
   const base = `omg:{${tenantId}}:`;
-  return { base, attempts: `${base}attempts`, open: `${base}open`, ended: `${base}ended`, window: `${base}window`, budgets: `${base}budgets` };
+  return {
+    base,
+    attempts: `${base}attempts`,
+    open: `${base}open`,
+    ended: `${base}ended`,
+    cancelled: `${base}cancelled`,
+    window: `${base}window`,
+    budgets: `${base}budgets`,
+  };
 }
 
 export const keyOpen = (base: string, keyId: string): string => `${base}open:${keyId}`;

@@ -6,7 +6,7 @@ import { loadLuaScript } from './lua-script.js';
 
 const RELEASE = loadLuaScript('release', 3);
 const SEED = loadLuaScript('seed', 1);
-const LIST = loadLuaScript('list-attempts', 2);
+const LIST = loadLuaScript('list-attempts', 3);
 const END_EXPIRED = loadLuaScript('end-expired', 3);
 const INSPECT = loadLuaScript('inspect', 4);
 const FORGET = loadLuaScript('forget-tenant', 1);
@@ -104,7 +104,7 @@ export class RedisLedgerStore implements LedgerStore {
 
   private async list(tenantId: string, from: string, olderThanMs: number, limit: number): Promise<StoredAttempt[]> {
     const keys = tenantKeys(tenantId);
-    const reply = (await this.redis.script(LIST, [from, keys.attempts], [String(olderThanMs), String(limit), this.now()])) as string[];
+    const reply = (await this.redis.script(LIST, [from, keys.attempts, keys.cancelled], [String(olderThanMs), String(limit), this.now()])) as string[];
     const found: StoredAttempt[] = [];
     for (let i = 0; i + 4 < reply.length; i += 5) {
       const [attemptId, at, keyId, held, payload] = reply.slice(i, i + 5) as [string, string, string, string, string];

@@ -84,8 +84,9 @@ async function decide(ctx: RequestContext, request: AdmitRequest, entitlement: E
     if (!(error instanceof RedisUnavailableError))
       throw new GatewayError('limiter_unavailable', { retryAfterMs: 1000, cause: error, internal: 'admission failed' });
     const local = services.fallback.admit(request, services.clock.nowMs());
-    // The admission may have been carried out although its answer never came.
-    if (!local.admitted) void services.admission.cancel(request.tenantId, request.keyId, request.attemptId).catch(() => undefined);
+    // The admission may have been carried out although its answer never came, or may be later; it was not if it was never sent.
+    if (!local.admitted && error.failure !== 'circuit_open')
+      void services.admission.cancel(request.tenantId, request.keyId, request.attemptId).catch(() => undefined);
     return { result: local, inRedis: false };
   }
   services.fallback.observe(request, result.budgets);

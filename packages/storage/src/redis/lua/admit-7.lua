@@ -41,7 +41,8 @@ local function answer(reason, scope, retry_ms, held, first)
   return out
 end
 
--- The same attempt again (a command that was sent twice after a lost connection) changes nothing.
+-- The same attempt again (a command that was sent twice after a lost connection) changes nothing, nor does one that was
+-- cancelled before it came.
 local known = attempt_read(KEYS[1], id)
 if known then
   return answer('', '', 0, known.nano, 0)

@@ -1,6 +1,7 @@
 -- An attempt is one field of the tenant's hash `attempts`:
 --   state|key id|second of admission|estimated tokens|held or owed nano-USD|tenant window|key window|payload
--- state `o` is open (payload: what a reaper needs), `e` ended (payload: the usage event). All attempts of a tenant share
+-- state `o` is open (payload: what a reaper needs), `e` ended (payload: the usage event), `c` cancelled before its admission
+-- came (no payload). All attempts of a tenant share
 -- one hash, so they expire together with the rest of the tenant or not at all.
 local ATTEMPT = '^(%a)|([^|]*)|(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|()'
 

@@ -1,13 +1,23 @@
 -- Attempts whose time (lease end of open ones, end of ended ones) lies more than `older than` ago, oldest first.
 --
--- KEYS  1 open attempts of the tenant, or its ended attempts  2 attempts
+-- Drops the marks of cancelled attempts that have come to their end, as it comes by here anyway.
+--
+-- KEYS  1 open attempts of the tenant, or its ended attempts  2 attempts  3 cancelled attempts
 -- ARGV  1 older than in ms  2 most to return  3 time override ('' in production)
 -- Returns per attempt: id, time in ms, key id, held or owed, payload
 --- @include integer
 --- @include clock
 --- @include budget
 --- @include attempt
-local before = clock_ms(ARGV[3]) - tonumber(ARGV[1])
+local now = clock_ms(ARGV[3])
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', '(' .. int(now), 'LIMIT', 0, 256)) do
+  local mark = attempt_read(KEYS[2], id)
+  if mark and mark.state == 'c' then
+    redis.call('HDEL', KEYS[2], id)
+  end
+  redis.call('ZREM', KEYS[3], id)
+end
+local before = now - tonumber(ARGV[1])
 local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. before, 'WITHSCORES', 'LIMIT', 0, ARGV[2])
 local out = {}
 for i = 1, #found, 2 do
