@@ -64,7 +64,7 @@ export const usageEventSchema = z.object({
   operation: z.enum(OPERATIONS),
   modelAlias: z.string().max(128),
   routeId: z.string().optional(),
-  /** Slug of the provider; `budget`, `limiter` or `none` where no provider was called. */
+  /** Slug of the provider; where none was called who refused (`budget`, `limiter`, `router`), or `none`. */
   provider: z.string().max(64),
   providerModel: z.string().max(256).optional(),
   stream: z.boolean(),

@@ -3,10 +3,14 @@ import { encodeUsageEvent, type GatewayError } from '@omg/contracts';
 import type { RequestContext } from '../context.js';
 import { refusalEvent } from './settle.js';
 
-/** Who refused, for the `provider` column of a request row that never reached one. */
+/**
+ * Who refused, for the `provider` column of a request row that never reached one. Where usage cannot be kept anywhere
+ * (`metering_unavailable`) there is no place for refusals either.
+ */
 const REFUSED_BY: Partial<Record<GatewayError['code'], string>> = {
   budget_exceeded: 'budget',
   rate_limit_exceeded: 'limiter',
+  limiter_unavailable: 'limiter',
   no_backend_available: 'router',
   budget_store_unavailable: 'budget',
 };
