@@ -218,10 +218,11 @@ describe.each(loaded)('$slug', ({ provider, fixtures }) => {
       }
     });
 
-    it('chat: zero is a temperature and reaches the provider', async () => {
+    it('chat: zero is a temperature, and a top_p, and reaches the provider', async () => {
       play(chatCase('plain').answer);
-      await ask({ ...CHAT_REQUESTS.plain, temperature: 0 });
+      await ask({ ...CHAT_REQUESTS.plain, temperature: 0, top_p: 0 });
       expect(server.last.body.toString()).toMatch(/"temperature":0[,}]/);
+      expect(server.last.body.toString()).toMatch(/"top_?[pP]":0[,}]/);
     });
 
     it('chat: a stream cut in the middle is a fault after the frames that came, by an end and by a reset', async () => {

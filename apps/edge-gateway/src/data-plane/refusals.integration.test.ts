@@ -20,6 +20,7 @@ beforeAll(async () => {
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
   await harness.putModel('no-tools', [chatRoute(`${upstream.origin}/v1`, { supportsTools: false })]);
   await harness.putModel('embed', [chatRoute(`${upstream.origin}/v1`, { modelType: 'embedding', modalities: ['embeddings'] })]);
+  await harness.putModel('draw', [chatRoute(`${upstream.origin}/v1`, { modelType: 'image', modalities: ['image'] })]);
 }, 60_000);
 
 afterAll(cleanUp);
@@ -91,6 +92,17 @@ describe('a request that cannot be served', () => {
     ['an unknown encoding', '{"model":"embed","input":"a","encoding_format":"hex"}', 'invalid_value', 'encoding_format'],
   ])('gets 400 for embeddings of %s', async (_what, body, code, param) => {
     expect(await errorOf(await harness.post('/v1/embeddings', body))).toMatchObject({ status: 400, code, param });
+  });
+
+  it.each([
+    ['/v1/embeddings', { model: 'chat', input: 'a' }],
+    ['/v1/embeddings', { model: 'draw', input: 'a' }],
+    ['/v1/images/generations', { model: 'chat', prompt: 'a' }],
+    ['/v1/images/generations', { model: 'embed', prompt: 'a' }],
+  ])('gets 400 for an operation that its model does not have, and no provider is called: %s of %j', async (path, body) => {
+    const calls = upstream.requests.length;
+    expect(await errorOf(await harness.post(path, body))).toMatchObject({ status: 400, code: 'unsupported_operation', param: 'model' });
+    expect(upstream.requests).toHaveLength(calls);
   });
 
   it('gets to read its 413 although it is still sending', async () => {
@@ -173,10 +185,30 @@ describe('what the control plane changes', () => {
     );
   });
 
-  it('a key may only be used within its scopes', async () => {
-    await harness.putKey({ scopes: ['embeddings'] });
-    await waitFor(async () => (await harness.chat()).status === 403, { what: 'the scopes to reach the edge' });
-    expect(await errorOf(await harness.chat())).toMatchObject({ code: 'insufficient_scope' });
+  it('a key may only be used within its scopes, at every endpoint', async () => {
+    const get = (path: string): Promise<Response> => fetch(harness.edge.url + path, { headers: { authorization: harness.authorization } });
+    const calls: Record<string, () => Promise<Response>> = {
+      chat: () => harness.chat(),
+      embeddings: () => harness.post('/v1/embeddings', { model: 'embed', input: 'a' }),
+      images: () => harness.post('/v1/images/generations', { model: 'draw', prompt: 'a' }),
+      models: () => get('/v1/models'),
+      'one model': () => get('/v1/models/chat'),
+    };
+    for (const [scope, open] of [
+      ['chat', ['chat']],
+      ['embeddings', ['embeddings']],
+      ['images', ['images']],
+      ['models', ['models', 'one model']],
+    ] as const) {
+      await harness.putKey({ scopes: [scope] });
+      await waitFor(async () => (await calls[open[0]]!()).status !== 403, { what: `the scope ${scope} to reach the edge` });
+      const refused: string[] = [];
+      for (const [name, call] of Object.entries(calls)) {
+        const response = await call();
+        if (response.status === 403) refused.push(`${name} ${(await errorOf(response)).code}`);
+      }
+      expect(refused).toEqual(Object.keys(calls).flatMap((name) => ((open as readonly string[]).includes(name) ? [] : [`${name} insufficient_scope`])));
+    }
     await harness.putKey();
     await waitFor(async () => (await harness.chat()).status === 200, { what: 'the scopes to be lifted' });
   });

@@ -11,7 +11,8 @@ import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.
 let harness: EdgeHarness;
 let upstream: FakeUpstream;
 
-const ANSWER = JSON.stringify(chatAnswer({ prompt_tokens: 10, completion_tokens: 10 }));
+const USAGE = { prompt_tokens: 10, completion_tokens: 10, total_tokens: 20 };
+const ANSWER = JSON.stringify(chatAnswer(USAGE));
 const VECTOR = JSON.stringify({
   object: 'list',
   model: 'm',
@@ -101,6 +102,27 @@ describe('the limit of a key', () => {
     ];
     expect(statuses).toEqual([200, 200, 200, 429]);
     expect((await harness.chat()).status).toBe(200);
+  });
+
+  it('is passed by a stream without harm to it: the stream ends well and counts, and the next call is refused', async () => {
+    const key = await otherKey({ limits: { tokensPerMinute: 15 } });
+    upstream.once((exchange) => exchange.respondEvents([JSON.parse(CHUNKS.slice('data: '.length)) as object, { id: 'c', choices: [], usage: USAGE }]));
+    const streamed = await harness.chat({ stream: true, max_tokens: 1 }, key);
+    expect(await streamed.text()).toMatch(/"Hi".*\n\ndata: \[DONE\]\n\n$/s);
+    const refused = await harness.chat({ max_tokens: 1 }, key);
+    expect([refused.status, refused.headers.get('x-ratelimit-remaining-tokens')]).toEqual([429, '0']);
+  });
+});
+
+describe('the quota of a key', () => {
+  it('counts what that key has spent, however much its tenant has', async () => {
+    const spender = await otherKey();
+    // 0.00002 USD each.
+    for (let i = 0; i < 4; i++) expect((await harness.chat({}, spender)).status).toBe(200);
+    const key = await otherKey({ quota: { limitNano: '30000' } });
+    const response = await harness.chat({}, key);
+    expect(['limit', 'total', 'remaining'].map((name) => response.headers.get(`x-budget-${name}-usd`))).toEqual(['0.00003', '0.00002', '0.00001']);
+    expect(response.status).toBe(200);
   });
 });
 

@@ -14,15 +14,14 @@ const FULL = new Map([
   [`tenant.${TENANT_ID}`, TENANT],
 ]);
 
-function newSnapshot(): ConfigSnapshot {
-  return new ConfigSnapshot(
-    () => {
-      throw new Error('no routes here');
-    },
-    (key, problem) => {
-      throw new Error(`${key}: ${problem}`);
-    },
-  );
+function newSnapshot(
+  onInvalid = (key: string, problem: string): void => {
+    throw new Error(`${key}: ${problem}`);
+  },
+): ConfigSnapshot {
+  return new ConfigSnapshot(() => {
+    throw new Error('no routes here');
+  }, onInvalid);
 }
 
 describe('the configuration in memory', () => {
@@ -33,6 +32,20 @@ describe('the configuration in memory', () => {
     expect(snapshot.tenant(TENANT_ID)?.doc.name).toBe('acme');
     snapshot.replaceAll(new Map([['defaults', DEFAULTS]]));
     expect(snapshot.tenant(TENANT_ID)).toBeUndefined();
+  });
+
+  it('keeps a tenant as it was, its own budget too, when what is told of it cannot be read; one that was never read is unknown', () => {
+    const told: string[] = [];
+    const snapshot = newSnapshot((key) => told.push(key));
+    const key = `tenant.${TENANT_ID}`;
+    const withBudget = JSON.stringify({ ...(JSON.parse(TENANT) as object), budget: { limitNano: '7' } });
+    snapshot.replaceAll(new Map([...FULL, [key, '{"v":1}']]));
+    expect(snapshot.tenant(TENANT_ID)).toBeUndefined();
+    snapshot.apply(key, withBudget);
+    snapshot.apply(key, withBudget.replace('"7"', '7'));
+    snapshot.replaceAll(new Map([...FULL, [key, 'no JSON']]));
+    expect(snapshot.tenant(TENANT_ID)?.doc.budget).toEqual({ limitNano: '7' });
+    expect(told).toEqual([key, key, key]);
   });
 
   it('is not complete while the bucket is one that was lost and made anew: nobody may be told that their key is unknown', () => {

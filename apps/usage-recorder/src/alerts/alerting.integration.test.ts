@@ -216,15 +216,19 @@ describe('a webhook', () => {
 });
 
 describe('the cooldown', () => {
-  it('holds the same level back, also after a delivery that failed, and ends', async () => {
+  it('holds the same level back, also after a delivery that failed, without writing the state anew, and ends', async () => {
     const receiver = await startReceiver(400, 200);
     const who = await createTenant({ webhooks: [receiver.url], cooldownSeconds: 3600 });
     startAlerting(withAlert());
     await spend(who, 85);
     await endedAlerts(who.tenantId, 1);
+    const stateOf = async () => (await s.pool.query('SELECT *, xmin FROM budget_alert_states WHERE tenant_id = $1', [who.tenantId])).rows;
+    const state = await stateOf();
     await spend(who, 1);
     await evaluationsDone();
     expect(await alertsOf(who.tenantId)).toHaveLength(1);
+    // Not written again: nothing about it has changed.
+    expect(await stateOf()).toEqual(state);
     await s.pool.query("UPDATE budget_alert_states SET last_alert_at = now() - interval '2 hours' WHERE tenant_id = $1", [who.tenantId]);
     await spend(who, 1);
     const alerts = await endedAlerts(who.tenantId, 2);

@@ -192,6 +192,14 @@ describe('one event', () => {
     expect(last.totals.map((total) => total.spentNano)).toEqual([1500n, 1500n]);
   });
 
+  it('is booked whatever its idempotency key was used for before: the key is no row identity', async () => {
+    const first = usageEvent({ idempotencyKey: 'again' });
+    const later = usageEvent({ tenantId: first.tenantId, apiKeyId: first.apiKeyId, idempotencyKey: 'again' });
+    await ledger().commit([first]);
+    await ledger().commit([later]);
+    expect(await sumsOf(first.tenantId)).toMatchObject({ rows: 2, requests: 2, rollupRequests: 2 });
+  });
+
   it('with an unknown price counts its tokens, as unpriced, and costs nothing', async () => {
     const event = usageEvent({ costNano: null, costComponents: undefined });
     await ledger().commit([event]);

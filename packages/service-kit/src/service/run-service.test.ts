@@ -83,7 +83,8 @@ describe('a running service', () => {
     expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ status: 'ok' });
     const text = await (await fetch(`${url}/metrics`)).text();
     expect(text).toContain('open_model_gateway_http_requests_total{method="GET",route="/hello",status="200"} 1');
-    expect(text).toContain('open_model_gateway_http_request_duration_seconds_bucket{method="GET",route="/hello",status="200",le="10"} 1');
+    const buckets = [...text.matchAll(/^open_model_gateway_http_request_duration_seconds_bucket\{method="GET",route="\/hello",status="200",le="([^"]+)"\}/gm)];
+    expect(buckets.map((bucket) => bucket[1])).toEqual(['0.05', '0.1', '0.2', '0.5', '1', '2', '5', '10', '+Inf']);
     expect(text).toContain('open_model_gateway_target_info{service_name="hello"');
     expect(text).toContain('nodejs_eventloop_lag_seconds');
     expect(lines.some((line) => line['msg'] === 'listening' && line['port'] === running!.port)).toBe(true);
