@@ -120,6 +120,19 @@ describe('a request that cannot be served', () => {
     });
   });
 
+  it('hears of its budget although it never came as far as the model: too large, of another type, one model that is not there', async () => {
+    const answers = await Promise.all([
+      harness.chat({ user: 'x'.repeat(1024 * 1024) }),
+      harness.post('/v1/chat/completions', 'model=chat', { 'content-type': 'text/plain' }),
+      fetch(`${harness.edge.url}/v1/models/nobody`, { headers: { authorization: harness.authorization } }),
+    ]);
+    expect(answers.map(({ status, headers }) => [status, headers.get('x-budget-limit-cents')])).toEqual([
+      [413, '100000'],
+      [415, '100000'],
+      [404, '100000'],
+    ]);
+  });
+
   it('gets JSON for unknown URLs and wrong methods', async () => {
     const headers = { authorization: harness.authorization };
     expect(await errorOf(await fetch(`${harness.edge.url}/v1/unknown`, { headers }))).toMatchObject({ status: 404, code: 'not_found' });

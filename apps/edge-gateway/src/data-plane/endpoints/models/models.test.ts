@@ -26,7 +26,14 @@ const caller = (...allowed: string[]): Caller =>
 describe('the list of models', () => {
   it('shows of an entry what clients and operators ask for, and nothing of its settings', () => {
     const settings = { base_url: 'http://internal.example/v1', api_key: 'canary-key', region: 'eu-central-1' };
-    const route = { provider: 'azure', providerModel: 'gpt-4o-2024-11-20', deployment: 'prod', contextWindow: 128_000, settings, sealed: { token: 'v1:canary' } };
+    const route = {
+      provider: 'azure',
+      providerModel: 'gpt-4o-2024-11-20',
+      deployment: 'prod',
+      contextWindow: 128_000,
+      settings,
+      sealed: { token: 'v1:canary' },
+    };
     expect(listModels(caller(), snapshotOf({ 'Team/GPT': [route, { settings }] }))).toEqual({
       object: 'list',
       data: [
