@@ -24,7 +24,9 @@ export interface Grant {
   window: BudgetWindow;
   budgets: { tenant: BudgetClaim; key?: BudgetClaim };
   limits: { key: RateLimits; tenant: RateLimits };
-  estimatedTokens: number;
+  /** What each attempt is to be held for; `heldNano` may be less, down to `minNano`, where not more remained. */
+  wanted: { nano: NanoUsd; minNano: NanoUsd; outputTokens: number };
+  /** For all attempts together. */
   heldNano: NanoUsd;
   /** What the per-process limits granted while Redis was away. */
   local: FallbackGrant | undefined;

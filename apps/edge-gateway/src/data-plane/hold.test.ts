@@ -26,6 +26,13 @@ describe('what a request is held for', () => {
     expect(estimateHold(dear, 'chat', asking(100), OPTIONS).holdNano).toBe(210_000n);
   });
 
+  it('is, where the budget is strict, never less than one token for each choice: no provider can be told to write fewer', () => {
+    const { holdMinNano } = estimateHold(modelOf(0), 'chat', asking(500, 5), { ...OPTIONS, strict: true });
+    // 40 tokens of input at most and 5 of output.
+    expect(holdMinNano).toBe(50_000n);
+    expect(outputTokensForHold(modelOf(0), 'chat', asking(500, 5), holdMinNano, 500)).toBe(1);
+  });
+
   it('stays a number that windows and rows can count with, whatever a client asks of a model without a known maximum', () => {
     for (const strict of [false, true]) {
       const { tokens, holdNano } = estimateHold(modelOf(0), 'chat', asking(Number.MAX_SAFE_INTEGER * 128, 128), { ...OPTIONS, strict });

@@ -6,7 +6,7 @@ import type { ParsedRequest } from './endpoint.js';
 export interface HoldEstimate {
   tokens: number;
   holdNano: NanoUsd;
-  /** Least useful hold under strict enforcement: the whole input and one token of output. */
+  /** Least useful hold under strict enforcement: the whole input and one token of output per choice. */
   holdMinNano: NanoUsd;
 }
 
@@ -32,7 +32,7 @@ export function estimateHold(model: ModelEntry, operation: Operation, parsed: Pa
     const cost = options.strict ? dearest(route.price, meters, operation) : (costOf(route.price, meters, operation).totalNano ?? 0n);
     if (cost > holdNano) holdNano = cost;
     if (options.strict) {
-      const least = dearest(route.price, { ...meters, outputTokens: Math.min(1, outputTokens) }, operation);
+      const least = dearest(route.price, { ...meters, outputTokens: Math.min(parsed.needs.choices, outputTokens) }, operation);
       if (least > holdMinNano) holdMinNano = least;
     }
   }

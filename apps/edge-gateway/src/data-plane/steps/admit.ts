@@ -119,7 +119,7 @@ function grantOf(
   nowMs: number,
 ): Grant {
   const { heldNano } = result;
-  const wantedOutput = request.estimatedTokens - ctx.parsed!.inputTokensEstimate;
+  const outputTokens = request.estimatedTokens - ctx.parsed!.inputTokensEstimate;
   const capped = entitlement.strict && ctx.endpoint.operation === 'chat' && request.holdNano > 0n;
   return {
     attemptId: request.attemptId,
@@ -128,10 +128,10 @@ function grantOf(
     window: entitlement.window,
     budgets: entitlement.budgets,
     limits: entitlement.limits,
-    estimatedTokens: request.estimatedTokens,
+    wanted: { nano: request.holdNano, minNano: request.holdMinNano > 1n ? request.holdMinNano : 1n, outputTokens },
     heldNano,
     local: 'grant' in result ? result.grant : undefined,
     inRedis,
-    outputTokensCap: capped ? outputTokensForHold(ctx.model!, ctx.endpoint.operation, ctx.parsed!, heldNano, wantedOutput) : undefined,
+    outputTokensCap: capped ? outputTokensForHold(ctx.model!, ctx.endpoint.operation, ctx.parsed!, heldNano, outputTokens) : undefined,
   };
 }

@@ -3,6 +3,7 @@ import { ProviderError, type JsonReply, type ProviderCall, type ProviderReply, t
 import type { RouteEntry } from '../../snapshot/config-snapshot.js';
 import type { RequestContext } from '../context.js';
 import { INPUT_FIELD } from '../endpoint.js';
+import { extendHold } from './extend-hold.js';
 import { consumptionOf } from './settle.js';
 
 /** A reply whose first byte is in hand: from here on there is no failover. */
@@ -10,7 +11,8 @@ export type Invoked = { kind: 'json'; reply: JsonReply } | { kind: 'stream'; rep
 
 /**
  * Calls the planned routes in order until one answers. Another route is tried only before the first byte, within the
- * request's deadline and the retry budget; what is the client's fault ends the request at once.
+ * request's deadline, the retry budget and what the customer's budget still pays for; what is the client's fault ends the
+ * request at once.
  */
 export async function invoke(ctx: RequestContext): Promise<Invoked> {
   const { routing, retries } = ctx.services;
@@ -19,7 +21,10 @@ export async function invoke(ctx: RequestContext): Promise<Invoked> {
   retries.onRequest();
   const errors: ProviderError[] = [];
   for (const route of ctx.plan) {
-    if (errors.length > 0 && (ctx.attempts.length === ATTEMPTS_MAX || !retries.take())) break;
+    if (errors.length > 0) {
+      if (ctx.attempts.length === ATTEMPTS_MAX || !(await extendHold(ctx)) || !retries.take()) break;
+      if (ctx.abortReason !== undefined) throw abortedError(ctx);
+    }
     if (!routing.mayTry(route.doc.id)) continue;
     const startedAt = performance.now();
     ctx.route = route;
