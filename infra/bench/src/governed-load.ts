@@ -3,14 +3,17 @@ import { fileURLToPath } from 'node:url';
 import { startProcess, stopProcess } from '@omg/dev';
 import { addCleanup, freePort, startStack, TEST_KEY, waitFor, type TestStack } from '@omg/testkit';
 import pg from 'pg';
-import { load, withCpu, type LoadResult } from './load.ts';
+import { load, withCpu, type LoadOptions, type LoadResult } from './load.ts';
 import { startStaticUpstream } from './nginx.ts';
-import { cpuMicros } from './report.ts';
+import { cpuMicros, residentBytes } from './processes.ts';
+import { compactAppendOnlyFile } from './redis-server.ts';
+import { seedKeys } from './seed-keys.ts';
 import { seedUsage } from './seed-usage.ts';
 
 /**
- * Whole chat calls through the gateway and through an ungoverned proxy of the same runtime, and the booking of their usage: first in
- * an empty ledger, then in one with millions of rows. The gateway (or the proxy) has one core; everything else has the other.
+ * Whole chat calls through the gateway and through an ungoverned proxy of the same runtime, and the booking of their usage: with ten
+ * keys, with a hundred thousand, and with ten in a ledger of millions of rows. The gateway (or the proxy) has one core; everything
+ * else has the other.
  */
 const GATEWAY_CORE = 0;
 const OTHER_CORE = 1;
@@ -19,13 +22,18 @@ const WARM_UP_SECONDS = 4;
 const SECONDS = 8;
 const SEED_TENANTS = 1_000;
 const SEED_DAYS = 90;
+const FEW = { tenants: 1, keysPerTenant: 10 };
+const MANY = { tenants: 10_000, keysPerTenant: 10 };
+/** Enough requests to call each of the many keys once: in between, the edge reads the key and asks for its budgets. */
+const FIRST_CALLS_SECONDS = 60;
 
 const BODY = JSON.stringify({
   model: 'test-chat',
   messages: [{ role: 'user', content: 'Write a haiku about gateways, budgets and exact accounting.' }],
   max_tokens: 32,
 });
-const HEADERS = { authorization: `Bearer ${TEST_KEY}`, 'content-type': 'application/json' };
+const HEADERS = { 'content-type': 'application/json' };
+const [SECRET_OF, SECRET] = TEST_KEY.replace('sk-', '').split('.') as [string, string];
 
 export type Measured = LoadResult & { cpu: Record<string, number> };
 
@@ -36,17 +44,29 @@ export interface Booked {
   postgres: number;
 }
 
+export interface Governed {
+  keys: number;
+  /** In the ledger before the load. */
+  rows: number;
+  load: Measured;
+  booked: Booked;
+  /** Resident memory of the edge after the load. */
+  edgeMib: number;
+}
+
 export interface GovernedFigures {
   ungoverned: Measured;
-  /** With the rows that the ledger held before. */
-  governed: { rows: number; load: Measured; booked: Booked }[];
+  few: Governed;
+  many: Governed;
+  /** As `few`, with the rows in the ledger. */
+  full: Governed;
 }
 
 const pin = (core: number, pid: number): void => void execFileSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' });
-const send = (base: string, seconds: number): Promise<LoadResult> =>
-  load({ url: `${base}/v1/chat/completions`, connections: CONNECTIONS, seconds, headers: HEADERS, body: BODY });
+const send = (base: string, seconds: number, keys?: LoadOptions['keys']): Promise<LoadResult> =>
+  load({ url: `${base}/v1/chat/completions`, connections: CONNECTIONS, seconds, headers: HEADERS, body: BODY, keys });
 
-/** `rows`: how many usage rows to put into the ledger before the second half. */
+/** `rows`: how many usage rows to put into the ledger before the last part. */
 export async function measureGoverned(rows: number, say: (line: string) => void): Promise<GovernedFigures> {
   pin(OTHER_CORE, process.pid);
   const upstream = await startStaticUpstream(OTHER_CORE);
@@ -54,35 +74,45 @@ export async function measureGoverned(rows: number, say: (line: string) => void)
   const stack = await startStack({
     upstreamUrl: `${upstream.url}/v1`,
     ownServers: ['postgres', 'redis'],
-    env: { ROUTER_OBSERVABILITY_LOG_LEVEL: 'warn' },
+    env: { ROUTER_OBSERVABILITY_LOG_LEVEL: 'warn', ROUTER_EDGE_KEY_CACHE_ENTRIES: '200000' },
   });
   pin(GATEWAY_CORE, stack.edge.pid);
   const pool = new pg.Pool({ connectionString: stack.databaseUrl, max: 1 });
   // When something fails, the servers go first, and the failure is what should be seen.
   pool.on('error', () => undefined);
+  const few = await addKeys(stack, pool, FEW);
   // Warms the just-in-time compilers of edge and recorder.
-  await send(stack.edge.url, WARM_UP_SECONDS);
+  await send(stack.edge.url, WARM_UP_SECONDS, { tokens: few, order: 'in turn' });
   await settled(pool);
-  const empty = await measurePhase(stack, pool);
-  const before = await bookedRows(pool);
+  const withFew = await measurePhase(stack, pool, few);
+  say(`${few.length} keys measured`);
+  const many = await addKeys(stack, pool, MANY);
+  const first = await send(stack.edge.url, FIRST_CALLS_SECONDS, { tokens: many, order: 'in turn' });
+  if (first.requests < many.length) throw new Error(`only ${first.requests} of ${many.length} keys were called once`);
+  await settled(pool);
+  const withMany = await measurePhase(stack, pool, many);
+  say(`${many.length} keys measured`);
   await seedUsage(stack.databaseUrl, { rows, tenants: SEED_TENANTS, days: SEED_DAYS }, say);
-  // The new tenants and keys are on their way to the edges.
-  await waitFor(async () => (await count(pool, 'SELECT count(*)::text AS n FROM config_outbox')) === 0, {
-    timeoutMs: 300_000,
+  await projected(pool);
+  await pool.query('CHECKPOINT');
+  const full = await measurePhase(stack, pool, few, rows);
+  await pool.end();
+  return { ungoverned, few: withFew, many: withMany, full };
+}
+
+async function addKeys(stack: TestStack, pool: pg.Pool, size: { tenants: number; keysPerTenant: number }): Promise<string[]> {
+  const tokens = await seedKeys(stack.databaseUrl, { ...size, secretOf: SECRET_OF, secret: SECRET });
+  await projected(pool);
+  return tokens;
+}
+
+/** Waits until the new tenants and keys are where the edges read them. */
+const projected = (pool: pg.Pool): Promise<unknown> =>
+  waitFor(async () => (await count(pool, 'SELECT count(*)::text AS n FROM config_outbox')) === 0, {
+    timeoutMs: 600_000,
     intervalMs: 500,
     what: 'the new tenants and keys to be projected',
   });
-  await pool.query('CHECKPOINT');
-  const full = await measurePhase(stack, pool);
-  await pool.end();
-  return {
-    ungoverned,
-    governed: [
-      { rows: before - empty.booked.events, ...empty },
-      { rows: before + rows, ...full },
-    ],
-  };
-}
 
 async function measureUngoverned(upstreamUrl: string): Promise<Measured> {
   const port = await freePort();
@@ -98,17 +128,19 @@ async function measureUngoverned(upstreamUrl: string): Promise<Measured> {
 }
 
 /** Load with the recorder paused, then the recorder alone: so each is measured for itself. */
-async function measurePhase(stack: TestStack, pool: pg.Pool): Promise<{ load: Measured; booked: Booked }> {
+async function measurePhase(stack: TestStack, pool: pg.Pool, tokens: readonly string[], rowsBelow = 0): Promise<Governed> {
+  await compactAppendOnlyFile(stack.redisUrl);
   const rows = await bookedRows(pool);
   stack.recorder.pause();
   const pids = { gateway: stack.edge.pid, redis: stack.redis!.identity.pid, nats: stack.nats.identity.pid };
-  const measured = await withCpu(pids, () => send(stack.edge.url, SECONDS));
+  const measured = await withCpu(pids, () => send(stack.edge.url, SECONDS, { tokens, order: 'random' }));
+  const edgeMib = Math.round(residentBytes(stack.edge.pid) / 2 ** 20);
   const from = { recorder: cpuMicros(stack.recorder.pid), postgres: cpuMicros(stack.postgres!.identity.pid) };
   stack.recorder.resume();
   const events = (await settled(pool)) - rows;
   const per = (pid: number, before: number): number => (cpuMicros(pid) - before) / events;
   const booked = { events, recorder: per(stack.recorder.pid, from.recorder), postgres: per(stack.postgres!.identity.pid, from.postgres) };
-  return { load: measured, booked };
+  return { keys: tokens.length, rows: rows + rowsBelow, load: measured, booked, edgeMib };
 }
 
 async function count(pool: pg.Pool, text: string): Promise<number> {

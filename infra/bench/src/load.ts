@@ -3,7 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { cpuMicros } from './report.ts';
+import { cpuMicros } from './processes.ts';
 
 export interface LoadResult {
   requests: number;
@@ -20,6 +20,8 @@ export interface LoadOptions {
   seconds: number;
   headers: Record<string, string>;
   body: string;
+  /** Virtual keys to call with instead of one `authorization` header: one after the other from the first, or at random. */
+  keys?: { tokens: readonly string[]; order: 'in turn' | 'random' };
 }
 
 const UNIT_MS: Record<string, number> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
@@ -30,12 +32,29 @@ function milliseconds(text: string): number {
   return Number(match[1]) * UNIT_MS[match[2]!]!;
 }
 
+/** wrk asks `request` for the bytes of every request. */
+function callWithKeys({ tokens, order }: NonNullable<LoadOptions['keys']>, folder: string): string[] {
+  const file = join(folder, 'tokens');
+  writeFileSync(file, tokens.join('\n'));
+  const pick = order === 'random' ? 'math.random(#tokens)' : 'called % #tokens + 1';
+  return [
+    'local tokens, called = {}, 0',
+    `for token in io.lines(${JSON.stringify(file)}) do tokens[#tokens + 1] = "Bearer " .. token end`,
+    'function request()',
+    `  wrk.headers["authorization"] = tokens[${pick}]`,
+    '  called = called + 1',
+    '  return wrk.format()',
+    'end',
+  ];
+}
+
 /** One run of wrk: closed loop, one thread, POST with a fixed body. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   const folder = mkdtempSync(join(tmpdir(), 'omg-bench-'));
   const script = join(folder, 'post.lua');
   const headers = Object.entries(options.headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
-  writeFileSync(script, ['wrk.method = "POST"', ...headers, `wrk.body = ${JSON.stringify(options.body)}`].join('\n'));
+  const keys = options.keys ? callWithKeys(options.keys, folder) : [];
+  writeFileSync(script, ['wrk.method = "POST"', ...headers, `wrk.body = ${JSON.stringify(options.body)}`, ...keys].join('\n'));
   const args = ['-t1', `-c${options.connections}`, `-d${options.seconds}s`, '--latency', '-s', script, options.url];
   const { stdout } = await promisify(execFile)('wrk', args);
   const number = (pattern: RegExp): number => Number(pattern.exec(stdout)?.[1] ?? 0);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { writeCapacityPage } from './capacity-page.ts';
@@ -78,30 +78,4 @@ export function publish(report: Report): void {
   writeFileSync(join(folder, `${report.name}.json`), `${JSON.stringify({ ...report, environment: where }, null, 2)}\n`);
   writeCapacityPage();
   process.stdout.write(`${text}\n`);
-}
-
-const TICKS_PER_SECOND = 100;
-
-function statOf(pid: number): string[] {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-}
-
-/** CPU time that a process and its children have used, user and system, in microseconds (Linux). Children that ended count. */
-export function cpuMicros(pid: number): number {
-  const own = statOf(pid);
-  let ticks = Number(own[11]) + Number(own[12]) + Number(own[13]) + Number(own[14]);
-  for (const child of childrenOf(pid)) {
-    try {
-      const fields = statOf(child);
-      ticks += Number(fields[11]) + Number(fields[12]);
-    } catch {
-      // It ended a moment ago; its parent's next reading has its time.
-    }
-  }
-  return (ticks * 1e6) / TICKS_PER_SECOND;
-}
-
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
 }

@@ -1,6 +1,7 @@
 import { cleanUp, startFakeUpstream, startStack, TEST_KEY, waitFor } from '@omg/testkit';
-import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { residentBytes } from './processes.ts';
+import { usedMemoryBytes } from './redis-server.ts';
 import { publish } from './report.ts';
 
 /** What open streams keep in memory: at the edge, and in Redis for their running attempts. No timing, so the machine need not be quiet. */
@@ -9,23 +10,6 @@ const BODY = JSON.stringify({ model: 'test-chat', stream: true, max_tokens: 64, 
 const CHUNK = `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'm', choices: [{ index: 0, delta: { role: 'assistant', content: 'Once' }, finish_reason: null }] })}\n\n`;
 
 const kib = (bytes: number): number => Math.round(bytes / 1024);
-
-/** Resident memory of a process in bytes (Linux). */
-function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024;
-}
-
-/** One command without a client library: `INFO memory`'s used_memory. */
-async function redisBytes(url: string): Promise<number> {
-  const { hostname, port } = new URL(url);
-  const socket = connect({ host: hostname, port: Number(port) });
-  let text = '';
-  socket.on('data', (bytes) => (text += bytes.toString()));
-  socket.write('INFO memory\r\n');
-  await waitFor(() => text.includes('maxmemory_policy'));
-  socket.destroy();
-  return Number(/used_memory:(\d+)/.exec(text)![1]);
-}
 
 function openStream(url: URL): Socket {
   const socket = connect({ host: url.hostname, port: Number(url.port) });
@@ -50,9 +34,9 @@ async function main(): Promise<void> {
     await waitFor(() => open() >= streams, { timeoutMs: 60_000, intervalMs: 100, what: `${streams} open streams` });
     // What was only made on the way is collected meanwhile.
     await new Promise((resolve) => setTimeout(resolve, 5000));
-    return { streams, edge: residentBytes(stack.edge.pid), redis: await redisBytes(stack.redisUrl) };
+    return { streams, edge: residentBytes(stack.edge.pid), redis: await usedMemoryBytes(stack.redisUrl) };
   };
-  const idle = { streams: 0, edge: residentBytes(stack.edge.pid), redis: await redisBytes(stack.redisUrl) };
+  const idle = { streams: 0, edge: residentBytes(stack.edge.pid), redis: await usedMemoryBytes(stack.redisUrl) };
   const points = [idle];
   for (const streams of STEPS) points.push(await measure(streams));
   for (const socket of sockets) socket.destroy();

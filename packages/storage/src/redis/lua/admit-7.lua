@@ -90,27 +90,26 @@ local held = math.min(n[8], bt.remaining)
 if bk then
   held = math.min(held, bk.remaining)
 end
--- Lives are prolonged once a second; a key that may be new gets one in any case.
-local new_second = wt.l ~= wt.sec
+-- Lives are prolonged once a minute; a key that may be new gets one in any case.
 local first = redis.call('EXISTS', KEYS[1]) == 0
 attempt_write(KEYS[1], id, {
   state = 'o', key_id = key_id, sec = wt.sec, tokens = estimate, nano = held,
   tenant_window = ARGV[4], key_window = ARGV[5],
 }, ARGV[7])
-if first or new_second then
+if first or window_in_new_minute(wt) then
   redis.call('PEXPIRE', KEYS[1], RETAIN)
 end
 local lease_end = int(now + n[15])
 for _, w in ipairs({ wk, wt }) do
   redis.call('ZADD', w.open, lease_end, id)
-  if w.leases == 0 or w.l ~= w.sec then
+  if w.leases == 0 or window_in_new_minute(w) then
     redis.call('PEXPIRE', w.open, RETAIN)
   end
 end
 local function hold(b, w, window_end_ms)
   b.open = b.open + held
   redis.call('HSET', b.key, 'o', int(b.open))
-  if not b.exists or w.l ~= w.sec then
+  if not b.exists or window_in_new_minute(w) then
     budget_keep(base, b.key, not b.exists, window_end_ms, now)
   end
 end

@@ -5,7 +5,8 @@
 -- whole of it is more than 60 s ago, so 61 seconds count at any time. Loading takes off what has expired since the last
 -- load: amortised one field pair per second, however many requests there are.
 local WINDOW_S = 60
-local WINDOW_TTL_MS = '65000'
+-- Prolonged by the first charge of a minute, so a window outlives its last charge by 61 s at least.
+local WINDOW_TTL_MS = '125000'
 
 local function window_load(key, now_ms)
   local sec = math.floor(now_ms / 1000)
@@ -46,6 +47,11 @@ local function window_load(key, now_ms)
   return w
 end
 
+-- Whether a charge now would be the first one in this minute.
+local function window_in_new_minute(w)
+  return not w.l or math.floor(w.l / 60) ~= math.floor(w.sec / 60)
+end
+
 local function window_charge(w, requests, tokens)
   local s = w.sec
   w.n, w.t = w.n + requests, w.t + tokens
@@ -57,7 +63,9 @@ local function window_charge(w, requests, tokens)
     return
   end
   redis.call('HSET', w.key, 'f', int(w.f), 'l', text, 'n', int(w.n), 't', int(w.t), r, int(w.r_sec), x, int(w.x_sec))
-  redis.call('PEXPIRE', w.key, WINDOW_TTL_MS)
+  if window_in_new_minute(w) then
+    redis.call('PEXPIRE', w.key, WINDOW_TTL_MS)
+  end
   w.l = s
 end
 

@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { startRedis } from '@omg/testkit';
+import { RedisAdmissionStore, RedisLedgerStore, connectRedis, type AdmitRequest, type BudgetClaim } from '@omg/storage';
+import { cpuMicros } from './processes.ts';
+import { compactAppendOnlyFile } from './redis-server.ts';
+
+/** The two Redis calls of a request alone, without a gateway. */
+export const CONCURRENCY = 64;
+export const REQUESTS = 20_000;
+const WARM_UP = 2_000;
+export const RELEASE_AT_ONCE = 128;
+const WIDE = { requestsPerMinute: 1e9, tokensPerMinute: 1e12, parallelRequests: 1e9 };
+const ATTEMPT = JSON.stringify({ v: 1, pad: 'x'.repeat(400) });
+const EVENT = JSON.stringify({ v: 1, pad: 'x'.repeat(900) });
+
+export interface StoreFigures {
+  perSecond: number;
+  redisMicros: number;
+  clientMicros: number;
+  releaseMicros: number;
+}
+
+/** A fresh Redis that every key has called; `waiting` attempts are settled and not released before the measurement begins. */
+export async function measureStores(keys: number, waiting: number): Promise<StoreFigures> {
+  const service = await startRedis();
+  const redis = connectRedis({ url: service.url }, { name: 'bench', mode: 'background', autoPipelining: true });
+  const store = new RedisAdmissionStore(redis, { commandTimeoutMs: 5_000 });
+  const ledger = new RedisLedgerStore(redis, { commandTimeoutMs: 5_000 });
+  // A tenth as many tenants as keys; at least one.
+  const tenants = Array.from({ length: Math.max(1, Math.ceil(keys / 10)) }, () => randomUUID());
+  const keyIds = Array.from({ length: keys }, () => randomUUID());
+  const pid = service.identity.pid;
+  try {
+    await release(ledger, await run(store, tenants, keyIds, Math.max(keys, WARM_UP)));
+    await run(store, tenants, keyIds, waiting);
+    await compactAppendOnlyFile(service.url);
+    const before = { redis: cpuMicros(pid), client: process.cpuUsage(), at: performance.now() };
+    const ended = await run(store, tenants, keyIds, REQUESTS);
+    const seconds = (performance.now() - before.at) / 1000;
+    const client = process.cpuUsage(before.client);
+    const redisUsed = cpuMicros(pid) - before.redis;
+    const releaseFrom = cpuMicros(pid);
+    await release(ledger, ended);
+    return {
+      perSecond: Math.round(REQUESTS / seconds),
+      redisMicros: round(redisUsed / REQUESTS),
+      clientMicros: round((client.user + client.system) / REQUESTS),
+      releaseMicros: round((cpuMicros(pid) - releaseFrom) / REQUESTS),
+    };
+  } finally {
+    store.close();
+    ledger.close();
+    redis.disconnect();
+    await service.stop();
+  }
+}
+
+async function release(ledger: RedisLedgerStore, ended: ReadonlyMap<string, string[]>): Promise<void> {
+  for (const [tenantId, ids] of ended)
+    for (let i = 0; i < ids.length; i += RELEASE_AT_ONCE) await ledger.release(tenantId, ids.slice(i, i + RELEASE_AT_ONCE), []);
+}
+
+async function run(store: RedisAdmissionStore, tenants: readonly string[], keyIds: readonly string[], count: number): Promise<Map<string, string[]>> {
+  const ended = new Map<string, string[]>();
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < count) {
+      const at = next++ % keyIds.length;
+      const tenantId = tenants[at % tenants.length]!;
+      const request = requestOf(tenantId, keyIds[at]!);
+      const { admitted } = await store.admit(request);
+      if (!admitted) throw new Error('the benchmark was refused');
+      const { attemptId, keyId, budgets } = request;
+      await store.settle({ attemptId, tenantId, keyId, budgets, tokens: 120, costNano: 900n, event: EVENT });
+      const ids = ended.get(tenantId);
+      if (ids) ids.push(attemptId);
+      else ended.set(tenantId, [attemptId]);
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+  return ended;
+}
+
+function requestOf(tenantId: string, keyId: string): AdmitRequest {
+  const claim: BudgetClaim = { windowId: 'calendar_month:2026-11-01', windowEndMs: Date.now() + 86_400_000, limitNano: 10n ** 15n };
+  return {
+    attemptId: randomUUID(),
+    tenantId,
+    keyId,
+    limits: { key: WIDE, tenant: WIDE },
+    estimatedTokens: 100,
+    holdNano: 1_000n,
+    holdMinNano: 0n,
+    budgets: { tenant: claim, key: claim },
+    unseededAllowanceNano: 10n ** 15n,
+    leaseMs: 60_000,
+    attempt: ATTEMPT,
+  };
+}
+
+const round = (value: number): number => Math.round(value * 10) / 10;
