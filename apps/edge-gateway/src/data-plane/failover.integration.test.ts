@@ -163,12 +163,7 @@ describe('the breaker of a route', () => {
     for (let i = 0; i < 3; i++) {
       const before = primary.requests.length;
       const leaving = new AbortController();
-      const left = fetch(`${harness.edge.url}/v1/chat/completions`, {
-        method: 'POST',
-        headers: { authorization: harness.authorization, 'content-type': 'application/json' },
-        body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }] }),
-        signal: leaving.signal,
-      }).catch(() => undefined);
+      const left = harness.chat({ model }, {}, leaving.signal).catch(() => undefined);
       await waitFor(() => primary.requests.length > before, { what: 'the call to reach the provider' });
       leaving.abort();
       await left;
@@ -176,6 +171,22 @@ describe('the breaker of a route', () => {
     expect(await isOpen(primaryRoute)).toBe(false);
     primary.script((exchange) => exchange.respond(200, answer('still the first')));
     expect((await harness.chat({ model })).headers.get('x-omg-route')).toBe(primaryRoute);
+  });
+
+  it('does not count clients that leave in the middle of their streams', async () => {
+    primary.script(async (exchange) => {
+      await exchange.startEventStream();
+      await exchange.chunk(CHUNK);
+    });
+    const left = () => harness.edge.logs.filter((line) => line['msg'] === 'request' && line['model'] === model && line['status'] === 499);
+    for (let i = 1; i <= 3; i++) {
+      const leaving = new AbortController();
+      const stream = await harness.chat({ model, stream: true }, {}, leaving.signal);
+      await stream.body!.getReader().read();
+      leaving.abort();
+      await waitFor(() => left().length === i, { what: 'the stream to end' });
+    }
+    expect(await isOpen(primaryRoute)).toBe(false);
   });
 
   it('counts streams that broke off after their first chunk, each once, and no other route of the alias', async () => {
@@ -204,6 +215,13 @@ describe('what reaches the provider', () => {
     expect(response.status).toBe(200);
     expect((await response.json()) as object).toMatchObject({ model });
     expect(primary.requests.at(-1)!.body.toString()).toBe(body.replace(`"${model}"`, '"upstream-model"'));
+  });
+
+  it('is the same for every spelling of the model, and the answer names it as the catalog does', async () => {
+    primary.script((exchange) => exchange.respond(200, answer('ok')));
+    const response = await harness.chat({ model: ` ${model.toUpperCase()} ` });
+    expect([response.status, ((await response.json()) as { model: string }).model]).toEqual([200, model]);
+    expect(JSON.parse(primary.requests.at(-1)!.body.toString())).toMatchObject({ model: 'upstream-model' });
   });
 
   it("never holds the client's key, cookies or hop headers", async () => {

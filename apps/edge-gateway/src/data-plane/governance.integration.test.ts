@@ -82,9 +82,7 @@ describe('rate limits', () => {
     const start = async (signal?: AbortSignal): Promise<{ refused: boolean; ended: Promise<number | undefined> }> => {
       const before = held.length;
       let status: number | undefined;
-      const body = JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'x' }] });
-      const headers = { authorization: harness.authorization, 'content-type': 'application/json' };
-      const ended = fetch(`${harness.edge.url}/v1/chat/completions`, { method: 'POST', headers, body, signal }).then(
+      const ended = harness.chat({}, {}, signal).then(
         (response) => (status = response.status),
         () => undefined,
       );

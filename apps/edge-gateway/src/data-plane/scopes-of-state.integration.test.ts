@@ -159,12 +159,7 @@ describe('a client that leaves before its answer', () => {
     upstream.once((exchange) => void (cancelled = exchange.waitForClose()));
     const leaving = new AbortController();
     const calls = upstream.requests.length;
-    const response = fetch(`${harness.edge.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: harness.authorization, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'chat', messages: [{ role: 'user', content: 'x' }] }),
-      signal: leaving.signal,
-    });
+    const response = harness.chat({}, {}, leaving.signal);
     await waitFor(() => upstream.requests.length > calls, { what: 'the call upstream' });
     leaving.abort();
     await expect(response).rejects.toThrow();

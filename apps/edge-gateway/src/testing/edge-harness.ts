@@ -23,9 +23,10 @@ export interface EdgeHarness {
   putModel(alias: string, routes: Partial<RouteDocument>[]): Promise<void>;
   putTenant(change?: Partial<TenantDocument>): Promise<void>;
   putKey(change?: Partial<KeyDocument>): Promise<void>;
-  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
+  /** `signal`: a client that leaves. */
+  post(path: string, body: unknown, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>;
   /** Chat with one user message; fields are merged over it. */
-  chat(body?: object, headers?: Record<string, string>): Promise<Response>;
+  chat(body?: object, headers?: Record<string, string>, signal?: AbortSignal): Promise<Response>;
 }
 
 const DEFAULTS: DefaultsDocument = {
@@ -92,11 +93,12 @@ export async function startEdge(options: { config?: Record<string, string>; defa
     ...options.config,
   });
   const authorization = `Bearer sk-${prefix}.${SECRET}`;
-  const post = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
+  const post = (path: string, body: unknown, headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> =>
     fetch(edge.url + path, {
       method: 'POST',
       headers: { authorization, 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' ? body : JSON.stringify(body),
+      signal,
     });
   return {
     edge,
@@ -115,7 +117,8 @@ export async function startEdge(options: { config?: Record<string, string>; defa
     putTenant,
     putKey,
     post,
-    chat: (body = {}, headers = {}) => post('/v1/chat/completions', { model: 'chat', messages: [{ role: 'user', content: 'Hello' }], ...body }, headers),
+    chat: (body = {}, headers = {}, signal = undefined) =>
+      post('/v1/chat/completions', { model: 'chat', messages: [{ role: 'user', content: 'Hello' }], ...body }, headers, signal),
   };
 }
 
