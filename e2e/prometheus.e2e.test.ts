@@ -166,6 +166,7 @@ describe('a real Prometheus', () => {
     const pairs = samples.map(({ metric }) => `${metric['job']} ${metric['dependency']}`);
     expect(pairs.toSorted()).toEqual([
       'admin-api nats',
+      'admin-api postgres',
       'admin-api redis',
       'edge-gateway nats',
       'edge-gateway redis',

@@ -34,13 +34,7 @@ export const adminService: ServiceOptions<AdminSections> = {
 async function start(context: Context): Promise<ServiceParts> {
   const { config, logger, lifecycle, health } = context;
   const observer = context.connections;
-  const prisma = createPrisma({
-    url: config.database.url,
-    poolMax: config.database.maxConns,
-    idleTimeoutMs: config.database.maxConnIdleTimeMs,
-    connectTimeoutMs: config.database.connectTimeoutMs,
-    applicationName: 'omg:admin-api',
-  });
+  const prisma = createPrisma(config.database, { name: 'admin-api', observer });
   lifecycle.onClose('postgres', () => prisma.$disconnect());
   health.add('postgres', () => prisma.$queryRaw`SELECT 1`);
   const redis = connectRedis(config.redis, { name: 'admin-api', mode: 'request', observer });

@@ -15,7 +15,7 @@ const opened: PrismaClient[] = [];
 
 beforeEach(async () => {
   const { url } = await createTestDatabase();
-  prisma = createPrisma({ url, poolMax: 8 });
+  prisma = createPrisma({ url, maxConns: 8 }, { name: 'test' });
   opened.push(prisma);
 });
 afterAll(async () => {
