@@ -1,5 +1,6 @@
 import { nanoUsdFromUsd, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
+import { getHeapStatistics } from 'node:v8';
 
 export const EDGE_SECTIONS = [
   'server',
@@ -22,6 +23,8 @@ export type EdgeFileConfig = ConfigOf<(typeof EDGE_SECTIONS)[number]>;
 export interface EdgeConfig {
   apiKeyPepper: string;
   bodyBytesMax: number;
+  /** Of all bodies together. */
+  bodyMemoryBytes: number;
   jsonDepthMax: number;
   responseBytesMax: number;
   inFlightMax: number;
@@ -48,6 +51,7 @@ export function edgeConfigOf(file: EdgeFileConfig): EdgeConfig {
   return {
     apiKeyPepper: file.secrets.apiKeyPepper,
     bodyBytesMax: file.server.bodyLimitMb * MIB,
+    bodyMemoryBytes: bodyMemoryBytes(file),
     jsonDepthMax: JSON_DEPTH_MAX,
     responseBytesMax: RESPONSE_BYTES_MAX,
     inFlightMax: file.edge.maxInFlight,
@@ -63,4 +67,12 @@ export function edgeConfigOf(file: EdgeFileConfig): EdgeConfig {
     unseededAllowanceNano: nanoUsdFromUsd(file.edge.unseededAllowanceUsd),
     offlineAllowanceNano: nanoUsdFromUsd(file.edge.offlineAllowanceUsd),
   };
+}
+
+/** Text and tree of a body take several times its size. */
+const HEAP_SHARE = 1 / 8;
+
+function bodyMemoryBytes({ edge, server }: EdgeFileConfig): number {
+  if (edge.bodyMemoryMb > 0) return edge.bodyMemoryMb * MIB;
+  return Math.max(Math.floor(getHeapStatistics().heap_size_limit * HEAP_SHARE), server.bodyLimitMb * MIB);
 }

@@ -18,7 +18,7 @@ describe('usage metrics', () => {
   it('name the tenant, for a bounded number of them, and the model for all', async () => {
     const metrics = new Metrics({ service: 'edge-gateway', version: '0' });
     const none = (): number => 0;
-    const edge = new EdgeMetrics(metrics, { inFlight: none, queuedEvents: none, overflowedEvents: none, spoolBytes: none, routes: () => [] });
+    const edge = new EdgeMetrics(metrics, { inFlight: none, bodyBytes: none, queuedEvents: none, overflowedEvents: none, spoolBytes: none, routes: () => [] });
     for (let tenant = 0; tenant < 200; tenant++) edge.onRequest(call(tenant), 10);
     const text = await metrics.scrape();
     const prompts = [...text.matchAll(/api_tokens_total\{tenant="([^"]+)",model="chat",provider="openai",type="prompt"\} (\d+)/g)];

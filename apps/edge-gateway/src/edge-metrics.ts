@@ -7,6 +7,7 @@ const OVERHEAD_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1];
 /** What a scrape reads from the running parts. */
 export interface EdgeGauges {
   inFlight: () => number;
+  bodyBytes: () => number;
   queuedEvents: () => number;
   overflowedEvents: () => number;
   spoolBytes: () => number;
@@ -61,6 +62,7 @@ export class EdgeMetrics {
       .histogram({ name: 'overhead_seconds', help: 'Time that the gateway itself added to an answer that was not streamed.', buckets: OVERHEAD_BUCKETS })
       .child();
     gauge(metrics, 'requests_in_flight', 'Running requests.', gauges.inFlight);
+    gauge(metrics, 'request_body_bytes', 'Request bodies in memory, of requests that are received or run.', gauges.bodyBytes);
     gauge(metrics, 'usage_queue_events', 'Usage events in memory that wait for the bus.', gauges.queuedEvents);
     gauge(metrics, 'usage_queue_overflow_events', 'Usage events dropped from memory since the start; they are booked from Redis.', gauges.overflowedEvents);
     gauge(metrics, 'usage_spool_bytes', 'Usage on disk that waits for the bus.', gauges.spoolBytes);

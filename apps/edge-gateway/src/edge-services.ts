@@ -4,6 +4,7 @@ import type { Transport } from '@omg/providers';
 import type { Tracing } from '@omg/service-kit';
 import type { EdgeConfig } from './config.js';
 import type { RequestContext } from './data-plane/context.js';
+import type { BodyMemory } from './data-plane/read-body.js';
 import type { WindowCache } from './data-plane/entitlement.js';
 import type { EdgeClock } from './edge-clock.js';
 import type { EdgeMetrics } from './edge-metrics.js';
@@ -41,6 +42,7 @@ export interface EdgeServices {
   tracing: Tracing;
   log: Log;
   inFlight: Set<RequestContext>;
+  bodies: BodyMemory;
   /** Random bytes from a pool: a system call per id would be felt. */
   random(bytes: number): Uint8Array;
 }

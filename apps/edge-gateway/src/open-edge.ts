@@ -25,6 +25,7 @@ import { startBackground } from './background.js';
 import { edgeConfigOf, type EDGE_SECTIONS } from './config.js';
 import type { RequestContext } from './data-plane/context.js';
 import { WindowCache } from './data-plane/entitlement.js';
+import { BodyMemory } from './data-plane/read-body.js';
 import { EdgeClock } from './edge-clock.js';
 import { EdgeMetrics } from './edge-metrics.js';
 import type { EdgeServices } from './edge-services.js';
@@ -79,8 +80,10 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
   watchHealth(service, nats, routing);
   const { usage, spool } = await openUsage(service, nats, edgeId, () => uuidV7(clock.nowMs(), random(10)));
   const inFlight = new Set<RequestContext>();
+  const bodies = new BodyMemory(() => config.bodyMemoryBytes);
   const metrics = new EdgeMetrics(service.metrics, {
     inFlight: () => inFlight.size,
+    bodyBytes: () => bodies.takenBytes,
     queuedEvents: () => usage.queued,
     overflowedEvents: () => usage.overflowed,
     spoolBytes: () => spool.pendingBytes,
@@ -110,6 +113,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
     tracing: service.tracing,
     log: logger,
     inFlight,
+    bodies,
     random,
   };
   startBackground({ services, service, nats, spool, edgeId, streamBytesMax: file.metering.streamMaxMb * 1024 * 1024 });

@@ -24,7 +24,7 @@ export function metricsCatalog(): ServiceMetrics[] {
   const connections = families((metrics) => observeConnections({} as never, metrics));
   const http = families((metrics) => httpMetrics(metrics));
   const edge = families(
-    (metrics) => new EdgeMetrics(metrics, { inFlight: none, queuedEvents: none, overflowedEvents: none, spoolBytes: none, routes: () => [] }),
+    (metrics) => new EdgeMetrics(metrics, { inFlight: none, bodyBytes: none, queuedEvents: none, overflowedEvents: none, spoolBytes: none, routes: () => [] }),
   );
   const isShared = new Set(http.map(({ name }) => name));
   return [

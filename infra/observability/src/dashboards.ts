@@ -38,6 +38,7 @@ const traffic: Dashboard = {
     { title: 'Added by the gateway, p99', unit: 's', queries: one(quantile(0.99, 'overhead_seconds', ''), 'p99') },
     { title: 'Refusals', unit: 'reqps', queries: one(rate('refusals_total', 'code'), '{{code}}') },
     { title: 'Running requests', unit: 'short', queries: one(`sum by (instance) (${P}requests_in_flight)`, '{{instance}}') },
+    { title: 'Request bodies in memory', unit: 'bytes', queries: one(`sum by (instance) (${P}request_body_bytes)`, '{{instance}}') },
     { title: 'Event loop lag, p99', unit: 's', queries: one('max by (job, instance) (nodejs_eventloop_lag_p99_seconds)', '{{job}} {{instance}}') },
     { title: 'CPU', unit: 'percentunit', queries: one('sum by (job, instance) (rate(process_cpu_seconds_total[$__rate_interval]))', '{{job}} {{instance}}') },
     { title: 'Memory', unit: 'bytes', queries: one('sum by (job, instance) (process_resident_memory_bytes)', '{{job}} {{instance}}') },

@@ -83,6 +83,8 @@ export interface RequestContext {
   attempt: AbortController | undefined;
 
   caller: Caller | undefined;
+  /** What its body has taken of the memory for bodies. */
+  bodyBytes: number;
   raw: Buffer;
   json: Record<string, unknown>;
   parsed: ParsedRequest | undefined;

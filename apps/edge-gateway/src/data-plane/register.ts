@@ -10,6 +10,7 @@ import { imagesGenerations } from './endpoints/images-generations/images-generat
 import { getModel, listModels } from './endpoints/models/models.js';
 import { runPipeline } from './pipeline.js';
 import { answerUnknownExpectation, newRequestId } from './protocol-errors.js';
+import { readBody } from './read-body.js';
 import { replyError, toGatewayError } from './reply-error.js';
 import { RequestTrace } from './request-trace.js';
 import { authenticate } from './steps/authenticate.js';
@@ -60,7 +61,7 @@ export function registerDataPlane(fastify: FastifyInstance, services: EdgeServic
   });
   void fastify.register(async (v1) => {
     v1.removeAllContentTypeParsers();
-    v1.addContentTypeParser('application/json', { parseAs: 'buffer', bodyLimit: services.config.bodyBytesMax }, (_request, body, done) => done(null, body));
+    v1.addContentTypeParser('application/json', readBody);
     v1.setErrorHandler((error: FastifyError, request, reply) => failEarly(services, error, request, reply));
     for (const endpoint of ENDPOINTS) {
       v1.route({
@@ -117,7 +118,7 @@ async function admitCaller(services: EdgeServices, endpoint: Endpoint, request: 
   }
 }
 
-/** The limit of a body comes before the key; Fastify sees to it for callers whose key is good. */
+/** The limit of a body comes before the key; for callers whose key is good its reader sees to it. */
 function declaresTooMuch({ request, services }: RequestContext): boolean {
   return Number(request.headers['content-length']) > services.config.bodyBytesMax;
 }
@@ -153,6 +154,7 @@ function newContext(services: EdgeServices, endpoint: Endpoint, request: Fastify
     abortReason: undefined,
     attempt: undefined,
     caller: undefined,
+    bodyBytes: 0,
     raw: EMPTY,
     json: {},
     parsed: undefined,

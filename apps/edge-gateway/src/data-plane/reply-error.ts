@@ -4,10 +4,7 @@ import type { RequestContext } from './context.js';
 
 /** Fastify's own refusals in the client's dialect. */
 const FASTIFY_CODES: Record<string, ConstructorParameters<typeof GatewayError>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: ['request_too_large'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type'],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['invalid_json', { message: 'The request body does not match its content length.' }],
-  FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', { message: 'The request body is empty.' }],
 };
 
 /** Anything that was thrown as an outcome for the client; what we do not know is a plain 500 without text. */
@@ -36,7 +33,7 @@ export function replyError(ctx: RequestContext, error: GatewayError): void {
   }
   // Fastify would close the connection under a client that is still sending, which then never reads the answer. Node reads
   // the rest and throws it away instead, within the server's request timeout.
-  if (error.code === 'request_too_large') ctx.reply.removeHeader('connection');
+  if (error.code === 'request_too_large' || error.code === 'overloaded') ctx.reply.removeHeader('connection');
   ctx.reply
     .code(error.status)
     .headers({ ...answerHeaders(ctx), ...errorHeaders(error) })

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
+import { connect } from 'node:net';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
 
 let harness: EdgeHarness;
@@ -12,6 +13,7 @@ beforeAll(async () => {
   upstream = await startFakeUpstream();
   harness = await startEdge({
     config: {
+      ROUTER_SERVER_READ_HEADER_TIMEOUT: '1s',
       ROUTER_SERVER_SYNC_TIMEOUT: '1500ms',
       ROUTER_SERVER_PROVIDER_TIMEOUT: '1s',
       ROUTER_SERVER_STREAM_MAX_DURATION: '1s',
@@ -36,6 +38,27 @@ describe('time limits', () => {
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(1490);
     expect(performance.now() - startedAt).toBeLessThan(3500);
     await waitFor(() => upstream.exchanges.every((exchange) => exchange.aborted), { what: 'the upstream calls to be cancelled' });
+  });
+
+  it('a body that trickles in is answered 408 and let go, however long its client would go on', async () => {
+    const { hostname, port } = new URL(harness.edge.url);
+    const socket = connect(Number(port), hostname);
+    const startedAt = performance.now();
+    let answer = '';
+    socket.on('data', (part: Buffer) => (answer += part.toString('latin1'))).on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.write(
+      `POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: ${harness.authorization}\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n`,
+    );
+    const trickle = setInterval(() => socket.write(' '), 50);
+    await closed;
+    clearInterval(trickle);
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    expect(answer).toContain('"code":"request_timeout"');
+    // The limit, and the time between two looks at it.
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(1490);
+    expect(performance.now() - startedAt).toBeLessThan(4500);
+    expect((await (await fetch(`${harness.edge.url}/metrics`)).text()).match(/request_body_bytes (\d+)/)![1]).toBe('0');
   });
 
   it('a stream that goes on for ever is ended by one error frame, without [DONE], and the provider call with it', async () => {

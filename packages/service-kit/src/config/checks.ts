@@ -31,6 +31,14 @@ export const CHECKS: readonly Check[] = [
     },
   },
   {
+    sections: ['server', 'edge'],
+    run(values, report) {
+      const memoryMb = num(values, 'edge.body_memory_mb');
+      if (memoryMb > 0 && memoryMb < num(values, 'server.body_limit_mb'))
+        report.problem('edge.body_memory_mb', 'must be 0 or at least server.body_limit_mb: the largest bodies would never be taken');
+    },
+  },
+  {
     sections: ['database'],
     run(values, report) {
       if (num(values, 'database.min_conns') > num(values, 'database.max_conns')) report.problem('database.min_conns', 'must be at most database.max_conns');

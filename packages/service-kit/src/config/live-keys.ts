@@ -14,6 +14,7 @@ export const LIVE_KEYS: readonly string[] = [
   'observability.trace_sample_ratio',
   'observability.log_level',
   'edge.max_in_flight',
+  'edge.body_memory_mb',
   'edge.unseeded_allowance_usd',
   'providers.',
   'bootstrap.',

@@ -163,6 +163,7 @@ describe('cross checks', () => {
   it.each([
     ['server: {provider_timeout: 400s}', ['server'], 'server.provider_timeout'],
     ['database: {url: "postgres://x/y", min_conns: 30}', ['database'], 'database.min_conns'],
+    ['{server: {body_limit_mb: 20}, edge: {body_memory_mb: 19}}', ['server', 'edge'], 'edge.body_memory_mb'],
     ['admin: {local: {enabled: false}, session: {jwt_secret: k9Qm2vXw7Lr4Tz8Np3Ys6Hd1Fb5Gc0Je}}', ['admin'], 'admin.local.enabled'],
     ['admin: {oidc: {enabled: true, issuer: "https://x"}, session: {jwt_secret: k9Qm2vXw7Lr4Tz8Np3Ys6Hd1Fb5Gc0Je}}', ['admin'], 'admin.oidc.client_id'],
     ['budgets: {alert: {smtp: {host: mail}}}', ['budgets'], 'budgets.alert.smtp.from'],

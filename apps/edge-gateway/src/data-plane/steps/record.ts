@@ -18,6 +18,7 @@ const REFUSED_BY: Partial<Record<GatewayError['code'], string>> = {
 /** The last step of every request: refusals become request rows, and each request is one log line and one set of metrics. */
 export function record(ctx: RequestContext, error: GatewayError | undefined): void {
   const { services } = ctx;
+  services.bodies.giveBack(ctx);
   const refusedBy = error && REFUSED_BY[error.code];
   if (!ctx.event && refusedBy && ctx.caller && ctx.model) {
     // Nothing was consumed and nobody will be billed: best effort is enough, and a flood of refusals may be thinned out.

@@ -35,7 +35,8 @@ const ADVICE: Readonly<Record<ErrorCode, string>> = {
   metering_unavailable: 'Usage could be kept nowhere: Redis, NATS and the spool all fail. Operators: all three, the disk first.',
   configuration_unavailable: 'The edge has just started or never saw the configuration. Operators: NATS and the admin API.',
   shutting_down: 'Repeat: another instance answers.',
-  overloaded: 'More than `edge.max_in_flight` requests run in this process. Repeat; operators: more edges.',
+  overloaded:
+    'More than `edge.max_in_flight` requests run in this process, or their bodies have taken `edge.body_memory_mb`. Repeat; operators: more edges, or more memory for them.',
   upstream_timeout: 'The provider took longer than `server.provider_timeout` or `server.sync_timeout`. It may still have charged.',
 };
 

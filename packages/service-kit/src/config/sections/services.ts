@@ -18,6 +18,10 @@ export const edgeSection = z.object({
     about: 'Most connections to one provider origin; a call beyond it waits for one, so fewer than `max_in_flight` only protects a small provider.',
   }),
   max_in_flight: leaf(z.int().min(1).max(100_000).default(4096), { about: 'Running requests of one process; more are refused with 503 `overloaded`.' }),
+  body_memory_mb: leaf(z.int().min(0).max(1_000_000).default(0), {
+    about:
+      "Most memory of one process for request bodies, received or running, in MiB; more are refused with 503 `overloaded`. 0: an eighth of Node's heap limit, as text and tree of a body take several times its size, and never less than one largest body.",
+  }),
   retry_budget_ratio: leaf(z.number().min(0).max(1).default(0.2), { about: 'Most retries and failovers as a share of the requests.' }),
   key_cache_entries: leaf(z.int().min(100).max(10_000_000).default(50_000), { about: 'API keys kept in memory.' }),
   idempotency_ttl: leaf(longDuration().default(durationOf('30m')), { about: 'How long the answer of an `Idempotency-Key` is kept.' }),
