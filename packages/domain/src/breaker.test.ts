@@ -15,7 +15,7 @@ import {
 const SETTINGS = { failureThreshold: 3, cooldownMs: 300_000, probeLeaseMs: 60_000 };
 
 function failed(times: number, atMs = 0, state: BreakerState = CLOSED_BREAKER): BreakerState {
-  for (let i = 0; i < times; i++) state = breakerFailure(state, SETTINGS, atMs);
+  for (let i = 0; i < times; i++) state = breakerFailure(state, state.generation, SETTINGS, atMs);
   return state;
 }
 
@@ -29,7 +29,7 @@ describe('a route breaker', () => {
   });
 
   it('counts failures in a row only', () => {
-    expect(breakerPhase(failed(2, 0, breakerSuccess()), 0)).toBe('closed');
+    expect(breakerPhase(failed(2, 0, breakerSuccess(failed(2), 0)), 0)).toBe('closed');
     expect(failed(2).consecutiveFailures).toBe(2);
   });
 
@@ -43,21 +43,38 @@ describe('a route breaker', () => {
 
   it('closes on the probe success, opens again on its failure, and gives the lease back when it told nothing', () => {
     const probing = breakerStart(failed(3), SETTINGS, 300_000);
-    expect(breakerPhase(breakerSuccess(), 300_001)).toBe('closed');
-    const again = breakerFailure(probing, SETTINGS, 300_010);
+    expect(breakerPhase(breakerSuccess(probing, probing.generation), 300_001)).toBe('closed');
+    const again = breakerFailure(probing, probing.generation, SETTINGS, 300_010);
     expect(breakerPhase(again, 300_011)).toBe('open');
     expect(again.openUntilMs).toBe(600_010);
-    expect(breakerAllows(breakerNeutral(probing), 300_020)).toBe(true);
+    expect(breakerAllows(breakerNeutral(probing, probing.generation), 300_020)).toBe(true);
   });
 
   it('starts nothing while closed, and is told nothing by what says nothing', () => {
     expect(breakerStart(failed(2), SETTINGS, 5)).toEqual(failed(2));
-    expect(breakerNeutral(failed(2))).toEqual(failed(2));
+    expect(breakerNeutral(failed(2), 0)).toEqual(failed(2));
   });
 
   it('stays open longer where the provider asks for it, never shorter', () => {
-    expect(breakerFailure(failed(2), SETTINGS, 0, 900_000).openUntilMs).toBe(900_000);
-    expect(breakerFailure(failed(2), SETTINGS, 0, 1000).openUntilMs).toBe(300_000);
+    expect(breakerFailure(failed(2), 0, SETTINGS, 0, 900_000).openUntilMs).toBe(900_000);
+    expect(breakerFailure(failed(2), 0, SETTINGS, 0, 1000).openUntilMs).toBe(300_000);
+  });
+
+  it('is told nothing by calls that were sent before it opened, whatever became of them', () => {
+    const before = CLOSED_BREAKER.generation;
+    const open = failed(3);
+    const probing = breakerStart(open, SETTINGS, 300_000);
+    const closed = breakerSuccess(probing, probing.generation);
+    for (const state of [open, probing, failed(2, 300_100, closed)]) {
+      expect(breakerSuccess(state, before)).toEqual(state);
+      expect(breakerFailure(state, before, SETTINGS, 300_200, 900_000)).toEqual(state);
+      expect(breakerNeutral(state, before)).toEqual(state);
+    }
+  });
+
+  it('closes when its first probe succeeds at last, also after another one took over its lease', () => {
+    const second = breakerStart(breakerStart(failed(3), SETTINGS, 300_000), SETTINGS, 360_000);
+    expect(breakerPhase(breakerSuccess(second, second.generation), 360_001)).toBe('closed');
   });
 
   it('never lets two requests try at once while half-open, whatever happens in which order', () => {
@@ -77,7 +94,10 @@ describe('a route breaker', () => {
             }
             state = breakerStart(state, SETTINGS, nowMs);
           } else {
-            state = kind === 'success' ? breakerSuccess() : kind === 'failure' ? breakerFailure(state, SETTINGS, nowMs) : breakerNeutral(state);
+            const { generation } = state;
+            if (kind === 'success') state = breakerSuccess(state, generation);
+            else if (kind === 'failure') state = breakerFailure(state, generation, SETTINGS, nowMs);
+            else state = breakerNeutral(state, generation);
             leaseEndMs = -1;
           }
         }

@@ -26,7 +26,7 @@ const ALL: RouteAbilities = {
   tokenArrays: true,
   contextWindow: 0,
 };
-const OPEN: BreakerState = { consecutiveFailures: 3, openUntilMs: 5000, probeUntilMs: undefined };
+const OPEN: BreakerState = { generation: 1, consecutiveFailures: 3, openUntilMs: 5000, probeUntilMs: undefined };
 
 function route(id: string, over: Partial<PlannedRoute> = {}, abilities: Partial<RouteAbilities> = {}): PlannedRoute {
   return { id, weight: 100, enabled: true, usable: true, ...over, abilities: { ...ALL, ...abilities } };

@@ -100,6 +100,8 @@ export interface RequestContext {
   /** Routes in the order in which they are tried. */
   plan: readonly RouteEntry[];
   route: RouteEntry | undefined;
+  /** What the route's breaker told the running try at its start. */
+  routeGeneration: number;
   attempts: AttemptOutcome[];
   /** Time to the first byte of the answer, milliseconds. */
   firstByteMs: number | undefined;

@@ -167,6 +167,7 @@ function newContext(services: EdgeServices, endpoint: Endpoint, request: Fastify
     capable: [],
     plan: [],
     route: undefined,
+    routeGeneration: 0,
     attempts: [],
     firstByteMs: undefined,
     status: 0,

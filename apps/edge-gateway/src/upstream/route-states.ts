@@ -47,35 +47,39 @@ export class RouteStates {
     return planRoutes(routes, this.stateOf, this.nowMs(), this.random);
   }
 
-  /** Asked right before a call; in the half-open phase this takes the only probe. */
+  /** Whether a call may be made right now. */
   mayTry(routeId: string): boolean {
     const state = this.states.get(routeId);
-    if (!state) return true;
-    const nowMs = this.nowMs();
-    if (!breakerAllows(state.breaker, nowMs)) return false;
-    state.breaker = breakerStart(state.breaker, this.settings, nowMs);
-    return true;
+    return !state || breakerAllows(state.breaker, this.nowMs());
   }
 
-  onSuccess(routeId: string, latencyMs: number): void {
+  /** A call is about to be made; in the half-open phase this takes the only probe. Returns what tells its end from that of older calls. */
+  start(routeId: string): number {
+    const state = this.states.get(routeId);
+    if (!state) return CLOSED_BREAKER.generation;
+    state.breaker = breakerStart(state.breaker, this.settings, this.nowMs());
+    return state.breaker.generation;
+  }
+
+  onSuccess(routeId: string, generation: number, latencyMs: number): void {
     const state = this.state(routeId);
-    state.breaker = breakerSuccess();
+    state.breaker = breakerSuccess(state.breaker, generation);
     state.successes++;
     state.latencyMsSum += latencyMs;
     state.dirty = true;
   }
 
-  onFailure(routeId: string, error: string, retryAfterMs: number | undefined): void {
+  onFailure(routeId: string, generation: number, error: string, retryAfterMs: number | undefined): void {
     const state = this.state(routeId);
-    state.breaker = breakerFailure(state.breaker, this.settings, this.nowMs(), retryAfterMs);
+    state.breaker = breakerFailure(state.breaker, generation, this.settings, this.nowMs(), retryAfterMs);
     state.failures++;
     state.lastError = error;
     state.dirty = true;
   }
 
-  onNeutral(routeId: string): void {
+  onNeutral(routeId: string, generation: number): void {
     const state = this.state(routeId);
-    state.breaker = breakerNeutral(state.breaker);
+    state.breaker = breakerNeutral(state.breaker, generation);
   }
 
   /** How long until one of the routes may be tried. */

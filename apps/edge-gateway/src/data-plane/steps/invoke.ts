@@ -28,6 +28,7 @@ export async function invoke(ctx: RequestContext): Promise<Invoked> {
     if (!routing.mayTry(route.doc.id)) continue;
     const startedAt = performance.now();
     ctx.route = route;
+    ctx.routeGeneration = routing.start(route.doc.id);
     ctx.trace?.attemptBegins(ctx, route);
     try {
       const invoked = await tryRoute(ctx, route);
@@ -45,14 +46,14 @@ export async function invoke(ctx: RequestContext): Promise<Invoked> {
       });
       if (ctx.abortReason !== undefined) {
         // Nobody's fault but the caller's or ours: the route's breaker must not count it.
-        routing.onNeutral(route.doc.id);
+        routing.onNeutral(route.doc.id, ctx.routeGeneration);
         throw abortedError(ctx);
       }
       if (error.isFinal) {
-        routing.onNeutral(route.doc.id);
+        routing.onNeutral(route.doc.id, ctx.routeGeneration);
         throw finalError(ctx, error);
       }
-      routing.onFailure(route.doc.id, error.kind, error.retryAfterMs);
+      routing.onFailure(route.doc.id, ctx.routeGeneration, error.kind, error.retryAfterMs);
       errors.push(error);
       ctx.services.log.warn(
         { requestId: ctx.requestId, routeId: route.doc.id, kind: error.kind, upstreamStatus: error.status, detail: error.internal },

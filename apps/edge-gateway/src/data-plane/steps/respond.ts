@@ -14,7 +14,7 @@ export async function respond(ctx: RequestContext, invoked: Invoked): Promise<vo
   if (invoked.kind === 'json') {
     ctx.status = 200;
     ctx.firstByteMs = performance.now() - ctx.startedAt;
-    ctx.services.routing.onSuccess(ctx.route!.doc.id, ctx.firstByteMs);
+    ctx.services.routing.onSuccess(ctx.route!.doc.id, ctx.routeGeneration, ctx.firstByteMs);
     await settle(ctx, consumptionOf(ctx, invoked.reply));
     await ctx.idempotency?.complete?.(200, 'application/json', invoked.reply.body);
     await sendBody(ctx, invoked.reply.body);
@@ -120,9 +120,10 @@ async function finishStream(
 ): Promise<void> {
   const { routing } = ctx.services;
   const routeId = ctx.route!.doc.id;
-  if (failure === undefined) routing.onSuccess(routeId, ctx.firstByteMs!);
-  else if (ctx.abortReason !== undefined) routing.onNeutral(routeId);
-  else routing.onFailure(routeId, failure.code === 'upstream_timeout' ? 'timeout' : 'malformed', undefined);
+  const generation = ctx.routeGeneration;
+  if (failure === undefined) routing.onSuccess(routeId, generation, ctx.firstByteMs!);
+  else if (ctx.abortReason !== undefined) routing.onNeutral(routeId, generation);
+  else routing.onFailure(routeId, generation, failure.code === 'upstream_timeout' ? 'timeout' : 'malformed', undefined);
   if (failure !== undefined) {
     ctx.status = ctx.abortReason === 'client' || ctx.abortReason === 'slow_reader' ? 499 : failure.status;
     ctx.errorCode = ctx.status === 499 ? 'client_closed_request' : failure.code;
