@@ -21,11 +21,14 @@ export async function invoke(ctx: RequestContext): Promise<Invoked> {
   retries.onRequest();
   const errors: ProviderError[] = [];
   for (const route of ctx.plan) {
-    if (errors.length > 0) {
-      if (ctx.attempts.length === ATTEMPTS_MAX || !(await extendHold(ctx)) || !retries.take()) break;
+    const isRetry = errors.length > 0;
+    if (isRetry) {
+      if (ctx.attempts.length === ATTEMPTS_MAX || !(await extendHold(ctx))) break;
       if (ctx.abortReason !== undefined) throw abortedError(ctx);
     }
+    // From here to the start nothing is waited for: a half-open breaker lets one call through, and a retry is spent on calls only.
     if (!routing.mayTry(route.doc.id)) continue;
+    if (isRetry && !retries.take()) break;
     const startedAt = performance.now();
     ctx.route = route;
     ctx.routeGeneration = routing.start(route.doc.id);
