@@ -19,5 +19,8 @@ export function observeConnections(logger: Logger, metrics: Metrics): Connection
       lost.child(name).inc();
       logger.warn({ dependency: name, err: error }, 'connection is lost');
     },
+    onListenerError(name, error) {
+      logger.error({ dependency: name, err: error }, 'a part that follows the connection failed');
+    },
   };
 }

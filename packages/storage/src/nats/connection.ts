@@ -57,10 +57,14 @@ export class NatsClient {
     return this.isUp;
   }
 
-  /** Runs now, if connected, and after each (re)connect. Returns a function that ends it. */
+  /**
+   * Runs now, if connected, and after each (re)connect. Returns a function that ends it. A listener that throws is told to the
+   * observer; the others and the connection go on.
+   */
   onUp(listener: Listener): () => void {
     this.upListeners.add(listener);
-    if (this.isUp && this.current) listener(this.current);
+    const { current } = this;
+    if (this.isUp && current) this.tell(() => listener(current));
     return () => this.upListeners.delete(listener);
   }
 
@@ -134,14 +138,22 @@ export class NatsClient {
     if (this.isUp) return;
     this.isUp = true;
     this.observer.onUp('nats');
-    for (const listener of [...this.upListeners]) listener(connection);
+    for (const listener of [...this.upListeners]) this.tell(() => listener(connection));
   }
 
   private down(error: unknown): void {
     if (!this.isUp) return;
     this.isUp = false;
     this.observer.onDown('nats', error);
-    for (const listener of [...this.downListeners]) listener();
+    for (const listener of [...this.downListeners]) this.tell(listener);
+  }
+
+  private tell(listener: () => void): void {
+    try {
+      listener();
+    } catch (error) {
+      this.observer.onListenerError('nats', error);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, createTestDatabase, waitFor } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
+import { silentObserver } from '../connection-observer.js';
 import { createPool } from './pool.js';
 import { createPrisma } from './prisma.js';
 
@@ -11,7 +12,7 @@ describe('the client of the control plane', () => {
     const { url } = await createTestDatabase();
     const name = randomUUID();
     const heard: string[] = [];
-    const observer = { onUp: (dependency: string) => heard.push(dependency), onDown: () => undefined };
+    const observer = { ...silentObserver, onUp: (dependency: string) => void heard.push(dependency) };
     const prisma = createPrisma({ url, maxConns: 2, statementTimeoutMs: 1234 }, { name, observer });
     const settings = await prisma.$queryRaw`SELECT current_setting('statement_timeout') AS timeout, current_setting('application_name') AS name`;
     expect(settings).toEqual([{ timeout: '1234ms', name: `omg:${name}` }]);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { cleanUp, startRedisCluster, startSentinelRedis, startTlsRedis, waitFor, type RedisCluster, type SentinelRedis, type TlsRedis } from '@omg/testkit';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
+import { silentObserver } from '../connection-observer.js';
 import { connectQueues } from '../queues/connection.js';
 import { openQueue, work } from '../queues/queue.js';
 import { admitRequest, clusterSlot, newCaller, settleRequest, WIDE_LIMITS, type Caller } from './admission.fixture.js';
@@ -228,7 +229,7 @@ describe('Redis with TLS', () => {
     const client = connectRedis(settings(), {
       name: 'test',
       mode: 'request',
-      observer: { onUp: () => undefined, onDown: (_name, error) => void failures.push(error) },
+      observer: { ...silentObserver, onDown: (_name, error) => void failures.push(error) },
     });
     await waitFor(() => failures.length > 0);
     await expect(client.set('never', '1')).rejects.toThrow();
