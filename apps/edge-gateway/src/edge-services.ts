@@ -12,6 +12,7 @@ import type { UsageOutlet } from './metering/usage-outlet.js';
 import type { BudgetSeeds } from './metering/budget-seeds.js';
 import type { ConfigSnapshot } from './snapshot/config-snapshot.js';
 import type { KeyCache } from './snapshot/key-cache.js';
+import type { UnknownKeyLimit } from './snapshot/unknown-key-limit.js';
 import type { RetryBudget } from './upstream/retry-budget.js';
 import type { RouteStates } from './upstream/route-states.js';
 
@@ -28,6 +29,7 @@ export interface EdgeServices {
   clock: EdgeClock;
   snapshot: ConfigSnapshot;
   keys: KeyCache;
+  unknownKeys: UnknownKeyLimit;
   windows: WindowCache;
   admission: AdmissionStore;
   idempotency: IdempotencyStore;

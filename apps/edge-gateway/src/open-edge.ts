@@ -33,6 +33,7 @@ import { BudgetSeeds } from './metering/budget-seeds.js';
 import { UsageOutlet } from './metering/usage-outlet.js';
 import { ConfigSnapshot } from './snapshot/config-snapshot.js';
 import { KeyCache } from './snapshot/key-cache.js';
+import { UnknownKeyLimit } from './snapshot/unknown-key-limit.js';
 import { buildRoute } from './upstream/build-route.js';
 import { RetryBudget } from './upstream/retry-budget.js';
 import { RouteStates } from './upstream/route-states.js';
@@ -41,7 +42,10 @@ type Service = ServiceContext<(typeof EDGE_SECTIONS)[number]>;
 
 /** How long "there is no such key" is believed; a new key is told by the watch at once, so this only bounds a gap. */
 const ABSENT_KEY_TTL_MS = 5000;
+const ABSENT_KEYS_MAX = 10_000;
 const KEY_LOOKUPS_MAX = 1000;
+/** An address may ask for so many keys that do not exist at once, and then for so many in each second. */
+const UNKNOWN_KEYS = { burst: 500, perSecond: 50, addressesMax: 10_000 };
 const BUS_TIMEOUT_MS = 2000;
 /** After a recorder did not answer in time, other calls do not wait for it again for `quietMs`. */
 const SEEDS = { timeoutMs: 500, quietMs: 1000, runningMax: KEY_LOOKUPS_MAX };
@@ -73,6 +77,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
   const snapshot = openSnapshot(service);
   const keys = new KeyCache(async (prefix) => (await bucket.get(configKey.key(prefix)))?.value, {
     entriesMax: file.edge.keyCacheEntries,
+    absentMax: ABSENT_KEYS_MAX,
     absentTtlMs: ABSENT_KEY_TTL_MS,
     lookupsInFlightMax: KEY_LOOKUPS_MAX,
   });
@@ -100,6 +105,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
     clock,
     snapshot,
     keys,
+    unknownKeys: new UnknownKeyLimit(UNKNOWN_KEYS),
     windows: new WindowCache(),
     admission,
     idempotency,

@@ -260,3 +260,27 @@ describe('what the control plane changes', () => {
     expect((await harness.chat()).status).toBe(200);
   });
 });
+
+describe('an address that makes up keys', () => {
+  it('is told to come later once it has asked for too many, while keys that are in use are served', async () => {
+    const statuses = new Map<number, number>();
+    let refused: Response | undefined;
+    for (let round = 0; round < 20 && !refused; round++) {
+      const guesses = Array.from({ length: 50 }, (_, i) => ({ authorization: `Bearer sk-made-up-${round}-${i}.secret` }));
+      for (const answer of await Promise.all(guesses.map((headers) => fetch(`${harness.edge.url}/v1/models`, { headers })))) {
+        statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+        if (answer.status === 429) refused = answer;
+      }
+    }
+    expect(statuses.get(401)).toBeGreaterThanOrEqual(500);
+    expect(await errorOf(refused!)).toEqual({
+      status: 429,
+      code: 'rate_limit_exceeded',
+      type: 'requests',
+      param: null,
+      message: 'Too many requests with unknown API keys.',
+    });
+    expect(Number(refused!.headers.get('retry-after-ms'))).toBeLessThanOrEqual(20);
+    expect((await harness.chat()).status).toBe(200);
+  });
+});

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { KeyCache } from './key-cache.js';
 
 const ID = '0193b3a0-0000-7000-8000-000000000001';
-const OPTIONS = { entriesMax: 3, absentTtlMs: 60_000, lookupsInFlightMax: 2 };
+const OPTIONS = { entriesMax: 3, absentMax: 2, absentTtlMs: 60_000, lookupsInFlightMax: 2 };
 
 function document(prefix: string, revoked = false): string {
   return JSON.stringify({ v: 1, id: ID, tenantId: ID, prefix, digests: [{ digest: 'AA==' }], revoked, scopes: [] });
@@ -45,6 +45,14 @@ describe('key cache', () => {
     for (const prefix of ['a', 'b', 'c', 'd']) await cache.load(prefix);
     expect(cache.peek('a')).toBeUndefined();
     expect(cache.peek('d')).toBeDefined();
+  });
+
+  it('loses no key to prefixes that somebody makes up, and remembers few of those', async () => {
+    const cache = new KeyCache(async (prefix) => (prefix === 'real' ? document(prefix) : undefined), OPTIONS);
+    await cache.load('real');
+    for (let i = 0; i < 100; i++) await cache.load(`made-up-${i}`);
+    expect(cache.peek('real')).toMatchObject({ doc: { prefix: 'real' } });
+    expect([97, 98, 99].map((i) => cache.peek(`made-up-${i}`))).toEqual([undefined, null, null]);
   });
 
   it('rejects when the bus cannot be asked, and asks again the next time', async () => {

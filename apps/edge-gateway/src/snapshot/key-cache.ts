@@ -7,21 +7,22 @@ export interface KeyEntry {
   digests: readonly { digest: Buffer; validUntilMs: number }[];
 }
 
-const ABSENT = Symbol('absent');
-
 export interface KeyCacheOptions {
   entriesMax: number;
+  absentMax: number;
   /** How long "there is no such key" is believed without asking again. */
   absentTtlMs: number;
   lookupsInFlightMax: number;
 }
 
 /**
- * Keys on demand: memory does not grow with the number of keys. A lookup that is on its way when the key changes must
+ * Keys on demand: memory does not grow with the number of keys. What does not exist is remembered apart, in a small cache of its
+ * own, so that prefixes which somebody makes up push no key out. A lookup that is on its way when the key changes must
  * not put the older document into the cache, so every change bumps the prefix's generation.
  */
 export class KeyCache {
-  private readonly entries: LRUCache<string, KeyEntry | typeof ABSENT>;
+  private readonly entries: LRUCache<string, KeyEntry>;
+  private readonly absent: LRUCache<string, true>;
   private readonly lookups = new Map<string, Promise<KeyEntry | undefined>>();
   private readonly changedDuringLookup = new Set<string>();
 
@@ -31,12 +32,12 @@ export class KeyCache {
     private readonly options: KeyCacheOptions,
   ) {
     this.entries = new LRUCache({ max: options.entriesMax });
+    this.absent = new LRUCache({ max: options.absentMax, ttl: options.absentTtlMs });
   }
 
-  /** The cached entry, synchronously: `undefined` means that `load` must be asked. */
+  /** The cached entry, synchronously. Null: there is no such key; undefined: `load` must be asked. */
   peek(prefix: string): KeyEntry | null | undefined {
-    const cached = this.entries.get(prefix);
-    return cached === ABSENT ? null : cached;
+    return this.entries.get(prefix) ?? (this.absent.get(prefix) ? null : undefined);
   }
 
   /** Undefined: no such key. Rejects when that cannot be known. Concurrent lookups of one prefix share one read. */
@@ -58,12 +59,14 @@ export class KeyCache {
   /** The key changed or is gone: the next request reads it anew. */
   invalidate(prefix: string): void {
     this.entries.delete(prefix);
+    this.absent.delete(prefix);
     if (this.lookups.has(prefix)) this.changedDuringLookup.add(prefix);
   }
 
   /** After a gap in the watch nothing cached can be trusted. */
   invalidateAll(): void {
     this.entries.clear();
+    this.absent.clear();
     for (const prefix of this.lookups.keys()) this.changedDuringLookup.add(prefix);
   }
 
@@ -74,7 +77,7 @@ export class KeyCache {
       if (this.changedDuringLookup.has(prefix)) continue;
       const entry = value === undefined ? undefined : toEntry(value);
       if (entry) this.entries.set(prefix, entry);
-      else this.entries.set(prefix, ABSENT, { ttl: this.options.absentTtlMs });
+      else this.absent.set(prefix, true);
       return entry;
     }
     throw new Error('the key kept changing while it was read');

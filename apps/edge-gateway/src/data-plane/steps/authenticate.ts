@@ -6,7 +6,8 @@ import type { RequestContext } from '../context.js';
 
 /**
  * Finds the virtual key by its prefix and proves the secret in constant time. Every way to fail gives the same 401: a
- * client cannot tell an unknown key from a revoked one. 503 when the key is not cached and the bus cannot be asked.
+ * client cannot tell an unknown key from a revoked one. 503 when the key is not cached and the bus cannot be asked, 429 when it is
+ * not cached and the client's address has asked for too many keys that do not exist.
  */
 export async function authenticate(ctx: RequestContext): Promise<void> {
   const { services } = ctx;
@@ -29,8 +30,14 @@ export async function authenticate(ctx: RequestContext): Promise<void> {
 }
 
 async function loadKey(ctx: RequestContext, prefix: string): Promise<KeyEntry | undefined> {
+  const { keys, unknownKeys } = ctx.services;
+  const { ip } = ctx.request;
+  const waitMs = unknownKeys.waitMs(ip);
+  if (waitMs > 0) throw new GatewayError('rate_limit_exceeded', { retryAfterMs: waitMs, message: 'Too many requests with unknown API keys.' });
   try {
-    return await ctx.services.keys.load(prefix);
+    const key = await keys.load(prefix);
+    if (key === undefined) unknownKeys.onUnknown(ip);
+    return key;
   } catch (cause) {
     throw new GatewayError('configuration_unavailable', { retryAfterMs: 1000, internal: 'key lookup failed', cause });
   }
