@@ -88,7 +88,7 @@ export class EdgeMetrics {
     }
     const { modelAlias: model, provider } = event;
     const tenant = this.tenantLabel(ctx);
-    this.apiDuration.child(tenant, model, provider, String(event.status)).observe(seconds);
+    this.apiDuration.child(tenant, model, provider, String(ctx.status)).observe(seconds);
     this.tokens.child(tenant, model, provider, 'prompt').inc(event.meters.inputTokens);
     this.tokens.child(tenant, model, provider, 'completion').inc(event.meters.outputTokens);
     if (event.costNano) this.cost.child(model, provider).inc(Number(event.costNano) / 1e9);

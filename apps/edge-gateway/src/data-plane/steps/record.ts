@@ -1,6 +1,7 @@
 import { uuidV7 } from '@omg/domain';
 import { encodeUsageEvent, type GatewayError } from '@omg/contracts';
 import type { RequestContext } from '../context.js';
+import { abortedError } from './invoke.js';
 import { refusalEvent } from './settle.js';
 
 /**
@@ -15,10 +16,20 @@ const REFUSED_BY: Partial<Record<GatewayError['code'], string>> = {
   budget_store_unavailable: 'budget',
 };
 
-/** The last step of every request: refusals become request rows, and each request is one log line and one set of metrics. */
+/**
+ * The last step of every request: refusals become request rows, and each request is one log line and one set of metrics. Log and
+ * metrics tell how it ended for the client. The usage row of a whole answer was written before its first byte: it tells what was
+ * made and billed, and what is replayed, not whether somebody read it.
+ */
 export function record(ctx: RequestContext, error: GatewayError | undefined): void {
   const { services } = ctx;
   services.bodies.giveBack(ctx);
+  const out = ctx.reply.raw;
+  if (ctx.status < 400 && out.destroyed && !out.writableFinished) {
+    const cut = abortedError(ctx);
+    ctx.status = cut.status;
+    ctx.errorCode = cut.code;
+  }
   const refusedBy = error && REFUSED_BY[error.code];
   if (!ctx.event && refusedBy && ctx.caller && ctx.model) {
     // Nothing was consumed and nobody will be billed: best effort is enough, and a flood of refusals may be thinned out.
