@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { copyFileSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ROOT } from './paths.ts';
@@ -97,7 +97,7 @@ describe('the border check', () => {
 
 describe('provider names', () => {
   /** Slugs are data: rows, documents and metrics carry them. Code that compares with one belongs to the provider's folder. */
-  const slugs = ['azure', 'bedrock', 'anthropic', 'openai', 'openai-compatible', 'vertex', 'huggingface', 'ollama', 'vllm'];
+  const slugs = globSync('packages/providers/src/*/adapter.ts', { cwd: ROOT }).map((path) => basename(dirname(path)));
   const literal = new RegExp(`(?<!from |import |import\\()(['"\`])(${slugs.join('|')})\\1`);
   /** The configuration file has a block per provider: its schema names them. */
   const allowed = ['packages/service-kit/src/config/sections/catalog.ts'];
@@ -113,6 +113,7 @@ describe('provider names', () => {
         .flatMap((line, index) => (literal.test(line) && !/^\s*(\*|\/\/)/.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [])),
     );
     expect(suspects.length).toBeGreaterThan(50);
+    expect(slugs.length).toBeGreaterThan(8);
     expect(found).toEqual([]);
   });
 });
