@@ -5,7 +5,7 @@ import { answerClientError, answerFrameworkError } from './data-plane/protocol-e
 import { registerDataPlane } from './data-plane/register.js';
 import { openEdge } from './open-edge.js';
 
-/** Node's default would let a client take a minute to send its headers. */
+/** Longer than load balancers keep an idle connection, mostly a minute: they must not send into one that is being closed. */
 const KEEP_ALIVE_MS = 72_000;
 /** How often Node looks for overdue headers and bodies; its default of 30 s would stretch a limit of 5 s to 35. */
 const TIMEOUT_CHECK_MS = 1000;

@@ -1,23 +1,7 @@
-import { TIER_UNITS, tierProblems, type TierBucket } from '@omg/domain';
+import { TIER_BUCKETS, TIER_UNITS, tierProblems } from '@omg/domain';
 import { z } from 'zod';
 
 /** `pricing_tiers` of a catalog entry: one shape in YAML and in the admin API. Prices are USD per unit. */
-
-const PRICING_BUCKETS = [
-  'image',
-  'image_generation',
-  'image_edit',
-  'image_variation',
-  'input',
-  'output',
-  'cache',
-  'cache_write',
-  'reasoning',
-  'embedding',
-  'audio',
-  'tts',
-  'video',
-] as const satisfies readonly TierBucket[];
 
 const tier = z.object({
   unit: z.string().trim().toLowerCase().pipe(z.enum(TIER_UNITS)),
@@ -26,6 +10,6 @@ const tier = z.object({
   metadata: z.record(z.string().max(64), z.union([z.string().max(4096), z.number(), z.boolean()]).transform(String)).optional(),
 });
 
-export const pricingTiersSchema = z.partialRecord(z.enum(PRICING_BUCKETS), z.array(tier).max(64)).superRefine((buckets, context) => {
+export const pricingTiersSchema = z.partialRecord(z.enum(TIER_BUCKETS), z.array(tier).max(64)).superRefine((buckets, context) => {
   for (const { path, message } of tierProblems(buckets)) context.addIssue({ code: 'custom', path, message });
 });

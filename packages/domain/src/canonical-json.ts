@@ -3,7 +3,8 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(normalise(value, 0));
 }
 
-const DEPTH_MAX = 32;
+/** As deep as a request's body may be; the bound is for the stack. */
+const DEPTH_MAX = 128;
 
 function normalise(value: unknown, depth: number): unknown {
   if (depth > DEPTH_MAX) throw new RangeError('the value is nested too deeply');

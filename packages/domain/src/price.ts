@@ -3,20 +3,23 @@ import { ExactSum, graduate, selectTiers, type DecimalText, type PriceTier, type
 import type { Operation } from './operation.js';
 import type { Meters } from './usage.js';
 
-export type TierBucket =
-  | 'image'
-  | 'image_generation'
-  | 'image_edit'
-  | 'image_variation'
-  | 'input'
-  | 'output'
-  | 'cache'
-  | 'cache_write'
-  | 'reasoning'
-  | 'embedding'
-  | 'audio'
-  | 'tts'
-  | 'video';
+/** What a list of price tiers may be for. */
+export const TIER_BUCKETS = [
+  'image',
+  'image_generation',
+  'image_edit',
+  'image_variation',
+  'input',
+  'output',
+  'cache',
+  'cache_write',
+  'reasoning',
+  'embedding',
+  'audio',
+  'tts',
+  'video',
+] as const;
+export type TierBucket = (typeof TIER_BUCKETS)[number];
 
 /** One immutable version of a route's prices. A price that is absent is unknown, which is not the same as zero. */
 export interface PriceVersion {

@@ -7,7 +7,8 @@ export { IdempotencyStore, type IdempotencyBegin, type IdempotencyScope, type Id
 export { RedisLedgerStore, type LedgerStoreOptions } from './redis/ledger-store.js';
 export { silentObserver, type ConnectionObserver } from './connection-observer.js';
 export { createPool, pingPostgres, type DatabaseSettings, type PoolOptions, type PostgresPool } from './postgres/pool.js';
-export { backoffMs, closeRedis, connectRedis, pingRedis, type RedisClient, type RedisConnectionOptions, type RedisSettings } from './redis/connection.js';
+export { backoffMs } from './backoff.js';
+export { closeRedis, connectRedis, pingRedis, type RedisClient, type RedisConnectionOptions, type RedisSettings } from './redis/connection.js';
 export { parseRedisUrl, type RedisTarget } from './redis/redis-url.js';
 export { connectNats, NatsClient, type NatsOptions, type NatsSettings } from './nats/connection.js';
 export { connectQueues, QUEUE_PREFIX } from './queues/connection.js';

@@ -1,4 +1,3 @@
-import { canonicalJson } from '@omg/domain';
 import { describe, expect, it } from '@jest/globals';
 import { changedFields, withoutSecrets } from './redact.js';
 
@@ -44,10 +43,5 @@ describe('what the audit log keeps of a change', () => {
       after: { a: 2, c: null, d: 4 },
     });
     expect(changedFields(null, { a: 1 })).toEqual({ after: { a: 1 } });
-  });
-
-  it('writes equal values as equal text', () => {
-    expect(canonicalJson({ b: 1n, a: [new Date(0), undefined], u: undefined })).toBe(canonicalJson({ a: [new Date(0), undefined], b: 1n }));
-    expect(canonicalJson({ b: 2, a: 1 })).toBe('{"a":1,"b":2}');
   });
 });

@@ -11,6 +11,17 @@ export interface RequestNeeds {
   tokenArrays: boolean;
 }
 
+/** Of an operation that knows none of these. */
+export const NO_NEEDS: RequestNeeds = Object.freeze({
+  tools: false,
+  imageInput: false,
+  audioInput: false,
+  jsonSchema: false,
+  logprobs: false,
+  choices: 1,
+  tokenArrays: false,
+});
+
 /** What validation learned in its single walk over the body; everything after it works on this. */
 export interface ParsedRequest {
   stream: boolean;

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { QUEUES, SETTING_KEYS, SMTP_PASSWORD_CONTEXT, budgetEvaluationJobSchema, type BudgetEvaluationJob } from '@omg/contracts';
-import { KeyRing } from '@omg/domain';
+import { QUEUES, SETTING_KEYS, budgetEvaluationJobSchema, type BudgetEvaluationJob } from '@omg/contracts';
+import { KeyRing, sealedContext } from '@omg/domain';
 import { loadConfig, type Config } from '@omg/service-kit';
 import { connectQueues, closeRedis, openQueue, type JobQueue } from '@omg/storage';
 import { addCleanup, cleanUp, waitFor } from '@omg/testkit';
@@ -312,7 +312,7 @@ describe('a mail', () => {
       host: '127.0.0.1',
       port: server.port,
       username: 'mailer',
-      sealedPassword: keys.seal('mail-password', SMTP_PASSWORD_CONTEXT),
+      sealedPassword: keys.seal('mail-password', sealedContext.smtpPassword),
       from: 'gateway@example.com',
       useTls: true,
       skipTlsVerify: true,

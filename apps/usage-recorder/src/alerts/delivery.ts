@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { SMTP_PASSWORD_CONTEXT, type AlertDeliveryJob } from '@omg/contracts';
-import { EnvelopeError, type KeyRing } from '@omg/domain';
+import type { AlertDeliveryJob } from '@omg/contracts';
+import { EnvelopeError, sealedContext, type KeyRing } from '@omg/domain';
 import { inSpan, type Logger, type TraceSpan, type Tracing } from '@omg/service-kit';
 import { lockAlertEvent, saveDeliveries, type AlertDelivery, type AlertEvent, type LedgerDatabase } from '@omg/storage';
 import type { AlertTransport, BudgetRules } from '../budgets/budget-rules.js';
@@ -84,7 +84,7 @@ async function send({ webhooks, keys }: DeliveryParts, event: AlertEvent, target
   if (target.channel === 'webhook') return webhooks.send(target.address, event.id, event.payload, transport.webhook.timeoutMs);
   const { password } = transport.smtp;
   try {
-    const plain = 'plain' in password ? password.plain : keys.open(password.sealed, SMTP_PASSWORD_CONTEXT);
+    const plain = 'plain' in password ? password.plain : keys.open(password.sealed, sealedContext.smtpPassword);
     return await sendMail(transport.smtp, plain, {
       to: target.address,
       level: event.level,

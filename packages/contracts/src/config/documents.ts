@@ -1,4 +1,6 @@
+import { TIER_UNITS } from '@omg/domain';
 import { z } from 'zod';
+import { nanoText } from '../events/usage-event.js';
 
 /**
  * Documents of the NATS KV bucket `config`: what the edges know of the control plane.
@@ -13,7 +15,6 @@ import { z } from 'zod';
  * A deleted key means that the thing is gone. Amounts are nano-USD as decimal text.
  */
 
-const nano = z.string().regex(/^\d{1,18}$/);
 const decimal = z.string();
 
 export const limitsOverrideSchema = z.object({
@@ -34,7 +35,7 @@ export const defaultsDocumentSchema = z.object({
     parallelRequestsTenant: z.int().positive(),
   }),
   budget: z.object({
-    limitNano: nano,
+    limitNano: nanoText,
     warningThreshold: z.number(),
     schedule: z.string(),
     enforcement,
@@ -43,7 +44,7 @@ export const defaultsDocumentSchema = z.object({
 export type DefaultsDocument = z.infer<typeof defaultsDocumentSchema>;
 
 const tier = z.object({
-  unit: z.enum(['per_image', 'per_megapixel', 'per_second', 'per_minute', 'tokens_per_thousand', 'tokens_per_million', 'per_million_characters']),
+  unit: z.enum(TIER_UNITS),
   price_per_unit: decimal,
   max_units: z.number().optional(),
   metadata: z.record(z.string(), z.string()).optional(),
@@ -98,7 +99,7 @@ export const tenantDocumentSchema = z.object({
   limits: limitsOverrideSchema.optional(),
   /** Absent fields inherit the defaults. */
   budget: z
-    .object({ limitNano: nano.optional(), warningThreshold: z.number().optional(), schedule: z.string().optional(), enforcement: enforcement.optional() })
+    .object({ limitNano: nanoText.optional(), warningThreshold: z.number().optional(), schedule: z.string().optional(), enforcement: enforcement.optional() })
     .optional(),
   /** Lower-cased aliases; null: all enabled models. */
   models: z.array(z.string()).nullable(),
@@ -117,7 +118,7 @@ export const keyDocumentSchema = z.object({
   /** Empty: all. */
   scopes: z.array(z.string()),
   limits: limitsOverrideSchema.optional(),
-  quota: z.object({ limitNano: nano.optional(), warningThreshold: z.number().optional() }).optional(),
+  quota: z.object({ limitNano: nanoText.optional(), warningThreshold: z.number().optional() }).optional(),
 });
 export type KeyDocument = z.infer<typeof keyDocumentSchema>;
 

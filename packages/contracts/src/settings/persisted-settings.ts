@@ -33,10 +33,7 @@ export const rateLimitsSettingSchema = z.object({
 });
 export type RateLimitsSetting = z.infer<typeof rateLimitsSettingSchema>;
 
-/** Context of the envelope that `sealedPassword` is sealed in. */
-export const SMTP_PASSWORD_CONTEXT = 'setting:alerts:smtp.password';
-
-/** Row `alerts`: how alerts travel. The password is sealed in an envelope; an empty one means no authentication. */
+/** Row `alerts`: how alerts travel. The password is sealed (`sealedContext.smtpPassword`); an empty one means no authentication. */
 export const alertTransportSettingSchema = z.object({
   smtp: z.object({
     host: z.string(),

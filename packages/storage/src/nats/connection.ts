@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, credsAuthenticator, type NatsConnection, type NodeConnectionOptions } from '@nats-io/transport-node';
+import { backoffMs } from '../backoff.js';
 import { silentObserver, type ConnectionObserver } from '../connection-observer.js';
-import { backoffMs } from '../redis/connection.js';
 
 export interface NatsSettings {
   /** One or more URLs, separated by commas. */

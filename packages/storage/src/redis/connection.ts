@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { backoffMs } from '../backoff.js';
 import { silentObserver, type ConnectionObserver } from '../connection-observer.js';
 import { parseRedisUrl, type RedisTarget } from './redis-url.js';
 
@@ -35,8 +36,6 @@ export interface RedisConnectionOptions {
   observer?: ConnectionObserver;
 }
 
-const BACKOFF_FIRST_MS = 50;
-const BACKOFF_MAX_MS = 2000;
 const COMMAND_TIMEOUT_MS = 2000;
 const CONNECT_TIMEOUT_MS = 5000;
 
@@ -104,12 +103,6 @@ function open(target: RedisTarget, settings: RedisSettings, common: RedisOptions
     });
   }
   return new Redis({ ...common, db, ...target.nodes[0]! });
-}
-
-/** Exponential with jitter, so that a thousand clients do not come back in one moment. */
-export function backoffMs(attempt: number): number {
-  const ceiling = Math.min(BACKOFF_FIRST_MS * 2 ** Math.min(attempt, 10), BACKOFF_MAX_MS);
-  return Math.round(ceiling * (0.5 + Math.random() / 2));
 }
 
 function observe(client: RedisClient, observer: ConnectionObserver): void {

@@ -1,4 +1,5 @@
 import { GatewayError } from '@omg/contracts';
+import { canonicalJson } from '@omg/domain';
 import { createHash } from 'node:crypto';
 import { answerHeaders } from '../answer-headers.js';
 import type { RequestContext } from '../context.js';
@@ -21,6 +22,7 @@ export async function idempotency(ctx: RequestContext): Promise<boolean> {
   const { key, tenant } = ctx.caller!;
   const { idempotency: store, config } = ctx.services;
   const scope = { tenantId: tenant.doc.id, keyId: key.doc.id, route: `POST ${ctx.endpoint.path}`, clientKey: header };
+  // Two encodings of one request are the same request.
   const fingerprint = createHash('sha256').update(canonicalJson(ctx.json)).digest('hex');
   let outcome;
   try {
@@ -65,12 +67,4 @@ async function swallow(ctx: RequestContext, work: Promise<unknown>): Promise<voi
   } catch (error) {
     ctx.services.log.warn({ requestId: ctx.requestId, err: error }, 'idempotency store did not take the outcome');
   }
-}
-
-/** JSON with sorted keys, so that two encodings of one request have one fingerprint. */
-function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, node: unknown) => {
-    if (typeof node !== 'object' || node === null || Array.isArray(node)) return node;
-    return Object.fromEntries(Object.entries(node).sort(([a], [b]) => (a < b ? -1 : 1)));
-  });
 }

@@ -1,6 +1,6 @@
 import { estimateTokens } from '@omg/domain';
 import { invalid, missing, optionalEnum, optionalInteger, optionalString } from '../../check.js';
-import type { Endpoint, ParsedRequest } from '../../endpoint.js';
+import { NO_NEEDS, type Endpoint, type ParsedRequest } from '../../endpoint.js';
 
 const INPUTS_MAX = 2048;
 
@@ -17,7 +17,7 @@ export const embeddings: Endpoint = {
     return {
       stream: false,
       includeUsage: false,
-      needs: { tools: false, imageInput: false, audioInput: false, jsonSchema: false, logprobs: false, choices: 1, tokenArrays: size.tokenArrays },
+      needs: { ...NO_NEEDS, tokenArrays: size.tokenArrays },
       inputTokensEstimate: size.tokens + estimateTokens(size.chars),
       inputTokensMax: size.tokens + size.chars * 3,
       contextTokens: size.largest,

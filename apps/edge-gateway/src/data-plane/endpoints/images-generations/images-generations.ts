@@ -1,7 +1,7 @@
 import { estimateTokens } from '@omg/domain';
 import { GatewayError } from '@omg/contracts';
-import { missing, optionalBoolean, optionalEnum, optionalInteger, optionalString } from '../../check.js';
-import type { Endpoint, ParsedRequest } from '../../endpoint.js';
+import { optionalBoolean, optionalEnum, optionalInteger, optionalString, requiredString } from '../../check.js';
+import { NO_NEEDS, type Endpoint, type ParsedRequest } from '../../endpoint.js';
 
 const IMAGES_MAX = 10;
 const TEXTS = ['size', 'quality', 'style', 'background', 'user', 'output_format', 'moderation'];
@@ -19,8 +19,7 @@ export const imagesGenerations: Endpoint = {
     return true;
   },
   validate(body): ParsedRequest {
-    const prompt = optionalString(body, 'prompt');
-    if (prompt === undefined || prompt === '') throw missing('prompt');
+    const prompt = requiredString(body, 'prompt');
     const count = optionalInteger(body, 'n', 1, IMAGES_MAX) ?? 1;
     optionalEnum(body, 'response_format', ['url', 'b64_json']);
     for (const name of TEXTS) optionalString(body, name);
@@ -31,7 +30,7 @@ export const imagesGenerations: Endpoint = {
     return {
       stream: false,
       includeUsage: false,
-      needs: { tools: false, imageInput: false, audioInput: false, jsonSchema: false, logprobs: false, choices: 1, tokenArrays: false },
+      needs: NO_NEEDS,
       inputTokensEstimate: estimateTokens(prompt.length),
       inputTokensMax: prompt.length * 3,
       outputTokensMax: 0,
