@@ -94,6 +94,31 @@ describe.each(['from rollups', 'from built days'])('anomalies %s', (stage) => {
   });
 });
 
+describe('anomalies after late rows', () => {
+  it('are of the rows as they are now, and again once the day is summed anew', async () => {
+    const value = async () => (await anomalies('group=api_key&metric=requests'))[0].value;
+    expect(await value()).toBe(200);
+    const late = (count: number): UsageRow[] =>
+      Array.from({ length: count }, () => ({
+        atMs: DateTime.now().setZone(ZONE).startOf('day').minus({ days: SPIKE_DAY }).plus({ hours: 12 }).toMillis(),
+        tenantId: spiky.tenant,
+        apiKeyId: spiky.key,
+        model: 'spiky-model',
+        inputTokens: 1,
+        outputTokens: 1,
+        costNano: 1n,
+      }));
+    const job = fixture.app.get(UsageDaysJob, { strict: false });
+    for (const expected of [203, 206]) {
+      await bookUsage(fixture.prisma, late(3));
+      expect(await value()).toBe(expected);
+      // In the configured zone as well.
+      expect(await job.buildMissing()).toBe(2);
+      expect(await value()).toBe(expected);
+    }
+  });
+});
+
 describe('the key report', () => {
   it('shows what a key spent in a rolling window as it is now, not as it was at its last request', async () => {
     await fixture.call('PUT', `/admin/tenants/${steady.tenant}/budget`, { token: root, body: { budget_usd: null, refresh_schedule: 'rolling_7d' } });

@@ -1,7 +1,7 @@
 import type { Anomaly } from '@omg/contracts';
-import { localTime, type ReportRange } from './report-range.js';
+import { dayPieces, localTime, type ReportRange } from './report-range.js';
 import { DateTime } from 'luxon';
-import type { Metric } from './usage.queries.js';
+import type { Metric } from './usage-series.queries.js';
 
 /**
  * Unusual days: a day is compared with the 14 days before it. Expected is their median; the score is the distance to it in
@@ -21,17 +21,22 @@ export interface DailyValues {
   kind: string;
   id: string;
   label: string;
-  dayStartsMs: readonly number[];
-  values: readonly number[];
+  values: readonly number[] | Float64Array;
+}
+
+/** A day of the report. Computed once for all entities: calendars are the dearest part of it. */
+export interface JudgedDay {
+  date: string;
+  isOver: boolean;
 }
 
 export interface AnomalyOptions {
   metric: Metric;
   sensitivity: number;
+  /** One for each value. */
+  days: readonly JudgedDay[];
   /** Index of the first day that is judged; the days before it are history only. */
   firstDay: number;
-  timezone: string;
-  nowMs: number;
 }
 
 /** The range with the history that its first day needs, on whole local days. */
@@ -40,65 +45,82 @@ export function historyRange(range: ReportRange): ReportRange {
   return { ...range, startMs: start.toMillis() };
 }
 
-export function dailyAnomalies(days: DailyValues, options: AnomalyOptions): Anomaly[] {
-  const { metric, sensitivity } = options;
-  const { values } = days;
-  const firstActive = values.findIndex((value) => value > 0);
+/** The local days of a range that begins with its history. */
+export function judgedDays(range: ReportRange, nowMs: number): JudgedDay[] {
+  return dayPieces(range).map(({ dayStartMs, dayEndMs }) => ({ date: localTime(dayStartMs, range.timezone), isOver: dayEndMs <= nowMs }));
+}
+
+export function dailyAnomalies({ values, ...entity }: DailyValues, options: AnomalyOptions): Anomaly[] {
+  const { metric, sensitivity, days } = options;
   const found: Anomaly[] = [];
-  if (firstActive < 0) return found;
-  const sorted = new Float64Array(HISTORY_DAYS);
-  for (let day = Math.max(options.firstDay, 0); day < values.length; day++) {
-    // Days before the entity's first use are no history: everything would be a spike against them.
-    const from = Math.max(day - HISTORY_DAYS, firstActive);
-    if (day - from < HISTORY_DAYS_MIN) continue;
-    const history = sorted.subarray(0, day - from);
-    for (let past = from; past < day; past++) history[past - from] = values[past]!;
+  // Days before the entity's first use are no history: everything would be a spike against them.
+  const firstActive = values.findIndex((value: number) => value > 0);
+  if (firstActive < 0 || !values.some((value: number) => value >= VOLUME_MIN[metric])) return found;
+  const history = new SortedWindow();
+  for (let day = Math.max(firstActive, options.firstDay - HISTORY_DAYS); day < values.length; history.push(values[day++]!)) {
+    if (day < options.firstDay || history.size < HISTORY_DAYS_MIN) continue;
     const value = values[day]!;
-    const expected = medianInPlace(history);
+    const expected = history.median();
     if (Math.max(value, expected) < VOLUME_MIN[metric]) continue;
     const distance = Math.abs(value - expected);
     const floor = Math.max(0.05 * expected, FLOOR[metric]);
     // The spread can only make the score smaller.
     if (distance / floor < sensitivity) continue;
-    for (let index = 0; index < history.length; index++) history[index] = Math.abs(history[index]! - expected);
-    const score = distance / Math.max(1.4826 * medianInPlace(history), floor);
+    const score = distance / Math.max(1.4826 * history.spread(expected), floor);
     if (score < sensitivity) continue;
-    const isOver = endOfDayMs(days.dayStartsMs[day]!, options.timezone) <= options.nowMs;
+    const { date, isOver } = days[day]!;
     const direction = value > expected ? 'spike' : 'drop';
     if (direction === 'drop' && !isOver) continue;
-    found.push({
-      kind: days.kind,
-      id: days.id,
-      label: days.label,
-      date: localTime(days.dayStartsMs[day]!, options.timezone),
-      metric,
-      value: round(value),
-      expected: round(expected),
-      score: round(score),
-      direction,
-    });
+    found.push({ ...entity, date, metric, value: round(value), expected: round(expected), score: round(score), direction });
   }
   return found;
 }
 
-function endOfDayMs(dayStartMs: number, timezone: string): number {
-  return DateTime.fromMillis(dayStartMs, { zone: timezone }).plus({ days: 1 }).startOf('day').toMillis();
-}
+/**
+ * The values of the last days, kept in order: a report slides it over tens of thousands of days. Plain loops over arrays that
+ * stay: views, copies and the library's sort of fourteen numbers would be most of the report's time.
+ */
+class SortedWindow {
+  size = 0;
+  private readonly sorted = new Float64Array(HISTORY_DAYS);
+  /** In the order of time, as a ring. */
+  private readonly recent = new Float64Array(HISTORY_DAYS);
+  private readonly distances = new Float64Array(HISTORY_DAYS);
+  private pushed = 0;
 
-export function median(values: readonly number[]): number {
-  return medianInPlace(Float64Array.from(values));
-}
-
-/** Sorts what it is given. By insertion: there are fourteen values, and tens of thousands of such lists in a report. */
-function medianInPlace(values: Float64Array): number {
-  for (let index = 1; index < values.length; index++) {
-    const value = values[index]!;
-    let place = index - 1;
-    for (; place >= 0 && values[place]! > value; place--) values[place + 1] = values[place]!;
-    values[place + 1] = value;
+  push(value: number): void {
+    const { sorted, recent } = this;
+    const slot = this.pushed++ % HISTORY_DAYS;
+    let place = 0;
+    if (this.size < HISTORY_DAYS) place = this.size++;
+    else while (sorted[place] !== recent[slot]) place++;
+    recent[slot] = value;
+    // The place that became free wanders to where the value belongs.
+    for (; place > 0 && sorted[place - 1]! > value; place--) sorted[place] = sorted[place - 1]!;
+    for (; place < this.size - 1 && sorted[place + 1]! < value; place++) sorted[place] = sorted[place + 1]!;
+    sorted[place] = value;
   }
-  const middle = values.length >> 1;
-  return values.length % 2 === 1 ? values[middle]! : (values[middle - 1]! + values[middle]!) / 2;
+
+  median(): number {
+    return middle(this.sorted, this.size);
+  }
+
+  /** The median of the values' distances from `center`. */
+  spread(center: number): number {
+    const { sorted, distances, size } = this;
+    for (let index = 0; index < size; index++) {
+      const distance = Math.abs(sorted[index]! - center);
+      let place = index;
+      for (; place > 0 && distances[place - 1]! > distance; place--) distances[place] = distances[place - 1]!;
+      distances[place] = distance;
+    }
+    return middle(distances, size);
+  }
+}
+
+function middle(sorted: Float64Array, size: number): number {
+  const half = size >> 1;
+  return size % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
 const round = (value: number): number => Math.round(value * 1e6) / 1e6;

@@ -17,13 +17,13 @@ export class DailyController {
 
   @Get('tenant/daily')
   @Permission('any:viewer', { tenantQuery: 'tenant_id' })
-  @Returns(tenantDailySchema, { summary: "A tenant's days with their keys", csv: true })
+  @Returns(tenantDailySchema, { summary: "A tenant's days with their keys, the dearest of the range first; the CSV has all of them", csv: true })
   async ofTenant(
     @Caller() caller: Principal,
     @Query({ schema: tenantDailyQuerySchema }) query: Parsed<typeof tenantDailyQuerySchema>,
     @WantsCsv() csv: boolean,
   ) {
-    const report = await this.daily.ofTenant(caller, query);
+    const report = await this.daily.ofTenant(caller, query, csv ? undefined : query);
     if (!csv) return report;
     return csvFile(
       'usage-tenant-daily',
@@ -37,9 +37,9 @@ export class DailyController {
 
   @Get('user/daily')
   @Permission('signed_in')
-  @Returns(userDailySchema, { summary: "A user's days with their tenants: oneself, or anybody for a super admin", csv: true })
+  @Returns(userDailySchema, { summary: "A user's days with their tenants, the dearest of the range first: oneself, or anybody for a super admin", csv: true })
   async ofUser(@Caller() caller: Principal, @Query({ schema: userDailyQuerySchema }) query: Parsed<typeof userDailyQuerySchema>, @WantsCsv() csv: boolean) {
-    const report = await this.daily.ofUser(caller, query);
+    const report = await this.daily.ofUser(caller, query, csv ? undefined : query);
     if (!csv) return report;
     return csvFile(
       'usage-user-daily',
@@ -53,9 +53,9 @@ export class DailyController {
 
   @Get('model/daily')
   @Permission('any:viewer')
-  @Returns(modelDailySchema, { summary: "A model's days with their tenants", csv: true })
+  @Returns(modelDailySchema, { summary: "A model's days with their tenants, the dearest of the range first; the CSV has all of them", csv: true })
   async ofModel(@Caller() caller: Principal, @Query({ schema: modelDailyQuerySchema }) query: Parsed<typeof modelDailyQuerySchema>, @WantsCsv() csv: boolean) {
-    const report = await this.daily.ofModel(caller, query);
+    const report = await this.daily.ofModel(caller, query, csv ? undefined : query);
     if (!csv) return report;
     return csvFile(
       'usage-model-daily',

@@ -164,13 +164,42 @@ describe.each(['from rollups', 'from built days', 'after late rows'])('reports e
       await expectPoints(key.series, key, `api_key_id = '${ownedKey}'`);
     });
 
+    it.each([
+      ['model/daily?model_alias=claude', 'tenants', 'tenant_id', `model_alias = 'claude'`],
+      ['tenant/daily?tenant_id=<first>', 'keys', 'api_key_id', `tenant_id = '<first>'`],
+    ])('the parts of the days of %s page by page, the dearest of the range first, and the others', async (path, list, id, where) => {
+      const query = `/admin/usage/${path.replace('<first>', tenantIds[0]!)}&start=2026-03-20T05:00:00Z&end=2026-04-10T06:00:00Z&timezone=${zone}&limit=1`;
+      const condition = where.replace('<first>', tenantIds[0]!);
+      const first = (await get(query)).json;
+      const ranked = (await scan(id, first.start, first.end, condition)).sort((a, b) => Number(b.cost - a.cost)).map(({ key }) => key);
+      expect(ranked.length).toBeGreaterThan(1);
+      for (let offset = 0; offset <= ranked.length; offset++) {
+        const { json } = await get(`${query}&offset=${offset}`);
+        expect([json.limit, json.offset, json.total]).toEqual([1, offset, ranked.length]);
+        await expectPoints(json.days, json, condition);
+        const parts = json.days.flatMap((day: any) => day[list].map((part: any) => ({ ...part, date: day.date })));
+        expect([...new Set(parts.map((part: any) => part[id]))]).toEqual(ranked.slice(offset, offset + 1));
+        await expectPoints(parts, json, `${condition} AND ${id}::text = '${ranked[offset] ?? ''}'`);
+        for (const day of json.days) expect(day.others.requests + (day[list][0]?.requests ?? 0)).toBe(day.requests);
+        await expectPoints(
+          json.days.map((day: any) => ({ ...day.others, date: day.date })),
+          json,
+          `${condition} AND ${id}::text <> '${ranked[offset] ?? ''}'`,
+        );
+      }
+    });
+
     it('comparison of tenants, models and a user', async () => {
       const { json } = await get(
         `/admin/usage/compare?tenant_ids=${tenantIds[0]},${tenantIds[1]}&model_aliases=claude&user_ids=${userId}&start=2026-03-25T03:00:00Z&end=2026-04-06T00:00:00Z&timezone=${zone}`,
       );
       expect(json.series.map(({ kind }: any) => kind)).toEqual(['tenant', 'tenant', 'model', 'user']);
       const conditions = [`tenant_id = '${tenantIds[0]}'`, `tenant_id = '${tenantIds[1]}'`, `model_alias = 'claude'`, `api_key_id = '${ownedKey}'`];
-      for (const [index, series] of json.series.entries()) await expectPoints(series.points, json, conditions[index]);
+      for (const [index, series] of json.series.entries()) {
+        await expectPoints(series.points, json, conditions[index]);
+        const [all] = await scan(`'all'`, json.start, json.end, conditions[index]);
+        expectSums(series.totals, all);
+      }
     });
   });
 

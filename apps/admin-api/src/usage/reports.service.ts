@@ -10,7 +10,7 @@ import {
 import type { PrismaTx } from '@omg/storage';
 import type { Parsed } from '../http/paging.js';
 import { requireSuperAdmin, requireTenantRole, type Principal } from '../http/principal.js';
-import { dailyAnomalies, historyRange, type DailyValues } from './anomalies.js';
+import { dailyAnomalies, historyRange, judgedDays } from './anomalies.js';
 import { entityLabels, keysOfUser, tenantLabels, userLabels } from './labels.queries.js';
 import { ReportContext } from './report-context.js';
 import { dayPieces, localTime, rangeBody, type ReportRange } from './report-range.js';
@@ -136,34 +136,34 @@ export class ReportsService {
     return { apiKeyIds: [id], tenantIds };
   }
 
+  /** One read gives the history as well: whole days, of which the range's first may be cut in two. */
   private async series(tx: PrismaTx, range: ReportRange, kind: 'tenant' | 'model' | 'user', id: string, label: string, scope: Scope) {
     const wide = historyRange(range);
     const wideStarts = dayStarts(wide);
-    const rows = await sumUsage(tx, { range: wide, boundariesMs: wideStarts, by: 'none', ...scope });
-    const skipped = wideStarts.length - dayStarts(range).length;
-    // The first day of a rolling range may be a part of a day; the history is whole days, so it is read again exactly.
-    const boundariesMs = dayStarts(range);
-    const inRange = wide.startMs === range.startMs ? rows : await sumUsage(tx, { range, boundariesMs, by: 'none', ...scope });
-    const active = inRange.filter(({ requests }) => requests > 0).map(({ group }) => boundariesMs[group]!);
-    const values: DailyValues = { kind, id, label, dayStartsMs: wideStarts, values: toDaily(rows, wideStarts.length) };
+    const starts = dayStarts(range);
+    const firstDay = wideStarts.length - starts.length;
+    const isCut = starts[0]! < range.startMs;
+    const boundariesMs = isCut ? [...wideStarts.slice(0, firstDay + 1), range.startMs, ...wideStarts.slice(firstDay + 1)] : wideStarts;
+    const rows = await sumUsage(tx, { range: wide, boundariesMs, by: 'none', ...scope });
+    const dayOf = (row: UsageSum): number => (isCut && row.group > firstDay ? row.group - 1 : row.group);
+    const inRange = rows.filter(({ group }) => group >= firstDay + (isCut ? 1 : 0)).map((row) => ({ ...row, group: dayOf(row) - firstDay }));
+    const active = inRange.filter(({ requests }) => requests > 0).map(({ group }) => starts[group]!);
+    const values = new Array<number>(wideStarts.length).fill(0);
+    for (const row of rows) values[dayOf(row)]! += Number(row.costNano) / 1e9;
     return {
       totals: totalsBody(addSums(inRange)),
-      points: pointsBody(boundariesMs, range.timezone, inRange),
+      points: pointsBody(starts, range.timezone, inRange),
       ...(active.length > 0 && { active_start: localTime(active[0]!, range.timezone), active_end: localTime(active.at(-1)!, range.timezone) }),
-      anomalies: dailyAnomalies(values, { metric: 'cost', sensitivity: COMPARE_SENSITIVITY, firstDay: skipped, timezone: range.timezone, nowMs: Date.now() }),
+      anomalies: dailyAnomalies(
+        { kind, id, label, values },
+        { metric: 'cost', sensitivity: COMPARE_SENSITIVITY, firstDay, days: judgedDays(wide, Date.now()) },
+      ),
     };
   }
 }
 
 export function dayStarts(range: ReportRange): number[] {
   return dayPieces(range).map(({ dayStartMs }) => dayStartMs);
-}
-
-/** Cost per day in USD. */
-function toDaily(rows: readonly UsageSum[], days: number): number[] {
-  const values = Array.from({ length: days }, () => 0);
-  for (const row of rows) values[row.group] = values[row.group]! + Number(row.costNano) / 1e9;
-  return values;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

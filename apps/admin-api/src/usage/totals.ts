@@ -42,11 +42,25 @@ export function totalsBody({ requests, tokens, costNano, unpriced }: Sums): Tota
   };
 }
 
+export function subtractSums(all: Sums, part: Sums): Sums {
+  return {
+    requests: all.requests - part.requests,
+    tokens: all.tokens - part.tokens,
+    costNano: all.costNano - part.costNano,
+    unpriced: all.unpriced - part.unpriced,
+  };
+}
+
+/** One for each of the groups, empty ones included. */
+export function sumByDay(days: number, rows: Iterable<UsageSum>): Sums[] {
+  const byDay: Sums[] = Array.from({ length: days }, () => ({ ...NO_SUMS }));
+  for (const row of rows) addTo(byDay[row.group]!, row);
+  return byDay;
+}
+
 /** One point per local day, empty days included. */
 export function pointsBody(boundariesMs: readonly number[], timezone: string, rows: Iterable<UsageSum>): Point[] {
-  const byDay: Sums[] = boundariesMs.map(() => ({ ...NO_SUMS }));
-  for (const row of rows) addTo(byDay[row.group]!, row);
-  return byDay.map((sums, index) => ({ date: localTime(boundariesMs[index]!, timezone), ...totalsBody(sums) }));
+  return sumByDay(boundariesMs.length, rows).map((sums, index) => ({ date: localTime(boundariesMs[index]!, timezone), ...totalsBody(sums) }));
 }
 
 /** By cost, then requests, then id, so that pages and ties are stable. */

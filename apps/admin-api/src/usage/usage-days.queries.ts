@@ -59,11 +59,18 @@ export async function buildDay(prisma: PrismaClient, zone: string, day: LocalDay
   );
 }
 
-/** Starts of the days in [from, to) that are built. Read in the transaction of the report, so that marks and sums agree. */
-export async function builtDays(tx: PrismaTx, zone: string, fromMs: number, toMs: number): Promise<Map<number, number>> {
-  const rows = await tx.$queryRaw<{ starts_at: Date; ends_at: Date }[]>`
-    SELECT starts_at, ends_at FROM usage_days_built WHERE zone = ${zone} AND starts_at >= ${new Date(fromMs)} AND starts_at < ${new Date(toMs)}`;
-  return new Map(rows.map((row) => [row.starts_at.getTime(), row.ends_at.getTime()]));
+export interface DayMark {
+  endMs: number;
+  /** Another one for every time that the day is summed: what was read under it stays what it was. */
+  build: string;
+}
+
+/** Days in [from, to) that are built, by their start. Read in the transaction of the report, so that marks and sums agree. */
+export async function builtDays(tx: PrismaTx, zone: string, fromMs: number, toMs: number): Promise<Map<number, DayMark>> {
+  const rows = await tx.$queryRaw<{ starts_at: Date; ends_at: Date; build: string }[]>`
+    SELECT starts_at, ends_at, extract(epoch FROM built_at)::text AS build FROM usage_days_built
+    WHERE zone = ${zone} AND starts_at >= ${new Date(fromMs)} AND starts_at < ${new Date(toMs)}`;
+  return new Map(rows.map((row) => [row.starts_at.getTime(), { endMs: row.ends_at.getTime(), build: row.build }]));
 }
 
 /** Names of zones that are remembered: whoever may read reports may write one, in any mixture of cases. */

@@ -1,7 +1,7 @@
 import { Prisma, type PrismaClient, type PrismaTx } from '@omg/storage';
 import { dayPieces, type DayPiece, type ReportRange } from './report-range.js';
 import type { Sums } from './totals.js';
-import { builtDays } from './usage-days.queries.js';
+import { builtDays, type DayMark } from './usage-days.queries.js';
 
 /** What a report sums over, and what it keeps apart. */
 export interface UsageQuery {
@@ -71,35 +71,9 @@ function unpack(text: string): UsageSum[] {
   return sums.sort((a, b) => a.group - b.group);
 }
 
-export type Metric = 'cost' | 'requests' | 'tokens';
-
-/** One value per group for each id: USD for the cost, which is exact as nano-USD until here. Call it inside `inSnapshot`. */
-export async function metricSeries(tx: PrismaTx, query: UsageQuery, metric: Metric): Promise<Map<string, number[]>> {
-  const source = await sourceOf(tx, query);
-  if (!source) return new Map();
-  const value = { cost: Prisma.sql`cost`, requests: Prisma.sql`requests`, tokens: Prisma.sql`tokens` }[metric];
-  const [packed] = await tx.$queryRaw<{ text: string | null }[]>`
-    SELECT string_agg(concat_ws(${FIELD_SEPARATOR}, id, series), ${ROW_SEPARATOR}) AS text FROM (
-      SELECT id, string_agg(concat_ws(':', grp, ${value}), ' ') AS series FROM (${source}) u GROUP BY 1
-    ) entities`;
-  const unit = metric === 'cost' ? 1e9 : 1;
-  const byId = new Map<string, number[]>();
-  for (const entity of packed?.text ? packed.text.split(ROW_SEPARATOR) : []) {
-    const [id, series] = entity.split(FIELD_SEPARATOR) as [string, string];
-    const values = new Array<number>(query.boundariesMs.length).fill(0);
-    for (const point of series.split(' ')) {
-      const colon = point.indexOf(':');
-      const group = Number(point.slice(0, colon));
-      values[group] = values[group]! + Number(point.slice(colon + 1));
-    }
-    byId.set(id, unit === 1 ? values : values.map((value) => value / unit));
-  }
-  return byId;
-}
-
 /** ASCII's own separators: ids and aliases hold no control characters. */
-const FIELD_SEPARATOR = '\u001f';
-const ROW_SEPARATOR = '\u001e';
+export const FIELD_SEPARATOR = '\u001f';
+export const ROW_SEPARATOR = '\u001e';
 
 /** Whether the rows of `sourceOf` are sums already: one a day for each id, when ids are what the day sums are kept by. */
 function isSummed(query: UsageQuery): boolean {
@@ -112,14 +86,27 @@ function isSummed(query: UsageQuery): boolean {
 
 /** Rows (grp, id, requests, tokens, cost, unpriced) that are to be summed; undefined: there are none. */
 async function sourceOf(tx: PrismaTx, query: UsageQuery): Promise<Prisma.Sql | undefined> {
+  const { days, stretches } = await sourcesOf(tx, query);
+  const parts = days ? [days.rows, ...stretches] : stretches;
+  return parts.length === 0 ? undefined : Prisma.join(parts, ' UNION ALL ');
+}
+
+export interface UsageSources {
+  /** Built days; the version names them and the builds that they come from. */
+  days: { rows: Prisma.Sql; version: string } | undefined;
+  stretches: Prisma.Sql[];
+}
+
+/** The same rows, those that cannot change any more apart from the rest. */
+export async function sourcesOf(tx: PrismaTx, query: UsageQuery): Promise<UsageSources> {
   const { range } = query;
   const pieces = dayPieces(range);
   const marks = await builtDays(tx, range.timezone, pieces[0]!.dayStartMs, range.endMs);
   const { days, stretches } = plan(pieces, query.boundariesMs, marks);
-  const parts: Prisma.Sql[] = [];
-  if (days.length > 0) parts.push(fromDays(query, days));
-  for (const stretch of stretches) parts.push(fromRollups(query, stretch));
-  return parts.length === 0 ? undefined : Prisma.join(parts, ' UNION ALL ');
+  return {
+    days: days.length === 0 ? undefined : { rows: fromDays(query, days), version: days.map((day) => `${day}@${marks.get(day)!.build}`).join() },
+    stretches: stretches.map((stretch) => fromRollups(query, stretch)),
+  };
 }
 
 interface Stretch {
@@ -128,7 +115,7 @@ interface Stretch {
 }
 
 /** Which days can be taken whole, and the remaining stretches of time, merged. A day that a boundary cuts is not whole. */
-function plan(pieces: readonly DayPiece[], boundariesMs: readonly number[], marks: ReadonlyMap<number, number>): { days: number[]; stretches: Stretch[] } {
+function plan(pieces: readonly DayPiece[], boundariesMs: readonly number[], marks: ReadonlyMap<number, DayMark>): { days: number[]; stretches: Stretch[] } {
   const cuts = new Set(boundariesMs);
   const days: number[] = [];
   const stretches: Stretch[] = [];
@@ -138,7 +125,7 @@ function plan(pieces: readonly DayPiece[], boundariesMs: readonly number[], mark
     const isCut = next < boundariesMs.length && boundariesMs[next]! < piece.dayEndMs && cuts.has(boundariesMs[next]!);
     const isWhole = piece.fromMs === piece.dayStartMs && piece.toMs === piece.dayEndMs;
     // The mark's end is compared as well: a zone whose rules changed since has days of another length.
-    if (isWhole && !isCut && marks.get(piece.dayStartMs) === piece.dayEndMs) {
+    if (isWhole && !isCut && marks.get(piece.dayStartMs)?.endMs === piece.dayEndMs) {
       days.push(piece.dayStartMs);
       continue;
     }

@@ -124,7 +124,12 @@ export const usageCompareSchema = z.object({
   ),
 });
 
-export const tenantDailyQuerySchema = z.object({ ...rangeShape, ...formatShape, tenant_id: uuidSchema });
+/** Which parts a day names: those that cost most in the whole range come first. The CSV has all of them. */
+const partsPaging = pagingShape(50);
+/** What the day has besides the parts that it names. */
+const others = z.object(totalsShape);
+
+export const tenantDailyQuerySchema = z.object({ ...rangeShape, ...formatShape, ...partsPaging, tenant_id: uuidSchema });
 const tenantTotals = z.object({ tenant_id: uuidSchema, tenant_name: z.string(), ...totalsShape });
 export const tenantDailySchema = z.object({
   tenant_id: uuidSchema,
@@ -134,20 +139,24 @@ export const tenantDailySchema = z.object({
       date: timeSchema,
       ...totalsShape,
       keys: z.array(z.object({ api_key_id: uuidSchema, api_key_name: z.string(), api_key_prefix: z.string(), ...totalsShape })),
+      others,
     }),
   ),
+  ...pageShape,
 });
-export const userDailyQuerySchema = z.object({ ...rangeShape, ...formatShape, user_id: uuidSchema });
+export const userDailyQuerySchema = z.object({ ...rangeShape, ...formatShape, ...partsPaging, user_id: uuidSchema });
 export const userDailySchema = z.object({
   user_id: uuidSchema,
   ...windowShape,
-  days: z.array(z.object({ date: timeSchema, ...totalsShape, tenants: z.array(tenantTotals) })),
+  days: z.array(z.object({ date: timeSchema, ...totalsShape, tenants: z.array(tenantTotals), others })),
+  ...pageShape,
 });
-export const modelDailyQuerySchema = z.object({ ...rangeShape, ...formatShape, model_alias: modelAlias });
+export const modelDailyQuerySchema = z.object({ ...rangeShape, ...formatShape, ...partsPaging, model_alias: modelAlias });
 export const modelDailySchema = z.object({
   model_alias: z.string(),
   ...windowShape,
-  days: z.array(z.object({ date: timeSchema, ...totalsShape, tenants: z.array(tenantTotals) })),
+  days: z.array(z.object({ date: timeSchema, ...totalsShape, tenants: z.array(tenantTotals), others })),
+  ...pageShape,
 });
 
 export const keyReportQuerySchema = z.object({ ...rangeShape, ...formatShape, ...pagingShape(50), tenant_id: uuidSchema.optional() });
