@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, open, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -101,16 +101,40 @@ describe('usage spool', () => {
     await spool.close();
   });
 
-  it('does not touch the segment of a living process, and takes over that of a dead one', async () => {
-    const living = await openSpool();
-    await living.append(event(0));
-    await appendFile(join(directory, `1~${hostname()}~${process.ppid}~aa.open`), '');
-    await appendFile(join(directory, `2~${hostname()}~${2 ** 22 + 1}~bb.open`), '');
-    await openSpool();
-    const names = await readdir(directory);
-    expect(names).toContain(`1~${hostname()}~${process.ppid}~aa.open`);
-    expect(names).toContain(`2~${hostname()}~${2 ** 22 + 1}~bb.sealed`);
-    await living.close();
+  it('a segment that another process takes over while its writer lives loses nothing, whenever that one has read it', async () => {
+    const writer = await openSpool();
+    await writer.append(event(0));
+    const taker = await openSpool();
+    await writer.append(event(1));
+    const seen = (await replayed(taker)).events;
+    await writer.append(event(2));
+    seen.push(...(await replayed(await openSpool())).events);
+    await writer.append(event(3));
+    seen.push(...(await replayed(writer)).events);
+    expect([...new Set(seen)].sort()).toEqual([0, 1, 2, 3].map(event));
+    expect([writer.isEmpty, await readdir(directory)]).toEqual([true, []]);
+    await writer.close();
+  });
+
+  it('what a former process left is taken over whatever its host and process id were, also where they are our own', async () => {
+    const earlier = await openSpool();
+    await earlier.append(event(0));
+    await earlier.close();
+    const path = await onlyFile();
+    // The name as it was while it told host and process; process 1 is everybody's in containers.
+    await rename(path, join(directory, `1~${hostname()}~${process.ppid}~aa.open`));
+    expect((await replayed(await openSpool())).events).toEqual([event(0)]);
+  });
+
+  it('two processes that replay at once deliver everything, and none of them fails or waits for the other', async () => {
+    const earlier = await openSpool();
+    for (let n = 0; n < 50; n++) await earlier.append(event(n));
+    await earlier.close();
+    const [a, b] = [await openSpool(), await openSpool()];
+    const [ofA, ofB] = await Promise.all([replayed(a, 7), replayed(b, 7)]);
+    expect(new Set([...ofA.events, ...ofB.events]).size).toBe(50);
+    await Promise.all([replayed(a), replayed(b)]);
+    expect([a.isEmpty, b.isEmpty, a.pendingBytes, b.pendingBytes]).toEqual([true, true, 0, 0]);
   });
 
   it('a full disk is an error for the event that did not fit; what was stored before and after it is whole', async () => {

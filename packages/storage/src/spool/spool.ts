@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { encodeLine, readLines } from './spool-lines.js';
 
@@ -8,14 +7,19 @@ import { encodeLine, readLines } from './spool-lines.js';
  * The last place for a usage event when neither Redis nor NATS takes it: an append-only file on local disk.
  *
  * An append resolves only after its line was synced; appends that arrive together share one sync. A segment
- * (`<name>.open`) belongs to one process. For replay it is renamed (`.sealed`) and deleted once all of its
- * events were delivered; a replay that fails delivers them again next time, so delivery is at least once. Segments that
- * a dead process left are replayed by the next one. Every line carries a checksum: a torn tail costs that line only.
+ * (`<name>.open`) is written by one process. For replay it is renamed (`.sealed`) and deleted once all of its
+ * events were delivered; a replay that fails delivers them again next time, so delivery is at least once. Every line
+ * carries a checksum: a torn tail costs that line only.
+ *
+ * A process that starts takes over all segments that it finds. Whether their writers live cannot be told: host names and
+ * process ids come again, in containers with each restart. It need not be known: a writer looks after each sync whether its
+ * segment still has its name, and appends anew elsewhere what it wrote to one that was taken. What was there when it
+ * was renamed is read by whoever renamed it.
  */
 export interface SpoolOptions {
-  /** One directory per machine or container; processes on the same machine may share it. */
+  /** On a local disk, which processes may share. */
   directory: string;
-  /** Bound of what this process stored and took over. */
+  /** Bound of what waits there and was sealed, and of what this process writes. */
   bytesMax: number;
   /** Tests only: opens segments on a disk that fails. */
   openFile?: typeof open;
@@ -52,9 +56,12 @@ interface Segment {
 }
 
 const EVENT_BYTES_MAX = 64 * 1024;
+/** A segment is taken when another process starts; more often in a row than this it is something else. */
+const TAKEN_MAX = 8;
 
 export class Spool {
   private queue: Append[] = [];
+  private queuedBytes = 0;
   private segment: Segment | undefined;
   private working: Promise<void> = Promise.resolve();
   private writing = false;
@@ -63,30 +70,31 @@ export class Spool {
 
   private constructor(
     private readonly options: SpoolOptions,
-    /** Of sealed segments, the own open one and what is queued. */
-    private bytes: number,
+    private sealedBytes: number,
   ) {}
 
-  /** Makes the directory and takes over segments of processes that are gone. Throws when the directory is not usable. */
+  /** Makes the directory and takes over the segments in it. Throws when the directory is not usable. */
   static async open(options: SpoolOptions): Promise<Spool> {
-    await mkdir(options.directory, { recursive: true });
-    let bytes = 0;
-    for (const name of await readdir(options.directory)) {
-      const path = join(options.directory, name);
-      if (name.endsWith('.open') && ownerIsGone(name)) await rename(path, sealedPath(path)).catch(ignoreMissing);
-      // A living neighbour's open segment is its own to bound and to replay.
-      bytes += await sizeOf(name.endsWith('.open') ? sealedPath(path) : path);
+    const { directory } = options;
+    await mkdir(directory, { recursive: true });
+    for (const name of await readdir(directory)) {
+      if (name.endsWith('.open')) await rename(join(directory, name), sealedPath(join(directory, name))).catch(ignoreMissing);
     }
-    return new Spool(options, bytes);
+    const sealed = await sealedSegments(directory);
+    return new Spool(
+      options,
+      sealed.reduce((sum, { bytes }) => sum + bytes, 0),
+    );
   }
 
   /** Nothing waits for a replay. */
   get isEmpty(): boolean {
-    return this.bytes === 0 && this.segment === undefined;
+    return this.pendingBytes === 0 && this.segment === undefined;
   }
 
+  /** Of sealed segments, the own open one and what is queued. */
   get pendingBytes(): number {
-    return this.bytes;
+    return this.sealedBytes + (this.segment?.bytes ?? 0) + this.queuedBytes;
   }
 
   /** Stores one event, JSON without line breaks. Rejects with a SpoolError; a rejected event was not stored. */
@@ -94,8 +102,8 @@ export class Spool {
     const line = encodeLine(event);
     if (this.closed) return Promise.reject(new SpoolError('closed'));
     if (line.length > EVENT_BYTES_MAX) return Promise.reject(new RangeError('usage event is too large'));
-    if (this.bytes + line.length > this.options.bytesMax) return Promise.reject(new SpoolError('full'));
-    this.bytes += line.length;
+    if (this.pendingBytes + line.length > this.options.bytesMax) return Promise.reject(new SpoolError('full'));
+    this.queuedBytes += line.length;
     return new Promise<void>((resolve, reject) => {
       this.queue.push({ line, resolve, reject });
       if (!this.writing) {
@@ -136,18 +144,32 @@ export class Spool {
       this.queue = [];
       const buffer = Buffer.concat(batch.map((one) => one.line));
       try {
-        const segment = (this.segment ??= await this.createSegment());
-        await writeAll(segment.file, buffer, segment.bytes);
-        await segment.file.datasync();
-        segment.bytes += buffer.length;
+        await this.store(buffer);
         for (const one of batch) one.resolve();
       } catch (cause) {
-        this.bytes -= buffer.length;
         await this.abandonTail();
         for (const one of batch) one.reject(new SpoolError('disk', { cause }));
+      } finally {
+        this.queuedBytes -= buffer.length;
       }
     }
     this.writing = false;
+  }
+
+  private async store(lines: Buffer): Promise<void> {
+    for (let i = 0; i < TAKEN_MAX; i++) {
+      const segment = (this.segment ??= await this.createSegment());
+      await writeAll(segment.file, lines, segment.bytes);
+      await segment.file.datasync();
+      if (await exists(segment.path)) {
+        segment.bytes += lines.length;
+        return;
+      }
+      // Taken meanwhile, and perhaps read to its end before these lines came.
+      this.segment = undefined;
+      await segment.file.close().catch(() => undefined);
+    }
+    throw new Error('other processes take every segment');
   }
 
   /** After a failed write the segment ends where its last whole line does; a later write goes there again. */
@@ -163,7 +185,7 @@ export class Spool {
   }
 
   private async createSegment(): Promise<Segment> {
-    const name = `${Date.now()}~${hostname()}~${process.pid}~${randomUUID().slice(0, 8)}.open`;
+    const name = `${Date.now()}~${randomUUID()}.open`;
     const path = join(this.options.directory, name);
     const file = await (this.options.openFile ?? open)(path, 'wx', 0o600);
     await syncDirectory(this.options.directory);
@@ -173,51 +195,53 @@ export class Spool {
   private async replayAll(deliver: (events: string[]) => Promise<void>, batchMax: number): Promise<ReplayResult> {
     await this.exclusively(() => this.seal());
     const result: ReplayResult = { events: 0, corrupt: 0 };
-    const names = (await readdir(this.options.directory)).filter((name) => name.endsWith('.sealed')).sort();
-    for (const name of names) {
-      const path = join(this.options.directory, name);
-      const bytes = await sizeOf(path);
-      let batch: string[] = [];
-      for await (const event of readLines(path, EVENT_BYTES_MAX)) {
-        if (event === undefined) {
-          result.corrupt++;
-          continue;
-        }
-        batch.push(event);
-        result.events++;
-        if (batch.length < batchMax) continue;
-        await deliver(batch);
-        batch = [];
-      }
-      if (batch.length > 0) await deliver(batch);
+    const segments = await sealedSegments(this.options.directory);
+    // Neighbours replay as well, and what they took over counts no more.
+    this.sealedBytes = segments.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const { path, bytes } of segments) {
+      await replaySegment(path, deliver, batchMax, result).catch(ignoreMissing);
       await unlink(path).catch(ignoreMissing);
-      this.bytes = Math.max(0, this.bytes - bytes);
+      this.sealedBytes = Math.max(0, this.sealedBytes - bytes);
     }
     return result;
   }
 
   private async seal(): Promise<void> {
     if (!this.segment) return;
-    const { file, path } = this.segment;
+    const { file, path, bytes } = this.segment;
     this.segment = undefined;
     await file.close().catch(() => undefined);
-    await rename(path, sealedPath(path));
+    const isOurs = await rename(path, sealedPath(path)).then(() => true, ignoreMissing);
+    if (isOurs) this.sealedBytes += bytes;
   }
+}
+
+async function replaySegment(path: string, deliver: (events: string[]) => Promise<void>, batchMax: number, result: ReplayResult): Promise<void> {
+  let batch: string[] = [];
+  for await (const event of readLines(path, EVENT_BYTES_MAX)) {
+    if (event === undefined) {
+      result.corrupt++;
+      continue;
+    }
+    batch.push(event);
+    result.events++;
+    if (batch.length < batchMax) continue;
+    await deliver(batch);
+    batch = [];
+  }
+  if (batch.length > 0) await deliver(batch);
+}
+
+/** Oldest first. */
+async function sealedSegments(directory: string): Promise<{ path: string; bytes: number }[]> {
+  const names = (await readdir(directory)).filter((name) => name.endsWith('.sealed')).sort();
+  return Promise.all(names.map(async (name) => ({ path: join(directory, name), bytes: await sizeOf(join(directory, name)) })));
 }
 
 const sealedPath = (path: string): string => path.replace(/\.open$/, '.sealed');
 
-/** On this machine, and no process with its id; our own id means an earlier life of it (containers always have id 1). */
-function ownerIsGone(name: string): boolean {
-  const [, host, pid] = name.split('~');
-  if (host !== hostname()) return true;
-  if (Number(pid) === process.pid) return true;
-  try {
-    process.kill(Number(pid), 0);
-    return false;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(ignoreMissing)) !== undefined;
 }
 
 async function sizeOf(path: string): Promise<number> {
@@ -225,7 +249,7 @@ async function sizeOf(path: string): Promise<number> {
   return found?.size ?? 0;
 }
 
-/** Another process of this machine replayed the segment first. */
+/** Another process took or replayed the segment first. */
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error;
 }
