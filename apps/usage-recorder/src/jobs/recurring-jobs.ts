@@ -30,6 +30,7 @@ const VERIFIED_DAYS = 2;
 export function recurringJobs({ config, logger }: RecorderContext, parts: JobParts): RecurringJob[] {
   const { database, store, nats, metrics, alerting, ingestion, backlog } = parts;
   const { reaperIntervalMs, reaperGraceMs } = config.recorder;
+  const failedTenants = new Set<string>();
   const retentionParts = { database, metrics, log: logger };
   return [
     {
@@ -39,7 +40,7 @@ export function recurringJobs({ config, logger }: RecorderContext, parts: JobPar
       run: () =>
         reap(
           { store, bookkeeper: ingestion.bookkeeper, deadLetter: (id, letter) => ingestion.deadLetter(id, letter), metrics, log: logger },
-          { graceMs: reaperGraceMs, backlogGraceMs: 10 * MINUTE_MS, backlogMs: () => backlog.lagMs, nowMs: Date.now },
+          { graceMs: reaperGraceMs, backlogGraceMs: 10 * MINUTE_MS, backlogMs: () => backlog.lagMs, nowMs: Date.now, failed: failedTenants },
         ),
     },
     { name: 'alert-sweep', everyMs: MINUTE_MS, firstAfterMs: MINUTE_MS, run: () => alerting.sweep() },

@@ -1,5 +1,5 @@
 import { ATTEMPT_LOST, attemptRecordSchema, type UsageEvent } from '@omg/contracts';
-import { uuidV7UnixMs } from '@omg/domain';
+import { isUuidV7, uuidV7UnixMs } from '@omg/domain';
 import type { StoredAttempt } from '@omg/storage';
 
 /** What the client of a vanished edge got: nothing more. */
@@ -11,7 +11,7 @@ const CLIENT_GONE = 499;
  */
 export function reapedEvent(attempt: StoredAttempt): UsageEvent | undefined {
   const record = readRecord(attempt.payload);
-  if (!record) return undefined;
+  if (!record || !isUuidV7(attempt.attemptId)) return undefined;
   const costNano = String(attempt.heldNano);
   const startMs = uuidV7UnixMs(attempt.attemptId);
   return {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AttemptRecord, DeadLetter, UsageEvent } from '@omg/contracts';
 import { RedisAdmissionStore, RedisLedgerStore } from '@omg/storage';
-import { cleanUp } from '@omg/testkit';
+import { cleanUp, waitFor } from '@omg/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Bookkeeper } from '../ingest/bookkeeper.js';
 import { UsageLedger } from '../persist/commit-usage.js';
@@ -48,7 +48,8 @@ function parts(): ReaperParts {
   return { store, bookkeeper, deadLetter, metrics: s.metrics, log: s.log };
 }
 
-const run = () => reap(parts(), { graceMs: GRACE_MS, backlogGraceMs: 600_000, backlogMs: () => 0, nowMs: () => nowMs });
+const failed = new Set<string>();
+const run = () => reap(parts(), { graceMs: GRACE_MS, backlogGraceMs: 600_000, backlogMs: () => 0, nowMs: () => nowMs, failed });
 
 interface Who {
   tenantId: string;
@@ -196,7 +197,42 @@ describe('an ended attempt whose message was lost', () => {
   });
 });
 
+describe('a tenant whose attempts cannot be booked', () => {
+  it('holds up the others for one run at most, and is booked itself once it can be', async () => {
+    // More than Redis's guard bears in a row.
+    const broken = Array.from({ length: 5 }, newcomer);
+    const healthy = newcomer();
+    for (const who of [...broken, healthy]) await admit(who);
+    // Their lists of open attempts are no lists: every look at them is an error of Redis.
+    const listOf = ({ tenantId }: Who) => `omg:{${tenantId}}:open`;
+    for (const who of broken) {
+      await s.redis.rename(listOf(who), `${listOf(who)}:kept`);
+      await s.redis.set(listOf(who), 'x');
+    }
+    nowMs += LEASE_MS + GRACE_MS + 1_000;
+    await expect(run()).rejects.toThrow();
+    const next = newcomer();
+    await admit(next);
+    nowMs += LEASE_MS + GRACE_MS + 1_000;
+    await expect(run()).rejects.toThrow();
+    for (const who of [healthy, next]) expect(await rowOf(who.id)).toHaveLength(1);
+    for (const who of broken) await s.redis.rename(`${listOf(who)}:kept`, listOf(who));
+    await waitFor(async () => (await run().catch(() => ({ expired: 0 }))).expired === 5, { what: 'the tenants that were broken' });
+    for (const who of broken) expect(await rowOf(who.id)).toHaveLength(1);
+  });
+});
+
 describe('an attempt that nobody can read', () => {
+  it('since its id is none becomes a dead letter as well, and those beside it are booked', async () => {
+    const who = newcomer();
+    await admit({ ...who, id: 'no-id-of-ours' });
+    await admit(who);
+    nowMs += LEASE_MS + GRACE_MS + 1_000;
+    expect(await run()).toMatchObject({ expired: 1 });
+    expect(letters).toHaveLength(1);
+    expect(await store.inspect(who.tenantId)).toMatchObject({ open: 0, ended: 0 });
+  });
+
   it('becomes a dead letter and holds nothing any more', async () => {
     const who = newcomer();
     await admit(who, '{"v":9}');

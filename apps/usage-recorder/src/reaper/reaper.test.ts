@@ -1,16 +1,22 @@
 import { describe, expect, it } from '@jest/globals';
+import { RedisUnavailableError } from '@omg/storage';
 import { reap, type ReaperOptions, type ReaperParts } from './reaper.js';
 
-const OPTIONS: ReaperOptions = { graceMs: 0, backlogGraceMs: 0, backlogMs: () => 0, nowMs: () => 0 };
+const OPTIONS: ReaperOptions = { graceMs: 0, backlogGraceMs: 0, backlogMs: () => 0, nowMs: () => 0, failed: new Set() };
 
 /** Tenants in this order; those named in `broken` cannot be read. */
-function partsOf(tenants: readonly string[], broken: readonly string[], asked: string[]): ReaperParts {
+function partsOf(
+  tenants: readonly string[],
+  broken: readonly string[],
+  asked: string[],
+  errorOf = (tenantId: string) => new Error(`${tenantId} is broken`),
+): ReaperParts {
   return {
     store: {
       activeTenants: () => Promise.resolve([...tenants]),
       expiredAttempts: (tenantId: string) => {
         asked.push(tenantId);
-        return broken.includes(tenantId) ? Promise.reject(new Error(`${tenantId} is broken`)) : Promise.resolve([]);
+        return broken.includes(tenantId) ? Promise.reject(errorOf(tenantId)) : Promise.resolve([]);
       },
       endedAttempts: () => Promise.resolve([]),
     },
@@ -27,10 +33,19 @@ describe('a run of the reaper', () => {
     expect(asked).toEqual(['a', 'b', 'c']);
   });
 
-  it('ends early when one tenant after the other fails: then a store is away', async () => {
+  it('looks last at those that could not be booked the last time, so that even Redis being cut off by them hurts no other', async () => {
+    const asked: string[] = [];
+    const failed = new Set(['a', 'c', 'gone']);
+    await expect(reap(partsOf(['a', 'b', 'c', 'd'], ['a'], asked), { ...OPTIONS, failed })).rejects.toThrow('a is broken');
+    expect(asked).toEqual(['b', 'd', 'a', 'c']);
+    expect([...failed]).toEqual(['a']);
+  });
+
+  it('ends early when Redis does not answer: then it is no tenant', async () => {
     const asked: string[] = [];
     const tenants = Array.from({ length: 10 }, (_, i) => `t${i}`);
-    await expect(reap(partsOf(tenants, tenants, asked), OPTIONS)).rejects.toThrow('t0 is broken');
-    expect(asked).toHaveLength(3);
+    const away = () => new RedisUnavailableError('timeout');
+    await expect(reap(partsOf(tenants, tenants, asked, away), OPTIONS)).rejects.toThrow('redis unavailable: timeout');
+    expect(asked).toEqual(['t0']);
   });
 });

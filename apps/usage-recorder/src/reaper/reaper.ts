@@ -1,6 +1,6 @@
 import type { DeadLetter } from '@omg/contracts';
 import type { Logger } from '@omg/service-kit';
-import type { LedgerStore, StoredAttempt } from '@omg/storage';
+import { RedisUnavailableError, type LedgerStore, type StoredAttempt } from '@omg/storage';
 import type { Bookkeeper, Entry } from '../ingest/bookkeeper.js';
 import { decodeEvent } from '../ingest/decode-batch.js';
 import { deadLetterOf } from '../ingest/usage-worker.js';
@@ -33,36 +33,63 @@ export interface ReaperOptions {
   /** Age of the oldest message that is not booked. */
   backlogMs: () => number;
   nowMs: () => number;
+  /** Tenants whose attempts could not be booked in the last run: kept between runs, and looked at last. */
+  failed: Set<string>;
 }
 
 const ATTEMPTS_AT_ONCE = 256;
 /** Per tenant and run; what is left waits for the next run. */
 const ROUNDS_MAX = 40;
-/** After so many tenants that failed it is a store that is away, not a tenant: the run ends. */
-const FAILURES_MAX = 3;
 
 export interface ReaperResult {
   expired: number;
   ended: number;
 }
 
-/** A tenant whose attempts cannot be booked does not keep the others from theirs; the run rejects at its end all the same. */
+/**
+ * A tenant whose attempts cannot be booked does not keep the others from theirs: it is logged, tried again in the next run, after
+ * all others, and the run rejects at its end all the same. Only a store that is away ends a run early.
+ */
 export async function reap(parts: ReaperParts, options: ReaperOptions): Promise<ReaperResult> {
   const result = { expired: 0, ended: 0 };
   const failures: unknown[] = [];
-  for (const tenantId of await parts.store.activeTenants()) {
+  const active = await parts.store.activeTenants();
+  const { failed } = options;
+  const tenants = [...active.filter((id) => !failed.has(id)), ...active.filter((id) => failed.has(id))];
+  // Again from nothing: those that fail are noted anew.
+  failed.clear();
+  for (const tenantId of tenants) {
     try {
-      result.expired += await drain(() => reapExpired(parts, options, tenantId));
-      result.ended += await drain(() => reapEnded(parts, options, tenantId));
+      await bothKinds(
+        async () => (result.expired += await drain(() => reapExpired(parts, options, tenantId))),
+        async () => (result.ended += await drain(() => reapEnded(parts, options, tenantId))),
+      );
     } catch (error) {
       parts.log.error({ tenantId, err: error }, 'attempts of a tenant could not be booked');
       failures.push(error);
-      if (failures.length >= FAILURES_MAX) break;
+      failed.add(tenantId);
+      if (isAway(error)) break;
     }
   }
   if (result.expired + result.ended > 0) parts.log.warn(result, 'attempts were booked that their edge or the bus had lost');
   if (failures.length > 0) throw failures[0];
   return result;
+}
+
+/** An error reply is about one tenant's data; no answer is about the store. */
+function isAway(error: unknown): boolean {
+  return error instanceof RedisUnavailableError && error.failure !== 'reply';
+}
+
+/** The second kind is tried whatever became of the first. */
+async function bothKinds(first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<void> {
+  const outcome = await first().then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
+  if (outcome && isAway(outcome.error)) throw outcome.error;
+  await second();
+  if (outcome) throw outcome.error;
 }
 
 /** Repeats full rounds, so that a large backlog does not wait for the next run. */
