@@ -11,6 +11,9 @@ const READ_BYTES_MAX = 1024 * 1024;
 
 interface LogLine {
   msg?: string;
+  /** What could not take its changed settings. */
+  part?: string;
+  err?: { message?: string };
   warning?: string;
   problems?: string[];
   applied?: string[];
@@ -52,15 +55,18 @@ export function outcomeOf(lines: readonly LogLine[]): Outcome | undefined {
   const reloaded = lines.find(({ msg }) => msg === 'configuration reloaded');
   if (!reloaded) return undefined;
   const { applied = [], needRestart = [] } = reloaded;
+  const failed = lines.flatMap(({ part, err }) => (part === undefined ? [] : [`${part} failed: ${err?.message ?? 'see ./omg logs'}`]));
   const parts = [
     ...(applied.length > 0 ? [`applied ${applied.join(', ')}`] : []),
     ...(needRestart.length > 0 ? [`takes effect at the next start: ${needRestart.join(', ')}`] : []),
-    ...lines.flatMap(({ warning }) => (warning?.includes('unknown key') ? [warning] : [])),
+    ...failed,
+    // Among them each catalog entry whose route is switched off. The secrets that a profile fills in are no news.
+    ...lines.flatMap(({ warning }) => (warning === undefined || warning.includes('well-known value') ? [] : [warning])),
   ];
-  return { isRefused: false, text: parts.join('; ') || 'nothing changed' };
+  return { isRefused: failed.length > 0, text: parts.join('; ') || 'nothing changed' };
 }
 
-/** `./omg reload`: every service of the stack reads its configuration again and tells what became of it. 1: one refused it or did not answer. */
+/** `./omg reload`: every service of the stack reads its configuration again and tells what became of it. 1: one refused it, failed to apply it, or did not answer. */
 export async function reloadCommand(_args: readonly string[]): Promise<number> {
   const services = requireStack().processes.filter(({ name }) => name !== 'demo-provider' && APPS.some((app) => app.name === name));
   const told = services.map(({ name, identity }) => {

@@ -262,6 +262,7 @@ describe('the catalog of the file', () => {
           { alias: 'm', provider: 'openai-compatible', provider_model: 'no-endpoint' },
           { alias: 'm', provider: 'openai-compatible', provider_model: 'dear', price_input: -1 },
           { alias: 'm', provider: 'openai-compatible', provider_model: 'off', price_input: -1, enabled: false },
+          { alias: 'm', provider: 'openai-compatible', provider_model: 'off-too', enabled: false },
           { alias: 'm', provider: 'openai-compatible', provider_model: 'good', endpoint: 'http://127.0.0.1:1/v1' },
         ],
       }),
@@ -273,8 +274,13 @@ describe('the catalog of the file', () => {
       'no-endpoint': expect.stringMatching(/./),
       dear: expect.stringContaining('price_input'),
     });
-    expect(report.warnings).toEqual([expect.stringContaining('the same route')]);
-    expect(await prisma.modelRoute.findMany({ where: { enabled: false }, select: { providerModel: true } })).toEqual([{ providerModel: 'off' }]);
+    expect(report.warnings).toEqual([
+      expect.stringMatching(/^model_catalog\[1\]: unknown provider: no-such-provider; this route is switched off$/),
+      expect.stringMatching(/^model_catalog\[2\]: .*base_url.*; this route is switched off$/),
+      expect.stringContaining('the same route'),
+    ]);
+    const off = await prisma.modelRoute.findMany({ where: { enabled: false }, select: { providerModel: true }, orderBy: { providerModel: 'asc' } });
+    expect(off.map(({ providerModel }) => providerModel)).toEqual(['off', 'off-too']);
     // The edges are told, so that a route whose price could not be read never serves for free.
     const [row] = await readModels(prisma, ['m'], new Date());
     const documents = modelDocument(row!, { ring, shared: {} }, undefined)!.routes;
@@ -284,6 +290,7 @@ describe('the catalog of the file', () => {
       'no-endpoint': true,
       dear: true,
       off: true,
+      'off-too': true,
     });
   });
 

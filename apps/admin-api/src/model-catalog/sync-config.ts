@@ -5,7 +5,7 @@ import { blockName, getProvider } from '@omg/providers';
 import type { Prisma, PrismaTx } from '@omg/storage';
 import type { CatalogContext } from '../config.js';
 import { newId } from '../new-id.js';
-import { identityOf, needsSealing, toColumns, toEntry, type RouteColumns, type RouteEntry } from './catalog-route.js';
+import { identityOf, needsSealing, settingsOf, toColumns, toEntry, type RouteColumns, type RouteEntry } from './catalog-route.js';
 import { insertPrice } from './prices.queries.js';
 import { priceColumns, samePrice, isUnpriced, type PriceColumns, type Prices } from './prices.js';
 
@@ -62,6 +62,9 @@ function collect(items: readonly CatalogItem[], context: CatalogContext, warning
   for (const item of items) {
     const next = item.ok ? readable(item.entry, context) : broken(item);
     if (!next) continue;
+    // What the file's schema refuses was told when it was read; here are the settings that the provider misses.
+    const problems = item.ok && item.entry.enabled ? settingsOf(next.entry!, context).problems : [];
+    if (problems.length > 0) warnings.push(`model_catalog[${item.index}]: ${problems.join('; ')}; this route is switched off`);
     const key = `${next.aliasKey}\n${next.identity}`;
     if (wanted.has(key)) warnings.push(`model_catalog[${item.index}]: the same route as an earlier entry of ${next.alias}; it is left out`);
     else wanted.set(key, next);
