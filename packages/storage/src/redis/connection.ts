@@ -38,6 +38,8 @@ export interface RedisConnectionOptions {
 
 const COMMAND_TIMEOUT_MS = 2000;
 const CONNECT_TIMEOUT_MS = 5000;
+/** For the server's end of a closed connection. One that is closed while it is down leaves a timer as long behind, which holds the process. */
+const DISCONNECT_TIMEOUT_MS = 200;
 
 let openConnections = 0;
 
@@ -61,6 +63,7 @@ function commonOptions(settings: RedisSettings, options: RedisConnectionOptions,
     username: target.username,
     password: target.password,
     connectionName: `omg:${options.name}`,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     connectTimeout: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     keepAlive: 30_000,
     noDelay: true,

@@ -49,7 +49,7 @@ const budgets = (limitNano = 1_000_000n) => ({
   key: { windowId: 'calendar_month:2026-11-01', windowEndMs: nowMs + 86_400_000, limitNano },
 });
 
-/** Admission, renewal, settlement, release; a cancelled call; and one whose edge vanished. */
+/** Admission, renewal, a wider hold, settlement, release; calls cancelled after and before their admission; and one whose edge vanished. */
 async function liveThrough({ admission, ledger }: Opened, caller: Caller): Promise<void> {
   const [done, cancelled, lost] = [0, 1, 2].map(() => admitRequest(caller, { budgets: budgets(), leaseMs: 10_000 })) as [
     ReturnType<typeof admitRequest>,
@@ -59,7 +59,12 @@ async function liveThrough({ admission, ledger }: Opened, caller: Caller): Promi
   const admitted = await Promise.all([done, cancelled, lost].map((request) => admission.admit(request)));
   expect(admitted.map((result) => result.admitted)).toEqual([true, true, true]);
   expect(await admission.renew(caller.tenantId, caller.keyId, done.attemptId, 20_000)).toBe(true);
+  const more = { moreNano: 500n, moreMinNano: 500n, budgets: done.budgets, unseededAllowanceNano: 1_000_000n };
+  expect(await admission.extendHold({ ...caller, ...more, attemptId: done.attemptId })).toBe(500n);
   await admission.cancel(caller.tenantId, caller.keyId, cancelled.attemptId);
+  const late = admitRequest(caller, { budgets: budgets() });
+  await admission.cancel(caller.tenantId, caller.keyId, late.attemptId);
+  await admission.admit(late);
   expect((await admission.settle(settleRequest(done, { costNano: 700n }))).wasOpen).toBe(true);
   expect(await admission.readBudgets(caller.tenantId, caller.keyId, done.budgets)).toMatchObject({ tenant: { openNano: 1_700n }, key: { openNano: 1_700n } });
   const total = { windowId: done.budgets.tenant.windowId, windowEndMs: done.budgets.tenant.windowEndMs, version: 1n };
