@@ -74,7 +74,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
     () => clock.nowMs(),
   );
   const bucket = new KvBucket(nats, BUCKETS.config);
-  const snapshot = openSnapshot(service);
+  const snapshot = openSnapshot(service, routing);
   const keys = new KeyCache(async (prefix) => (await bucket.get(configKey.key(prefix)))?.value, {
     entriesMax: file.edge.keyCacheEntries,
     absentMax: ABSENT_KEYS_MAX,
@@ -137,7 +137,7 @@ function openRedis({ config: file, lifecycle, logger }: Service, observer: Conne
   return { redis, admission, idempotency };
 }
 
-function openSnapshot(service: Service): ConfigSnapshot {
+function openSnapshot(service: Service, routing: RouteStates): ConfigSnapshot {
   const { config: file, logger } = service;
   const keyRing = new KeyRing(file.secrets.encryptionKeys);
   const building = {
@@ -151,6 +151,7 @@ function openSnapshot(service: Service): ConfigSnapshot {
       return route;
     },
     (key, problem) => logger.error({ key, problem }, 'configuration entry cannot be read; the former one stays'),
+    (routeId) => routing.forget(routeId),
   );
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { configKey } from '@omg/contracts';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
@@ -187,6 +188,19 @@ describe('the breaker of a route', () => {
       await waitFor(() => left().length === i, { what: 'the stream to end' });
     }
     expect(await isOpen(primaryRoute)).toBe(false);
+  });
+
+  it('is gone with its route: nothing reports a route as broken that the catalog does not have', async () => {
+    primary.script((exchange) => exchange.respond(503, SERVER_ERROR));
+    for (let i = 0; i < 3; i++) expect((await harness.chat({ model })).status).toBe(200);
+    await waitFor(() => isOpen(primaryRoute), { what: 'the breaker to be open' });
+    await harness.putModel(model, [chatRoute(`${secondary.origin}/v1`, { id: secondaryRoute })]);
+    await waitFor(async () => !(await isOpen(primaryRoute)), { what: 'the route to be forgotten' });
+    await harness.putModel(model, [chatRoute(`${primary.origin}/v1`, { id: primaryRoute })]);
+    primary.script((exchange) => exchange.respond(200, answer('new again')));
+    await waitFor(async () => (await harness.chat({ model })).headers.get('x-omg-route') === primaryRoute, { what: 'the route to serve' });
+    await harness.remove(configKey.model(model));
+    await waitFor(async () => !(await (await fetch(`${harness.edge.url}/metrics`)).text()).includes(primaryRoute), { what: 'the model to be forgotten' });
   });
 
   it('counts streams that broke off after their first chunk, each once, and no other route of the alias', async () => {

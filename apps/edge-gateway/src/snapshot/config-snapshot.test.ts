@@ -19,9 +19,13 @@ function newSnapshot(
     throw new Error(`${key}: ${problem}`);
   },
 ): ConfigSnapshot {
-  return new ConfigSnapshot(() => {
-    throw new Error('no routes here');
-  }, onInvalid);
+  return new ConfigSnapshot(
+    () => {
+      throw new Error('no routes here');
+    },
+    onInvalid,
+    () => undefined,
+  );
 }
 
 describe('the configuration in memory', () => {

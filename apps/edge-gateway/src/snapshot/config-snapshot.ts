@@ -48,6 +48,8 @@ export class ConfigSnapshot {
   constructor(
     private readonly buildRoute: BuildRoute,
     private readonly onInvalid: (key: string, problem: string) => void,
+    /** A route that no model has any more; what was known of it may be forgotten. */
+    private readonly onRetired: (routeId: string) => void,
   ) {}
 
   get defaults(): DefaultsDocument | undefined {
@@ -108,10 +110,11 @@ export class ConfigSnapshot {
 
   private applyModel(key: string, value: string | undefined): void {
     this.sortedModels = undefined;
+    const old = this.modelsByKey.get(key);
     if (value === undefined) {
-      const old = this.modelsByKey.get(key);
       if (old) this.models.delete(old.alias.toLowerCase());
       this.modelsByKey.delete(key);
+      this.retire(old, []);
       return;
     }
     const doc: ModelDocument = modelDocumentSchema.parse(JSON.parse(value));
@@ -120,6 +123,11 @@ export class ConfigSnapshot {
     this.modelsByKey.set(key, entry);
     if (routes.length > 0) this.models.set(doc.alias.toLowerCase(), entry);
     else this.models.delete(doc.alias.toLowerCase());
+    this.retire(old, routes);
+  }
+
+  private retire(before: ModelEntry | undefined, now: readonly RouteEntry[]): void {
+    for (const { doc } of before?.routes ?? []) if (!now.some((route) => route.doc.id === doc.id)) this.onRetired(doc.id);
   }
 
   private applyTenant(id: string, value: string | undefined): void {

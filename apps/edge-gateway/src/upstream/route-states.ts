@@ -92,7 +92,12 @@ export class RouteStates {
     if (health || this.states.has(routeId)) this.state(routeId).health = health;
   }
 
-  /** Forgets routes that are no longer in the catalog, so that the table does not grow for ever. */
+  /** The route is gone from the catalog: neither its breaker nor its metric outlives it. */
+  forget(routeId: string): void {
+    this.states.delete(routeId);
+  }
+
+  /** Forgets all routes that the whole catalog does not have. */
   retainOnly(routeIds: ReadonlySet<string>): void {
     for (const id of this.states.keys()) if (!routeIds.has(id)) this.states.delete(id);
   }

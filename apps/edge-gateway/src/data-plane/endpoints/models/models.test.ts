@@ -11,6 +11,7 @@ function snapshotOf(models: Record<string, Partial<RouteDocument>[]>): ConfigSna
     (_key, problem) => {
       throw new Error(problem);
     },
+    () => undefined,
   );
   let createdUnix = 1_700_000_000;
   for (const [alias, routes] of Object.entries(models)) {
