@@ -31,18 +31,8 @@ export interface RouteEntry {
 }
 
 /** Columns of `model_routes` that come from an entry. */
-export interface RouteColumns {
+export interface RouteColumns extends Omit<RouteEntry, 'sources'> {
   identity: string;
-  provider: string;
-  providerModel: string;
-  deployment: string;
-  modelType: string;
-  contextWindow: number;
-  maxOutputTokens: number;
-  modalities: string[];
-  supportsTools: boolean;
-  enabled: boolean;
-  weight: number;
   endpoint: string;
   apiVersion: string;
   region: string;

@@ -1,7 +1,7 @@
-import { KV_BUCKETS } from '@omg/contracts';
-import { StorageType, jetstream } from '@nats-io/jetstream';
-import { Kvm, type KV } from '@nats-io/kv';
+import type { KV } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { BUCKETS } from './buckets.js';
+import { WRONG_REVISION, openKv } from './kv-bucket.js';
 
 /**
  * The writing side of the KV bucket `config`. Every write is conditional on the revision that was read before the state
@@ -20,8 +20,6 @@ export interface StoredDocument {
   value: Buffer;
 }
 
-const WRONG_LAST_SEQUENCE = 10_071;
-
 /** Somebody else wrote the key since it was read. */
 export class RevisionConflictError extends Error {
   constructor(readonly key: string) {
@@ -35,8 +33,7 @@ export class ConfigBucket {
 
   /** Creates the bucket when it is missing. Several processes may call it at once. */
   static async open(connection: NatsConnection, replicas: number): Promise<ConfigBucket> {
-    const kv = await new Kvm(jetstream(connection)).create(KV_BUCKETS.config, { history: 1, storage: StorageType.File, replicas });
-    return new ConfigBucket(kv);
+    return new ConfigBucket(await openKv(connection, BUCKETS.config, { replicas }));
   }
 
   async read(key: string): Promise<ConfigEntry> {
@@ -65,7 +62,7 @@ async function conditional(key: string, write: () => Promise<unknown>): Promise<
   try {
     await write();
   } catch (error) {
-    if ((error as { code?: unknown }).code === WRONG_LAST_SEQUENCE) throw new RevisionConflictError(key);
+    if ((error as { code?: unknown }).code === WRONG_REVISION) throw new RevisionConflictError(key);
     throw error;
   }
 }

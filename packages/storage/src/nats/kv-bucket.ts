@@ -18,7 +18,8 @@ export interface BucketEntry {
   revision: number;
 }
 
-const WRONG_REVISION = 10_071;
+/** The server's code for a conditional write that came too late. */
+export const WRONG_REVISION = 10_071;
 
 /**
  * A NATS key-value bucket as our services use it: texts, created when it is missing, usable before the server is there. Every call
@@ -88,7 +89,7 @@ export class KvBucket {
     const connection = this.client.current;
     if (!connection || !this.client.isConnected) throw new Error('nats: connection closed');
     if (this.opened?.connection === connection) return this.opened.kv;
-    const opened = { connection, kv: openKv(connection, this.settings, this.client) };
+    const opened = { connection, kv: openKv(connection, this.settings, { replicas: this.client.replicas, timeoutMs: this.client.requestTimeoutMs }) };
     this.opened = opened;
     opened.kv.catch(() => {
       if (this.opened === opened) this.opened = undefined;
@@ -102,11 +103,12 @@ export class KvBucket {
   }
 }
 
-async function openKv(connection: NatsConnection, settings: BucketSettings, client: NatsClient): Promise<KV> {
-  const manager = new Kvm(jetstream(connection, { timeout: client.requestTimeoutMs }));
+/** Creates the bucket when it is missing, or brings its limits up to date. */
+export async function openKv(connection: NatsConnection, settings: BucketSettings, options: { replicas: number; timeoutMs?: number }): Promise<KV> {
+  const manager = new Kvm(jetstream(connection, options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }));
   return manager.create(settings.name, {
     history: settings.history ?? 1,
-    replicas: client.replicas,
+    replicas: options.replicas,
     ...(settings.ttlMs ? { ttl: settings.ttlMs } : {}),
     ...(settings.bytesMax ? { max_bytes: settings.bytesMax } : {}),
   });
