@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { keyDocumentSchema, kvToken } from '@omg/contracts';
-import { ConfigBucket, connectNats, createPool, type NatsClient, type PostgresPool } from '@omg/storage';
+import { createPool, type PostgresPool } from '@omg/database';
+import { ConfigBucket, connectNats, type NatsClient } from '@omg/storage';
 import { cleanUp, createTestDatabase, createTestRedis, startNats, startService, waitFor, type RunningApp } from '@omg/testkit';
 
 /** Two admin processes that started together on empty stores, as behind a load balancer. */

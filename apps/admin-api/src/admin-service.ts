@@ -1,6 +1,7 @@
 import type { ServiceContext, ServiceOptions, ServiceParts } from '@omg/service-kit';
 import { KeyRing } from '@omg/domain';
-import { connectNats, connectRedis, createPrisma } from '@omg/storage';
+import { createPrisma } from '@omg/database';
+import { connectNats, connectRedis } from '@omg/storage';
 import { setTimeout as delay } from 'node:timers/promises';
 import { AppModule } from './app.module.js';
 import { PasswordHasher } from './auth/password-hasher.js';

@@ -1,7 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { KeyRing } from '@omg/domain';
 import type { Logger } from '@omg/service-kit';
-import type { NatsClient, PrismaClient, RedisClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
+import type { NatsClient, RedisClient } from '@omg/storage';
 import { AlertsModule } from './alerts/alerts.module.js';
 import { ApiKeysModule } from './api-keys/api-keys.module.js';
 import { AuditModule } from './audit/audit.module.js';

@@ -1,6 +1,7 @@
 import { migrate } from '@omg/prisma';
 import { errorClass, type Logger } from '@omg/service-kit';
-import { backoffMs, type PrismaClient } from '@omg/storage';
+import { type PrismaClient } from '@omg/database';
+import { backoffMs } from '@omg/storage';
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BootstrapError, runBootstrap, type BootstrapInput } from './bootstrap/bootstrap.js';

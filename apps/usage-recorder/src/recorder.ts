@@ -1,18 +1,8 @@
 import { QUEUES, budgetEvaluationJobSchema } from '@omg/contracts';
 import { KeyRing } from '@omg/domain';
 import type { ServiceParts } from '@omg/service-kit';
-import {
-  RedisLedgerStore,
-  closeRedis,
-  connectNats,
-  connectQueues,
-  connectRedis,
-  createPool,
-  ledgerDatabase,
-  openQueue,
-  pingPostgres,
-  pingRedis,
-} from '@omg/storage';
+import { createPool, ledgerDatabase, pingPostgres } from '@omg/database';
+import { RedisLedgerStore, closeRedis, connectNats, connectQueues, connectRedis, openQueue, pingRedis } from '@omg/storage';
 import { Alerting } from './alerts/alerting.js';
 import { AppModule } from './app.module.js';
 import { Backlog } from './backlog.js';

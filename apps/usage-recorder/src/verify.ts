@@ -1,5 +1,6 @@
 import { ConfigError, createLogger, loadConfig } from '@omg/service-kit';
-import { RedisLedgerStore, closeRedis, connectNats, connectRedis, createPool, ledgerDatabase, usageBacklog } from '@omg/storage';
+import { createPool, ledgerDatabase } from '@omg/database';
+import { RedisLedgerStore, closeRedis, connectNats, connectRedis, usageBacklog } from '@omg/storage';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { usageKeptMs } from './retention.js';

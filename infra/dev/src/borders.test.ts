@@ -30,17 +30,19 @@ const PLANTED: [rule: string, from: string, imported: string][] = [
   ['contracts-know-only-domain-and-zod', 'packages/contracts/src/outward.ts', 'pg'],
   ['providers-know-only-domain-and-contracts', 'packages/providers/src/outward.ts', '@nestjs/common'],
   ['storage-knows-only-domain-and-contracts', 'packages/storage/src/outward.ts', '../../service-kit/src/index.js'],
+  ['database-knows-only-storage-domain-and-contracts', 'packages/database/src/outward.ts', '../../service-kit/src/index.js'],
   ['service-kit-knows-no-app-and-no-provider', 'packages/service-kit/src/outward.ts', '../../providers/src/index.js'],
   ['apps-never-import-apps', 'apps/edge-gateway/src/neighbour.ts', '../../admin-api/src/index.js'],
   ['testkit-only-in-tests', 'apps/admin-api/src/fake.ts', '../../../packages/testkit/src/index.js'],
   ['stores-only-through-storage', 'apps/admin-api/src/query.ts', 'pg'],
-  ['edge-never-opens-postgres', 'apps/edge-gateway/src/query.ts', 'pg'],
+  ['edge-and-monitor-never-open-postgres', 'apps/edge-gateway/src/query.ts', '../../../packages/database/src/index.js'],
   ['no-nest-on-the-data-plane', 'apps/edge-gateway/src/data-plane/guard.ts', '@nestjs/common'],
   ['packages-only-through-their-entry', 'apps/admin-api/src/deep.ts', '../../../packages/storage/src/secret.js'],
 ];
 
 const SUPPORT = [
   'packages/contracts/src/index.ts',
+  'packages/database/src/index.ts',
   'packages/providers/src/index.ts',
   'packages/service-kit/src/index.ts',
   'packages/storage/src/secret.ts',

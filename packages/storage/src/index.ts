@@ -1,12 +1,10 @@
 export { AuthStore } from './redis/auth-store.js';
-export * from './postgres/prisma.js';
 export { RedisAdmissionStore, type AdmissionStoreOptions } from './redis/admission-store.js';
 export * from './redis/admission.types.js';
 export { RedisUnavailableError, type GuardOptions, type RedisFailure } from './redis/guarded-redis.js';
 export { IdempotencyStore, type IdempotencyBegin, type IdempotencyScope, type IdempotencyStoreOptions, type StoredAnswer } from './redis/idempotency-store.js';
 export { RedisLedgerStore, type LedgerStoreOptions } from './redis/ledger-store.js';
 export { silentObserver, type ConnectionObserver } from './connection-observer.js';
-export { createPool, pingPostgres, type DatabaseSettings, type PoolOptions, type PostgresPool } from './postgres/pool.js';
 export { backoffMs } from './backoff.js';
 export { closeRedis, connectRedis, pingRedis, type RedisClient, type RedisConnectionOptions, type RedisSettings } from './redis/connection.js';
 export { parseRedisUrl, type RedisTarget } from './redis/redis-url.js';
@@ -18,7 +16,6 @@ export { KvBucket, type BucketEntry, type BucketSettings } from './nats/kv-bucke
 export { lastRevision, watchKv, type KvWatch, type KvWatchOptions } from './nats/kv-watch.js';
 export { holdLease, type Lease, type LeaseOptions } from './nats/lease.js';
 export { publishRouteOutcome, publishUsageBatch, requestBudgetSeed } from './nats/bus.js';
-export { ADVISORY_LOCKS, LeaderSession, type LeaderSessionOptions } from './postgres/leader-session.js';
 export { ConfigBucket, RevisionConflictError, type ConfigEntry, type StoredDocument } from './nats/config-bucket.js';
 export { BUCKETS, leaseBucket } from './nats/buckets.js';
 export { subscribeJson } from './nats/subscribe.js';

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, PAGE_LIMIT_MAX, type alertHistoryQuerySchema } from '@omg/contracts';
 import type { ConfigOf } from '@omg/service-kit';
-import type { Prisma, PrismaClient } from '@omg/storage';
+import type { Prisma, PrismaClient } from '@omg/database';
 import { maskUrl } from '@omg/domain';
 import { withoutSecrets } from '../audit/redact.js';
 import type { CsvRow } from '../http/csv.js';

@@ -1,5 +1,5 @@
 import { effectiveLimits, usdFromNanoUsd, type RateLimits } from '@omg/domain';
-import type { Prisma } from '@omg/storage';
+import type { Prisma } from '@omg/database';
 import type { KeyFrame } from './api-key-terms.js';
 
 export const WITH_TENANT = { tenant: { select: { name: true, kind: true } }, owner: { select: { email: true } } } satisfies Prisma.ApiKeyInclude;

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AdminError } from '@omg/contracts';
 import { effectiveLimits, nanoUsdFromUsd, type RateLimits } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 import { ADMIN_CONFIG } from '../http/tokens.js';
 import { limitDefaults } from '../rate-limits/limit-defaults.js';
 import { termsOf, type BudgetTerms } from '../usage/budget-terms.js';

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type createApiKeySchema, type updateApiKeySchema } from '@omg/contracts';
 import { hashApiKeySecret } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
 import { requireVersion } from '../http/if-match.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createPool, ledgerDatabase, verifyAuditChain, type PostgresPool } from '@omg/storage';
+import { createPool, ledgerDatabase, verifyAuditChain, type PostgresPool } from '@omg/database';
 import { cleanUp } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
 import { startAdminApp, type AdminAppFixture } from '../testing/admin-app.fixture.js';

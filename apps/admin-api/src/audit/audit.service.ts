@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type auditQuerySchema } from '@omg/contracts';
-import type { Prisma, PrismaClient } from '@omg/storage';
+import type { Prisma, PrismaClient } from '@omg/database';
 import { page, slice, type Parsed } from '../http/paging.js';
 import { hasTenantRole, type Principal } from '../http/principal.js';
 import { PRISMA } from '../http/tokens.js';

@@ -1,5 +1,5 @@
 import { uuidV7, canonicalJson, GENESIS_HASH, linkHash } from '@omg/domain';
-import type { Prisma, PrismaTx } from '@omg/storage';
+import type { Prisma, PrismaTx } from '@omg/database';
 import { randomBytes } from 'node:crypto';
 import { changedFields, withoutSecrets } from './redact.js';
 

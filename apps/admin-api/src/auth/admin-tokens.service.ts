@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type AdminTokenBody, type createAdminTokenSchema, type listAdminTokensQuerySchema } from '@omg/contracts';
 import { roleAtLeast, type Role } from '@omg/domain';
-import type { Prisma, PrismaClient } from '@omg/storage';
+import type { Prisma, PrismaClient } from '@omg/database';
 import { randomBytes } from 'node:crypto';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';

@@ -10,7 +10,7 @@ import {
   tokenResponseSchema,
   type TokenResponse,
 } from '@omg/contracts';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { randomBytes } from 'node:crypto';
 import type { Parsed } from '../http/paging.js';

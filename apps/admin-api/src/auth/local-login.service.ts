@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError } from '@omg/contracts';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { PRISMA } from '../http/tokens.js';
 import { ensurePersonalTenant, setPasswordHash } from '../users/accounts.js';

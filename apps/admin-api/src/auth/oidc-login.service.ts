@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { AdminError } from '@omg/contracts';
-import { AuthStore, Prisma, type PrismaClient, type PrismaTx } from '@omg/storage';
+import { Prisma, type PrismaClient, type PrismaTx } from '@omg/database';
+import { AuthStore } from '@omg/storage';
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { audit } from '../audit/audit.js';

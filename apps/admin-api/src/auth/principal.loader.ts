@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { roleRank, type Role } from '@omg/domain';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import type { Principal, PrincipalMembership } from '../http/principal.js';
 import { PRISMA } from '../http/tokens.js';
 import { tokenHash } from './token.service.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { hashApiKeySecret, KeyRing, sealedContext } from '@omg/domain';
 import { loadConfig } from '@omg/service-kit';
-import { createPrisma, type PrismaClient } from '@omg/storage';
+import { createPrisma, type PrismaClient } from '@omg/database';
 import { cleanUp, createTestDatabase } from '@omg/testkit';
 import { sharedCredentials } from '../config.js';
 import { modelDocument } from '../projector/documents.js';

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { hashApiKeySecret, nanoUsdFromUsd, parseBudgetSchedule, canonicalJson } from '@omg/domain';
 import { parseDurationMs } from '@omg/service-kit';
-import { ADVISORY_LOCKS, Prisma, type PrismaClient, type PrismaTx } from '@omg/storage';
+import { ADVISORY_LOCKS, Prisma, type PrismaClient, type PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import type { AdminConfig, CatalogContext } from '../config.js';
 import { syncConfigCatalog } from '../model-catalog/sync-config.js';

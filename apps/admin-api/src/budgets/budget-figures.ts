@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { budgetWindow, rollingDays, usdFromNanoUsd, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 import { ADMIN_CONFIG } from '../http/tokens.js';
 import { termsOf, type BudgetTerms } from '../usage/budget-terms.js';
 

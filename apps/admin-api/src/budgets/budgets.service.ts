@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { SETTING_KEYS, type BudgetSetting, type budgetDefaultsInputSchema } from '@omg/contracts';
 import { nanoUsdFromUsd, usdFromNanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
 import type { Parsed } from '../http/paging.js';

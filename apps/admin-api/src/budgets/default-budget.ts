@@ -1,7 +1,7 @@
 import { SETTING_KEYS, budgetSettingSchema, type BudgetSetting } from '@omg/contracts';
 import { nanoUsdFromUsd, parseBudgetSchedule, type BudgetSchedule } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 
 export interface DefaultBudget extends Omit<BudgetSetting, 'schedule' | 'enforcement'> {
   schedule: BudgetSchedule;

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type budgetOverrideInputSchema } from '@omg/contracts';
 import { nanoUsdFromUsd, parseBudgetSchedule, usdFromNanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import { Prisma, type PrismaClient, type PrismaTx } from '@omg/storage';
+import { Prisma, type PrismaClient, type PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
 import { requireVersion } from '../http/if-match.js';

@@ -1,7 +1,7 @@
 import { BadRequestException, NotFoundException } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import { AdminError } from '@omg/contracts';
-import { Prisma } from '@omg/storage';
+import { Prisma } from '@omg/database';
 import { toAdminError } from './error.filter.js';
 
 const known = (code: string) => new Prisma.PrismaClientKnownRequestError('secret detail', { code, clientVersion: 'x' });

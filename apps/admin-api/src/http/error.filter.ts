@@ -1,6 +1,6 @@
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { AdminError, type AdminErrorCode } from '@omg/contracts';
-import { Prisma } from '@omg/storage';
+import { Prisma } from '@omg/database';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
 const RETRY_AFTER_SECONDS = 2;

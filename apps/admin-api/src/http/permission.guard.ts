@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import { AdminError } from '@omg/contracts';
 import type { Role } from '@omg/domain';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import { PERMISSION_KEY, type AuthenticatedRequest, type Permission } from './permission.js';
 import { hasAnyRole, hasTenantRole, type Principal } from './principal.js';
 import { PRISMA } from './tokens.js';

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type upsertMembershipSchema } from '@omg/contracts';
 import type { Role } from '@omg/domain';
-import type { PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { AUTH_SETTINGS, type AuthSettings } from '../auth/auth.settings.js';
 import { PasswordHasher } from '../auth/password-hasher.js';

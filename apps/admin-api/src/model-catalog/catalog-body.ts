@@ -1,4 +1,4 @@
-import type { Prisma } from '@omg/storage';
+import type { Prisma } from '@omg/database';
 import { getProvider, isSecretSetting } from '@omg/providers';
 import type { CatalogContext } from '../config.js';
 import { maskSecret } from '../settings/mask.js';

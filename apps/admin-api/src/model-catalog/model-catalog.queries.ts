@@ -1,5 +1,5 @@
 import { AdminError } from '@omg/contracts';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 import type { CatalogRow } from './catalog-body.js';
 import { visibleRoutes } from './visible-routes.js';
 

@@ -1,4 +1,4 @@
-import type { Prisma, PrismaTx } from '@omg/storage';
+import type { Prisma, PrismaTx } from '@omg/database';
 import { newId } from '../new-id.js';
 import type { PriceColumns } from './prices.js';
 

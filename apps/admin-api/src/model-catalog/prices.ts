@@ -1,4 +1,4 @@
-import { Prisma } from '@omg/storage';
+import { Prisma } from '@omg/database';
 
 /** USD per 1 000 tokens; undefined is unknown, not zero. */
 export interface Prices {

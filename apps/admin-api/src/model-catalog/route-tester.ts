@@ -3,7 +3,7 @@ import { AdminError, type routeTestInputSchema } from '@omg/contracts';
 import type { Operation } from '@omg/domain';
 import { getProvider, ProviderError, routeAbilities, type ProviderAdapter } from '@omg/providers';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import { createTransport, type UpstreamTransport } from '@omg/upstream';
 import { audit } from '../audit/audit.js';
 import type { CatalogContext } from '../config.js';

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { MODEL_STATUSES, type explainQuerySchema, type incidentQuerySchema } from '@omg/contracts';
 import { CLOSED_BREAKER, explainRoutes, type NoRoute, type PlannedRoute, type RouteHealthState, type RouteNeeds, type RouteState } from '@omg/domain';
 import { getProvider, routeAbilities } from '@omg/providers';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import type { CatalogContext } from '../config.js';
 import type { Parsed } from '../http/paging.js';
 import { CATALOG_CONTEXT, PRISMA } from '../http/tokens.js';

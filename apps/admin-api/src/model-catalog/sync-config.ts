@@ -2,7 +2,7 @@ import { canonicalJson } from '@omg/domain';
 import type { CatalogEntry, CatalogItem } from '@omg/service-kit';
 import { PROVIDER_BLOCKS } from '@omg/service-kit';
 import { blockName, getProvider } from '@omg/providers';
-import type { Prisma, PrismaTx } from '@omg/storage';
+import type { Prisma, PrismaTx } from '@omg/database';
 import type { CatalogContext } from '../config.js';
 import { newId } from '../new-id.js';
 import { identityOf, needsSealing, settingsOf, toColumns, toEntry, type RouteColumns, type RouteEntry } from './catalog-route.js';

@@ -1,5 +1,5 @@
 import { SETTING_KEYS, budgetSettingSchema, rateLimitsSettingSchema, type BudgetSetting, type RateLimitsSetting } from '@omg/contracts';
-import type { Prisma, PrismaClient } from '@omg/storage';
+import type { Prisma, PrismaClient } from '@omg/database';
 
 /** Reads what documents are made of. Lists are bounded by the caller: a batch of the outbox or a page of the comparison. */
 

@@ -1,4 +1,4 @@
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 
 export type OutboxDatabase = Pick<PrismaClient, 'configOutbox' | '$queryRaw'>;
 

@@ -1,7 +1,8 @@
 import { kvToken } from '@omg/contracts';
 import { KeyRing } from '@omg/domain';
 import { createLogger, loadConfig, Metrics } from '@omg/service-kit';
-import { ConfigBucket, connectNats, createPrisma, type NatsClient, type PrismaClient } from '@omg/storage';
+import { createPrisma, type PrismaClient } from '@omg/database';
+import { ConfigBucket, connectNats, type NatsClient } from '@omg/storage';
 import { createTestDatabase, startNats, waitFor, type OwnService } from '@omg/testkit';
 import { randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';

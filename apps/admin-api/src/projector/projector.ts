@@ -1,4 +1,5 @@
-import { ADVISORY_LOCKS, ConfigBucket, LeaderSession, type DatabaseSettings, type NatsClient, type PrismaClient } from '@omg/storage';
+import { ADVISORY_LOCKS, LeaderSession, type DatabaseSettings, type PrismaClient } from '@omg/database';
+import { ConfigBucket, type NatsClient } from '@omg/storage';
 import type { Logger, Metrics } from '@omg/service-kit';
 import { findDrift } from './compare.js';
 import { deleteOutbox, readOutbox, readPricesThatBegan, type OutboxRow } from './outbox.queries.js';

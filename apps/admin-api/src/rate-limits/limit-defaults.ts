@@ -1,6 +1,6 @@
 import { SETTING_KEYS, rateLimitsSettingSchema, type RateLimitsSetting } from '@omg/contracts';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 
 /** The persisted defaults, else the configuration file's. Version 0: never changed in `/admin`. */
 export async function limitDefaults(tx: PrismaTx, { rateLimits }: ConfigOf<'rate_limits'>): Promise<RateLimitsSetting & { version: number }> {

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Headers, Inject, Put } from '@nestjs/common';
 import { rateLimitDefaultsInputSchema, rateLimitDefaultsSchema, SETTING_KEYS, type RateLimitsSetting } from '@omg/contracts';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
 import type { Parsed } from '../http/paging.js';

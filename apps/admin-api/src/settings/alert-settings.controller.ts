@@ -2,7 +2,7 @@ import { Body, Controller, Get, Headers, Inject, Post, Put } from '@nestjs/commo
 import { alertSettingsInputSchema, alertSettingsSchema, SETTING_KEYS, testEmailSchema, type AlertTransportSetting } from '@omg/contracts';
 import { sealedContext } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import type { CatalogContext } from '../config.js';
 import { actorOf } from '../http/actor.js';

@@ -1,7 +1,7 @@
 import { alertTransportSettingSchema, SETTING_KEYS, type AlertTransportSetting } from '@omg/contracts';
 import { sealedContext, type KeyRing } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 
 /** How alerts travel, password opened. */
 export interface AlertTransport {

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, Inject, Param, Post } from '@nestjs/common';
 import { AdminError, defaultModelSchema, modelListSchema, text } from '@omg/contracts';
-import type { PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
 import type { Parsed } from '../http/paging.js';

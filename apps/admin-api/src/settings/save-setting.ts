@@ -1,4 +1,4 @@
-import { Prisma, type PrismaTx } from '@omg/storage';
+import { Prisma, type PrismaTx } from '@omg/database';
 import { requireVersion } from '../http/if-match.js';
 import type { Principal } from '../http/principal.js';
 

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Headers, Inject, Put } from '@nestjs/common';
 import { batchSettingsInputSchema, batchSettingsSchema, fileSettingsInputSchema, fileSettingsSchema } from '@omg/contracts';
-import type { PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/database';
 import { z } from 'zod';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';

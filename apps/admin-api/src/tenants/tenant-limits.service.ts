@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type rateLimitsInputSchema } from '@omg/contracts';
 import { effectiveLimits } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
 import { withVersion } from '../http/etag.js';

@@ -1,5 +1,5 @@
 import { AdminError } from '@omg/contracts';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 import { requireVersion } from '../http/if-match.js';
 import { hasTenantRole, requireSuperAdmin, type Principal } from '../http/principal.js';
 

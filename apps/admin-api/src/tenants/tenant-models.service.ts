@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError } from '@omg/contracts';
-import type { PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { actorOf } from '../http/actor.js';
 import { withVersion } from '../http/etag.js';

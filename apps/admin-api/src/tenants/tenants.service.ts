@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type createTenantSchema, type tenantListQuerySchema } from '@omg/contracts';
-import type { Prisma, PrismaClient, PrismaTx } from '@omg/storage';
+import type { Prisma, PrismaClient, PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { BudgetFigures, figuresBody, type TenantFigures } from '../budgets/budget-figures.js';
 import { actorOf } from '../http/actor.js';

@@ -1,7 +1,8 @@
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createLogger, loadConfig } from '@omg/service-kit';
-import { connectNats, connectRedis, createPrisma, type PrismaClient, type PrismaTx, type RedisClient } from '@omg/storage';
+import { createPrisma, type PrismaClient, type PrismaTx } from '@omg/database';
+import { connectNats, connectRedis, type RedisClient } from '@omg/storage';
 import { attachServices, createTestDatabase, createTestRedis } from '@omg/testkit';
 import type { Role } from '@omg/domain';
 import { fastify as createFastify } from 'fastify';

@@ -1,7 +1,7 @@
 import { budgetSettingSchema, SETTING_KEYS } from '@omg/contracts';
 import { nanoUsdFromUsd, parseBudgetSchedule, type BudgetSchedule, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 
 /** What a tenant's budget is now: its override over the persisted default over the configuration file. */
 export interface BudgetTerms {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AdminError, type keyUsageQuerySchema, type modelDailyQuerySchema, type tenantDailyQuerySchema, type userDailyQuerySchema } from '@omg/contracts';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 import type { Parsed } from '../http/paging.js';
 import { requireTenantRole, type Principal } from '../http/principal.js';
 import { keyLabels, keysOfUser, tenantLabels, userLabels } from './labels.queries.js';

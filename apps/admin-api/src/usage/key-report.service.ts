@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { PAGE_LIMIT_MAX, type keyReportQuerySchema } from '@omg/contracts';
 import { budgetWindow, rollingDays, usdFromNanoUsd, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 import type { CsvRow } from '../http/csv.js';
 import { page, type Parsed } from '../http/paging.js';
 import type { Principal } from '../http/principal.js';

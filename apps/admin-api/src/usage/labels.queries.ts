@@ -1,5 +1,5 @@
 import type { BreakdownGroup } from '@omg/contracts';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 
 /** What people call the things that reports are about. Ids without a row, such as deleted ones, stand for themselves. */
 export interface TenantLabel {

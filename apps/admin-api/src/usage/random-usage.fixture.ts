@@ -1,5 +1,5 @@
 import { uuidV7 } from '@omg/domain';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import { randomBytes } from 'node:crypto';
 
 /** Random usage rows and their rollups, booked as the recorder books them. */

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { RangeQuery } from '@omg/contracts';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/database';
 import { requireTenantRole, visibleTenantIds, type Principal } from '../http/principal.js';
 import { ADMIN_CONFIG, PRISMA } from '../http/tokens.js';
 import { parseDailyRange, parseRange, parseTimezone, type ReportRange } from './report-range.js';

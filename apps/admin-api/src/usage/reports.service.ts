@@ -7,7 +7,7 @@ import {
   type usageCompareQuerySchema,
   type usageSummaryQuerySchema,
 } from '@omg/contracts';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 import type { Parsed } from '../http/paging.js';
 import { requireSuperAdmin, requireTenantRole, type Principal } from '../http/principal.js';
 import { dailyAnomalies, historyRange, judgedDays } from './anomalies.js';

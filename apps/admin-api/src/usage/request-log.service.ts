@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type requestLogQuerySchema, type requestLogSchema } from '@omg/contracts';
 import { isUuidV7, microsFromNanoUsd, usdFromNanoUsd, uuidV7UnixMs } from '@omg/domain';
-import type { Prisma, PrismaClient } from '@omg/storage';
+import type { Prisma, PrismaClient } from '@omg/database';
 import type { z } from 'zod';
 import type { CsvRow } from '../http/csv.js';
 import type { Parsed } from '../http/paging.js';

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type spendHistoryQuerySchema } from '@omg/contracts';
 import { budgetWindow, centsFromNanoUsd, rollingDays, usdFromNanoUsd, type BudgetSchedule, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 import type { Parsed } from '../http/paging.js';
 import { hasTenantRole, requireSuperAdmin, type Principal } from '../http/principal.js';
 import { ADMIN_CONFIG } from '../http/tokens.js';

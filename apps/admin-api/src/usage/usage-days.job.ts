@@ -1,6 +1,6 @@
 import { Inject, Injectable, type BeforeApplicationShutdown, type OnApplicationBootstrap } from '@nestjs/common';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaClient } from '@omg/storage';
+import type { PrismaClient } from '@omg/database';
 import { ADMIN_CONFIG, PRISMA } from '../http/tokens.js';
 import { RecurringRun } from '../recurring-run.js';
 import { buildDay, dropOldDays, missingDays } from './usage-days.queries.js';

@@ -1,4 +1,4 @@
-import type { PrismaClient, PrismaTx } from '@omg/storage';
+import type { PrismaClient, PrismaTx } from '@omg/database';
 import { dayPieces } from './report-range.js';
 
 /**

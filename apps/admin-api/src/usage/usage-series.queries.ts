@@ -1,4 +1,4 @@
-import { Prisma, type PrismaTx } from '@omg/storage';
+import { Prisma, type PrismaTx } from '@omg/database';
 import { FIELD_SEPARATOR, ROW_SEPARATOR, sourcesOf, type UsageQuery } from './usage.queries.js';
 
 export type Metric = 'cost' | 'requests' | 'tokens';

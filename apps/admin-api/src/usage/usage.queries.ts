@@ -1,4 +1,4 @@
-import { Prisma, type PrismaClient, type PrismaTx } from '@omg/storage';
+import { Prisma, type PrismaClient, type PrismaTx } from '@omg/database';
 import { dayPieces, type DayPiece, type ReportRange } from './report-range.js';
 import type { Sums } from './totals.js';
 import { builtDays, type DayMark } from './usage-days.queries.js';

@@ -1,4 +1,4 @@
-import type { PrismaTx } from '@omg/storage';
+import type { PrismaTx } from '@omg/database';
 import { newId } from '../new-id.js';
 import type { UserRow } from './user-body.js';
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type createUserSchema, type listUsersQuerySchema } from '@omg/contracts';
-import { Prisma, type PrismaClient } from '@omg/storage';
+import { Prisma, type PrismaClient } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { AUTH_SETTINGS, type AuthSettings } from '../auth/auth.settings.js';
 import { PasswordHasher } from '../auth/password-hasher.js';

@@ -1,4 +1,4 @@
-import type { AlertState } from '@omg/storage';
+import type { AlertState } from '@omg/database';
 import { describe, expect, it } from '@jest/globals';
 import { decide, levelOf, type Standing } from './alert-state.js';
 

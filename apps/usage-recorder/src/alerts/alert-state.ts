@@ -1,5 +1,5 @@
 import type { NanoUsd } from '@omg/domain';
-import type { AlertLevel, AlertState } from '@omg/storage';
+import type { AlertLevel, AlertState } from '@omg/database';
 
 /** When an alert goes out. Pure: time, spend and what was said before come in, the decision comes out. */
 

@@ -1,7 +1,8 @@
 import { QUEUES, alertDeliveryJobSchema, budgetEvaluationJobSchema, type AlertDeliveryJob } from '@omg/contracts';
 import type { KeyRing } from '@omg/domain';
 import { TRACING_OFF, type Logger, type Tracing } from '@omg/service-kit';
-import { openQueue, undeliveredAlerts, work, type JobQueue, type JobWorker, type LedgerDatabase, type RedisClient } from '@omg/storage';
+import { undeliveredAlerts, type LedgerDatabase } from '@omg/database';
+import { openQueue, work, type JobQueue, type JobWorker, type RedisClient } from '@omg/storage';
 import type { BudgetRules } from '../budgets/budget-rules.js';
 import type { RecorderMetrics } from '../metrics.js';
 import { deliverAlert } from './delivery.js';

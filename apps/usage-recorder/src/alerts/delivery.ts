@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { AlertDeliveryJob } from '@omg/contracts';
 import { EnvelopeError, sealedContext, type KeyRing } from '@omg/domain';
 import { inSpan, type Logger, type TraceSpan, type Tracing } from '@omg/service-kit';
-import { lockAlertEvent, saveDeliveries, type AlertDelivery, type AlertEvent, type LedgerDatabase } from '@omg/storage';
+import { lockAlertEvent, saveDeliveries, type AlertDelivery, type AlertEvent, type LedgerDatabase } from '@omg/database';
 import type { AlertTransport, BudgetRules } from '../budgets/budget-rules.js';
 import type { RecorderMetrics } from '../metrics.js';
 import { targetsOf, type Target } from './channels.js';

@@ -10,10 +10,10 @@ import {
   saveAlertState,
   type AlertEvent,
   type AlertLevel,
-  type JobQueue,
   type LedgerDatabase,
   type Transaction,
-} from '@omg/storage';
+} from '@omg/database';
+import { type JobQueue } from '@omg/storage';
 import type { BudgetRules, TenantBudget } from '../budgets/budget-rules.js';
 import { currentTotals } from '../budgets/current-totals.js';
 import type { RecorderMetrics } from '../metrics.js';

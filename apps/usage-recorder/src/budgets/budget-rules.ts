@@ -1,7 +1,7 @@
 import type { AlertTransportSetting } from '@omg/contracts';
 import { nanoUsdFromUsd, parseBudgetSchedule, type BudgetSchedule, type NanoUsd } from '@omg/domain';
 import type { Config } from '@omg/service-kit';
-import { readSettings, readTenantBudget, type Transaction } from '@omg/storage';
+import { readSettings, readTenantBudget, type Transaction } from '@omg/database';
 
 /** What a tenant without an override gets, and the part of it that an override replaces. */
 export interface DefaultBudget {

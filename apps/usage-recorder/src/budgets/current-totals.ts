@@ -8,7 +8,7 @@ import {
   type BudgetTotal,
   type Transaction,
   type WindowRef,
-} from '@omg/storage';
+} from '@omg/database';
 import type { NanoUsd } from '@omg/domain';
 import { boundsOf, isRollingId } from '../persist/booking.js';
 

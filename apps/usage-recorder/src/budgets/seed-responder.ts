@@ -1,6 +1,7 @@
 import { SUBJECTS, budgetSeedRequestSchema, type BudgetSeedReply, type BudgetSeedRequest } from '@omg/contracts';
 import type { Logger } from '@omg/service-kit';
-import { respond, type LedgerDatabase, type LedgerStore, type NatsClient } from '@omg/storage';
+import { type LedgerDatabase } from '@omg/database';
+import { respond, type LedgerStore, type NatsClient } from '@omg/storage';
 import { toSeed } from '../ingest/bookkeeper.js';
 import type { RecorderMetrics } from '../metrics.js';
 import type { BudgetRules } from './budget-rules.js';

@@ -1,4 +1,5 @@
-import { usageBacklog, type LedgerDatabase, type LedgerStore, type NatsClient } from '@omg/storage';
+import { type LedgerDatabase } from '@omg/database';
+import { usageBacklog, type LedgerStore, type NatsClient } from '@omg/storage';
 import type { Alerting } from '../alerts/alerting.js';
 import type { Backlog } from '../backlog.js';
 import type { RecorderContext } from '../config.js';

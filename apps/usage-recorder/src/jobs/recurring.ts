@@ -1,5 +1,5 @@
 import type { Logger } from '@omg/service-kit';
-import type { LedgerDatabase } from '@omg/storage';
+import type { LedgerDatabase } from '@omg/database';
 import type { RecorderMetrics } from '../metrics.js';
 
 export interface RecurringJob {

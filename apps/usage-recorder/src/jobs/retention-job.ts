@@ -1,5 +1,5 @@
 import type { Config, Logger } from '@omg/service-kit';
-import { deleteOldRows, dropPartitions, ensurePartitions, type LedgerDatabase, type PartitionedTable } from '@omg/storage';
+import { deleteOldRows, dropPartitions, ensurePartitions, type LedgerDatabase, type PartitionedTable } from '@omg/database';
 import type { RecorderMetrics } from '../metrics.js';
 import { requestsKeptMs, usageKeptMs } from '../retention.js';
 

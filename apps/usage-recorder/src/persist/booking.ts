@@ -1,6 +1,6 @@
 import { ATTEMPT_LOST, type AttemptEvent, type UsageEvent } from '@omg/contracts';
 import { budgetWindow, budgetWindowById, parseBudgetSchedule, rollingDays, totalTokens, uuidV7UnixMs, type BudgetSchedule } from '@omg/domain';
-import { TENANT_SCOPE, type Booking, type BudgetDelta, type ReplacedUsage, type RollupDelta, type WindowRef } from '@omg/storage';
+import { TENANT_SCOPE, type Booking, type BudgetDelta, type ReplacedUsage, type RollupDelta, type WindowRef } from '@omg/database';
 
 /**
  * Where an event counts. Its rows lie in the partition of the id's time. It is booked in the budget window of its

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { UsageEvent } from '@omg/contracts';
 import { budgetWindow, type BudgetSchedule } from '@omg/domain';
-import { TENANT_SCOPE, createPool, ledgerDatabase, type LedgerDatabase, type PostgresPool } from '@omg/storage';
+import { TENANT_SCOPE, createPool, ledgerDatabase, type LedgerDatabase, type PostgresPool } from '@omg/database';
 import { cleanUp, createTestDatabase } from '@omg/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { attemptId, usageEvent } from '../usage-event.fixture.js';

@@ -21,7 +21,7 @@ import {
   type ReplacedUsage,
   type Transaction,
   type WindowRef,
-} from '@omg/storage';
+} from '@omg/database';
 import { bookingsOf, budgetDeltas, contributionOf, hadHold, isReaped, isRollingId, ofNothing, rollupDeltas, windowRefs } from './booking.js';
 
 export interface CommitRules {

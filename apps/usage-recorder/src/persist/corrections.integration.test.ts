@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ATTEMPT_LOST, type UsageEvent } from '@omg/contracts';
-import { createPool, ledgerDatabase, rollupMismatches, totalMismatches, type LedgerDatabase, type PostgresPool } from '@omg/storage';
+import { createPool, ledgerDatabase, rollupMismatches, totalMismatches, type LedgerDatabase, type PostgresPool } from '@omg/database';
 import { cleanUp, createTestDatabase } from '@omg/testkit';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';

@@ -1,5 +1,5 @@
 import { costOf, type PriceVersion } from '@omg/domain';
-import { nextCostedUsage, readPriceVersions, type CostedUsage, type Transaction } from '@omg/storage';
+import { nextCostedUsage, readPriceVersions, type CostedUsage, type Transaction } from '@omg/database';
 
 const PAGE_ROWS = 5_000;
 

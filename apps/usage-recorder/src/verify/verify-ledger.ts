@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LedgerDatabase, LedgerStore, Transaction, UsageBacklog } from '@omg/storage';
-import { dayMismatches, rollupMismatches, totalMismatches, verifyAuditChain } from '@omg/storage';
+import type { LedgerDatabase, Transaction } from '@omg/database';
+import type { LedgerStore, UsageBacklog } from '@omg/storage';
+import { dayMismatches, rollupMismatches, totalMismatches, verifyAuditChain } from '@omg/database';
 import { BUCKET_MS } from '../persist/booking.js';
 import { costMismatches } from './verify-costs.js';
 import { redisMismatches, type RedisStanding } from './verify-redis.js';

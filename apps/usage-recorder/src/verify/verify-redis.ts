@@ -1,4 +1,5 @@
-import { TENANT_SCOPE, readTotals, type BudgetTotal, type LedgerDatabase, type LedgerStore } from '@omg/storage';
+import { TENANT_SCOPE, readTotals, type BudgetTotal, type LedgerDatabase } from '@omg/database';
+import { type LedgerStore } from '@omg/storage';
 import { isRollingId } from '../persist/booking.js';
 
 export interface RedisStanding {

@@ -36,7 +36,7 @@ export interface ServiceContext<S extends SectionName> {
   tracing: Tracing;
   /** For settings that may change while the service runs; `config` changes in place before this is called. */
   onReload(name: string, apply: ApplyChange): void;
-  /** For the connection factories of `@omg/storage`. */
+  /** For the connection factories of `@omg/storage` and `@omg/database`. */
   connections: ConnectionObserver;
 }
 

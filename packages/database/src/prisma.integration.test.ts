@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, createTestDatabase, waitFor } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
-import { silentObserver } from '../connection-observer.js';
+import { silentObserver } from '@omg/storage';
 import { createPool } from './pool.js';
 import { createPrisma } from './prisma.js';
 

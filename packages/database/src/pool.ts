@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { silentObserver, type ConnectionObserver } from '../connection-observer.js';
+import type { ConnectionObserver } from '@omg/storage';
 
 export interface DatabaseSettings {
   url: string;
@@ -22,7 +22,7 @@ export type PostgresPool = pg.Pool;
 
 /** A pool that connects when it is used; a lost connection is replaced at the next use. */
 export function createPool(settings: DatabaseSettings, options: PoolOptions): PostgresPool {
-  const observer = options.observer ?? silentObserver;
+  const { observer } = options;
   const pool = new pg.Pool({
     connectionString: settings.url,
     application_name: `omg:${options.name}`,
@@ -37,9 +37,9 @@ export function createPool(settings: DatabaseSettings, options: PoolOptions): Po
     keepAlive: true,
   });
   // Without a listener the loss of an idle connection would end the process.
-  pool.on('error', (error) => observer.onDown('postgres', error));
+  pool.on('error', (error) => observer?.onDown('postgres', error));
   // One connection may go while others work: the next use tells.
-  pool.on('acquire', () => observer.onUp('postgres'));
+  pool.on('acquire', () => observer?.onUp('postgres'));
   return pool;
 }
 
