@@ -55,7 +55,7 @@ export async function seedUsage(databaseUrl: string, options: SeedOptions, say: 
 }
 
 /** A version 4 UUID out of a text, always the same one. */
-const uuidOf = (text: string): string => `overlay(overlay(md5(${text}) PLACING '4' FROM 13) PLACING '8' FROM 17)::uuid`;
+export const uuidOf = (text: string): string => `overlay(overlay(md5(${text}) PLACING '4' FROM 13) PLACING '8' FROM 17)::uuid`;
 const tenantUuid = (n: string): string => uuidOf(`'tenant' || ${n}`);
 const userUuid = (n: string): string => uuidOf(`'user' || ${n}`);
 const keyUuid = (n: string, k: string): string => uuidOf(`'key' || ${n} || '-' || ${k}`);

@@ -155,6 +155,8 @@ export async function addToTotals(tx: Transaction, deltas: readonly BudgetDelta[
   return rows.map(fromRow);
 }
 
+// Compared as pairs, the bounds can only be looked up in the index that begins with the tenant. Compared alone, a planner without
+// statistics (a young installation) takes the index of buckets and reads everybody's rows of the window.
 const CREATE_TOTALS = {
   name: 'budget-create-totals',
   text: `
@@ -170,7 +172,7 @@ CROSS JOIN LATERAL (
     COALESCE(sum(r.input_tokens + r.output_tokens), 0)::bigint AS tokens
   FROM usage_rollups r
   WHERE r.tenant_id = w.tenant_id AND (w.api_key_id = '${TENANT_SCOPE}' OR r.api_key_id = w.api_key_id)
-    AND r.bucket >= w.window_start AND r.bucket < w.window_end
+    AND (r.tenant_id, r.bucket) >= (w.tenant_id, w.window_start) AND (r.tenant_id, r.bucket) < (w.tenant_id, w.window_end)
 ) s
 ORDER BY w.tenant_id, w.api_key_id, w.window_id
 ON CONFLICT (tenant_id, api_key_id, window_id) DO UPDATE SET window_start = EXCLUDED.window_start, window_end = EXCLUDED.window_end,
