@@ -10,6 +10,7 @@ import { AuthModule } from './auth/auth.module.js';
 import { BudgetsModule } from './budgets/budgets.module.js';
 import type { SharedCredentials } from '@omg/providers';
 import type { AdminConfig } from './config.js';
+import { DownloadsModule } from './downloads/downloads.module.js';
 import { HttpModule } from './http/http.module.js';
 import { ADMIN_CONFIG, CATALOG_CONTEXT, LOGGER, NATS, PRISMA, REDIS } from './http/tokens.js';
 import { MembershipsModule } from './memberships/memberships.module.js';
@@ -42,6 +43,7 @@ export const FEATURES = [
   AlertsModule,
   ApiKeysModule,
   BudgetsModule,
+  DownloadsModule,
   SettingsModule,
   TenantsModule,
   UsageModule,

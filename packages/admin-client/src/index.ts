@@ -1,3 +1,3 @@
-export { AdminApiError, createAdminClient, signIn, unwrap, type AdminClient, type AdminClientOptions } from './client.js';
+export { AdminApiError, createAdminClient, downloadUrl, signIn, unwrap, type AdminClient, type AdminClientOptions } from './client.js';
 export type { components, operations, paths } from './generated/schema.js';
 export { buildProgram, type ProgramIo } from './program.js';

@@ -20,6 +20,7 @@ export interface ProgramIo {
 /** What a command needs: the API as the caller, and a place for its answer. */
 export interface CommandContext {
   connect(): Promise<AdminClient>;
+  baseUrl(): string;
   /** As JSON with `--json`, else as the table. */
   show(answer: unknown, table: () => string): void;
 }
@@ -50,6 +51,7 @@ export function buildProgram(io: ProgramIo): Command {
     .addHelpText('after', HELP);
   const context: CommandContext = {
     connect: () => connect(program.opts<GlobalOptions>()),
+    baseUrl: () => program.opts<GlobalOptions>().url,
     show: (answer, table) => io.write(program.opts<GlobalOptions>().json ? `${JSON.stringify(answer, null, 2)}\n` : table()),
   };
   addTenantCommands(program, context);

@@ -17,7 +17,7 @@ import { PasswordHasher } from './password-hasher.js';
 import { PrincipalLoader } from './principal.loader.js';
 import { SessionSweepJob } from './session-sweep.job.js';
 import { SessionService } from './session.service.js';
-import { AdminTokenStrategy, JwtStrategy } from './strategies.js';
+import { AdminTokenStrategy, DownloadLinkStrategy, JwtStrategy } from './strategies.js';
 import { TokenService } from './token.service.js';
 
 @Module({
@@ -34,12 +34,13 @@ import { TokenService } from './token.service.js';
     PrincipalLoader,
     JwtStrategy,
     AdminTokenStrategy,
+    DownloadLinkStrategy,
     LoginThrottle,
     LocalLoginService,
     OidcClient,
     OidcLoginService,
     AdminTokensService,
   ],
-  exports: [AUTH_SETTINGS, PasswordHasher, SessionService],
+  exports: [AUTH_SETTINGS, PasswordHasher, SessionService, TokenService],
 })
 export class AuthModule {}

@@ -28,12 +28,13 @@ export class PrincipalLoader {
       where: { id: userId, refreshFamilies: { some: { id: familyId, revokedAt: null } } },
       include: withMemberships,
     });
-    return user ? { ...identity(user), isSuperAdmin: user.isSuperAdmin, memberships: membershipMap(user), via: 'session' } : undefined;
+    return user ? { ...identity(user), isSuperAdmin: user.isSuperAdmin, memberships: membershipMap(user), via: 'session', sessionId: familyId } : undefined;
   }
 
-  /** Undefined for an unknown, revoked or expired admin token. Its rights never pass those that its owner has now. */
-  async ofAdminToken(token: string): Promise<Principal | undefined> {
-    const row = await this.prisma.adminToken.findUnique({ where: { tokenHash: tokenHash(token) }, include: { user: { include: withMemberships } } });
+  /** By its text, or by its id. Undefined for an unknown, revoked or expired admin token. Its rights never pass those that its owner has now. */
+  async ofAdminToken(token: string | { id: string }): Promise<Principal | undefined> {
+    const where = typeof token === 'string' ? { tokenHash: tokenHash(token) } : token;
+    const row = await this.prisma.adminToken.findUnique({ where, include: { user: { include: withMemberships } } });
     const now = new Date();
     if (!row || row.revokedAt || (row.expiresAt && row.expiresAt <= now)) return undefined;
     if (!row.lastUsedAt || now.getTime() - row.lastUsedAt.getTime() > LAST_USE_STEP_MS) {

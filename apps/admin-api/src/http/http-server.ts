@@ -25,7 +25,7 @@ export function prepareHttp(fastify: FastifyInstance): void {
     if (etag !== undefined) reply.header('etag', etag);
     return payload;
   });
-  fastify.addHook('onSend', async (request, reply) => noStore(request, reply));
+  fastify.addHook('onSend', async (request, reply) => keepPrivate(request, reply));
 }
 
 /** Forms are what other sites can post without asking; an empty body is none, whatever its content type says. */
@@ -38,7 +38,9 @@ function readJsonOnly(fastify: FastifyInstance): void {
   });
 }
 
-/** Answers hold keys, tokens and figures of tenants: no proxy or browser keeps them. */
-function noStore(request: FastifyRequest, reply: FastifyReply): void {
-  if (request.url.startsWith('/admin/') && !reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+/** Answers hold keys, tokens and figures of tenants: no proxy or browser keeps them, guesses at them, or tells others where they were. */
+function keepPrivate(request: FastifyRequest, reply: FastifyReply): void {
+  if (!request.url.startsWith('/admin/')) return;
+  if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+  reply.header('referrer-policy', 'no-referrer').header('x-content-type-options', 'nosniff');
 }

@@ -10,8 +10,8 @@ import { PRISMA } from './tokens.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** A person's access token, then a machine's admin token; 401 with one text for everything that is wrong with them. */
-const CredentialGuard = AuthGuard(['jwt', 'admin-token']);
+/** A person's access token, a machine's admin token, or a download link; 401 with one text for everything that is wrong with them. */
+const CredentialGuard = AuthGuard(['jwt', 'admin-token', 'download-link']);
 
 /** The one guard of the app, in front of every route. It throws: a handler behind it never runs on a refusal. */
 @Injectable()

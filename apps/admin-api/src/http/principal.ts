@@ -18,6 +18,8 @@ export interface Principal {
   /** `session`: a signed-in person. `token`: an admin API token. */
   via: 'session' | 'token';
   tokenId?: string;
+  /** The login that a signed-in person's access token belongs to. */
+  sessionId?: string;
 }
 
 export function roleIn(principal: Principal, tenantId: string): Role | undefined {

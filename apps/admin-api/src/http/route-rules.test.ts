@@ -43,7 +43,7 @@ describe('deny by default', () => {
   it('lists every route with its rule', async () => {
     const app = await start(GoodController);
     expect(app.get(RouteRules).list()).toEqual([
-      { method: 'GET', path: '/admin/good/:tenantId', handler: 'GoodController.read', permission: { rule: 'tenant:viewer' } },
+      { method: 'GET', path: '/admin/good/:tenantId', handler: 'GoodController.read', permission: { rule: 'tenant:viewer' }, csv: false },
     ]);
     await app.close();
   });

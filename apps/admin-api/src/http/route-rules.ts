@@ -2,6 +2,7 @@ import { Injectable, RequestMethod, type OnModuleInit } from '@nestjs/common';
 import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
 import { DiscoveryService, MetadataScanner, Reflector } from '@nestjs/core';
 import { PERMISSION_KEY, type Permission } from './permission.js';
+import { CSV_KEY } from './returns.js';
 
 export interface RouteRule {
   method: string;
@@ -10,6 +11,8 @@ export interface RouteRule {
   /** `Controller.handler`, for messages. */
   handler: string;
   permission: Permission;
+  /** It answers CSV as well. */
+  csv: boolean;
 }
 
 /** Deny by default: the app does not start while a route has no rule, or has one that names a parameter it lacks. */
@@ -40,7 +43,13 @@ export class RouteRules implements OnModuleInit {
         const label = `${type.name}.${name}`;
         if (!permission) throw new Error(`${label} has no @Permission: every route names who may call it`);
         for (const path of routePaths(type, handler)) {
-          const rule = { method: RequestMethod[method], path, handler: label, permission };
+          const rule = {
+            method: RequestMethod[method],
+            path,
+            handler: label,
+            permission,
+            csv: this.reflector.get<boolean | undefined>(CSV_KEY, handler) ?? false,
+          };
           assertParameterExists(rule);
           rules.push(rule);
         }

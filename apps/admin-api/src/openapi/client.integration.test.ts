@@ -87,6 +87,8 @@ describe('the command line', () => {
     expect(await omgAdmin('keys', 'list', 'by cli')).toContain('robot');
     expect(await omgAdmin('budgets', 'history', 'by cli', '--windows', '2')).toContain('12.5');
     expect(await omgAdmin('models')).toContain('ALIAS');
+    const link = (await omgAdmin('download-link', '/admin/usage/summary?period=1d')).trim();
+    expect((await fetch(link)).headers.get('content-disposition')).toBe('attachment; filename="usage-summary.csv"');
     expect(JSON.parse(await omgAdmin('--json', 'spend', '--tenant', 'by cli'))).toMatchObject({ group: 'tenant', items: [] });
   });
 

@@ -2,7 +2,7 @@ import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import { adminErrorSchema } from '@omg/contracts';
+import { adminErrorSchema, DOWNLOAD_TOKEN_PARAM } from '@omg/contracts';
 import { z } from 'zod';
 import * as tokens from '../http/tokens.js';
 
@@ -27,6 +27,7 @@ export async function buildOpenapiDocument(module: Type<unknown>): Promise<OpenA
     )
     .setVersion('1')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An access token from `POST /admin/auth/login`, or an admin API token (`oat_...`).' })
+    .addApiKey({ type: 'apiKey', in: 'query', name: DOWNLOAD_TOKEN_PARAM, description: 'Of a link from `POST /admin/downloads`.' }, 'downloadLink')
     .build();
   const document = SwaggerModule.createDocument(app, base, {
     standardSchemaConverter: toJsonSchema as never,
@@ -48,7 +49,7 @@ const TAGS: readonly (readonly [name: string, path: RegExp])[] = [
   ['Budgets', /budget/],
   ['Tenants', /^\/admin\/tenants/],
   ['Models and routes', /^\/admin\/(model-catalog|routing|providers)/],
-  ['Reports', /usage/],
+  ['Reports', /usage|downloads/],
   ['Settings', /^\/admin\/settings/],
   ['Audit log', /^\/admin\/audit/],
   ['Admin tokens', /^\/admin\/tokens/],
@@ -96,7 +97,8 @@ function finish(operation: Operation, tag: string): void {
   const responses = (operation.responses ??= {});
   // Named parameters are shown as required whatever their schema says, and no header but Authorization is.
   for (const parameter of operation.parameters ?? []) if (parameter.in === 'header') parameter.required = false;
-  if (operation['x-csv']) {
+  const isCsv = operation['x-csv'] ?? false;
+  if (isCsv) {
     for (const response of Object.values(responses)) if (response.content) response.content['text/csv'] = { schema: { type: 'string' } };
   }
   delete operation['x-csv'];
@@ -104,7 +106,7 @@ function finish(operation: Operation, tag: string): void {
     description: 'An error.',
     content: { 'application/json': { schema: toJsonSchema(adminErrorSchema, { schemaType: 'output' }).schema } },
   };
-  operation.security = operation['x-permission'] === 'public' ? [] : [{ bearer: [] }];
+  operation.security = operation['x-permission'] === 'public' ? [] : [{ bearer: [] }, ...(isCsv ? [{ downloadLink: [] }] : [])];
 }
 
 /** Paths in order, so that the committed document changes only where the API does. */

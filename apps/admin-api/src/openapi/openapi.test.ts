@@ -33,7 +33,8 @@ describe('the OpenAPI document', () => {
         true,
         true,
       ]);
-      expect(operation.security).toEqual(operation['x-permission'] === 'public' ? [] : [{ bearer: [] }]);
+      const isCsv = Object.values<any>(operation.responses).some(({ content }) => content?.['text/csv']);
+      expect(operation.security).toEqual(operation['x-permission'] === 'public' ? [] : [{ bearer: [] }, ...(isCsv ? [{ downloadLink: [] }] : [])]);
     }
   });
 

@@ -1,12 +1,12 @@
 import { Option, type Command } from 'commander';
-import { unwrap } from '../client.js';
+import { downloadUrl, unwrap } from '../client.js';
 import type { CommandContext } from '../program.js';
 import { formatTable } from '../table.js';
 import { countTo, period, tenantId } from './arguments.js';
 
 type Group = 'tenant' | 'model' | 'user' | 'api_key';
 
-export function addReportCommands(program: Command, { connect, show }: CommandContext): void {
+export function addReportCommands(program: Command, { connect, show, baseUrl }: CommandContext): void {
   program
     .command('spend')
     .description('who or what spent how much, the dearest first')
@@ -24,6 +24,13 @@ export function addReportCommands(program: Command, { connect, show }: CommandCo
           answer.items.map((row) => [row.id, row.label, row.requests, row.tokens, row.cost_usd]),
         ),
       );
+    });
+  program
+    .command('download-link <path>')
+    .description('an address that downloads a report as CSV in a browser, for a minute: "/admin/usage/summary?period=30d"')
+    .action(async (path: string) => {
+      const url = await downloadUrl(await connect(), baseUrl(), path);
+      show({ url }, () => `${url}\n`);
     });
   program
     .command('audit')

@@ -1,6 +1,7 @@
 export * from './audit.js';
 export * from './auth.js';
 export * from './common.js';
+export * from './downloads.js';
 export * from './errors.js';
 export * from './usage.js';
 export * from './api-keys.js';

@@ -28,7 +28,8 @@ describe('the log', () => {
   it('shows of an error only known fields, without credentials in its text', () => {
     const { logger, text } = capture();
     const cause = Object.assign(new Error(`connect redis://user:${CANARY}@host failed`), { command: { args: [CANARY] }, code: 'ECONNREFUSED' });
-    logger.error({ err: new Error(`key sk-demo.${CANARY} refused, Bearer ${CANARY}`, { cause }) }, 'failed');
+    const link = `GET /admin/usage/summary?format=csv&download_token=eyJhbGciOiJIUzI1NiJ9.${CANARY}.${CANARY} by oat_0123456789abcdef${CANARY}`;
+    logger.error({ err: new Error(`key sk-demo.${CANARY} refused, Bearer ${CANARY}, ${link}`, { cause }) }, 'failed');
     const line = JSON.parse(text()) as { err: { cause: { code: string } }; level: string };
     expect(text()).not.toContain(CANARY);
     expect(line.level).toBe('error');

@@ -42,9 +42,10 @@ export const REDACT_PATHS: readonly string[] = DEPTHS.flatMap((depth) =>
   NAMES.map((name) => (name.startsWith('[') ? `${depth}${name}` : depth === '' ? name : `${depth}.${name}`)),
 );
 
-/** `user:password@` in URLs and `sk-...` tokens, wherever a text carries them. */
+/** `user:password@` in URLs, `sk-...` and `oat_...` tokens, and signed ones (of sessions and download links), wherever a text carries them. */
 const CREDENTIALS_IN_URL = /([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi;
-const TOKENS = /\b(sk-[A-Za-z0-9_-]{1,64}\.)[^\s"',}]+|\b(sk|hf|gsk)[-_][A-Za-z0-9_-]{16,}|\bBearer\s+[^\s"',}]+/g;
+const TOKENS =
+  /\b(sk-[A-Za-z0-9_-]{1,64}\.)[^\s"',}]+|\b(sk|hf|gsk)[-_][A-Za-z0-9_-]{16,}|\boat_[A-Za-z0-9_-]{16,}|\beyJ[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]+){1,4}|\bBearer\s+[^\s"',}]+/g;
 
 /** Cuts a text and takes the credentials out of it. For error messages, which libraries write. */
 export function scrub(text: string, charsMax = 2000): string {
