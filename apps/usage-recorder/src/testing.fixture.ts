@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { encodeUsageEvent, STREAMS, type UsageEvent } from '@omg/contracts';
 import { Metrics, createLogger } from '@omg/service-kit';
 import { createPool, ledgerDatabase } from '@omg/database';
-import { RedisAdmissionStore, RedisLedgerStore, closeRedis, connectNats, connectQueues, connectRedis, publishUsageBatch, type NatsClient } from '@omg/storage';
+import { RedisAdmissionStore, RedisLedgerStore, closeRedis, connectNats, connectRedis, publishUsageBatch, type NatsClient } from '@omg/storage';
+import { connectQueues } from '@omg/storage/queues';
 import { addCleanup, createTestDatabase, createTestRedis, startNats } from '@omg/testkit';
 import { recorderMetrics } from './metrics.js';
 

@@ -9,7 +9,6 @@ export { backoffMs } from './backoff.js';
 export { closeRedis, connectRedis, pingRedis, type RedisClient, type RedisConnectionOptions, type RedisSettings } from './redis/connection.js';
 export { parseRedisUrl, type RedisTarget } from './redis/redis-url.js';
 export { connectNats, NatsClient, type NatsOptions, type NatsSettings } from './nats/connection.js';
-export { connectQueues, QUEUE_PREFIX } from './queues/connection.js';
 export * from './ledger.js';
 export { Spool, SpoolError, type ReplayResult, type SpoolOptions } from './spool/spool.js';
 export { KvBucket, type BucketEntry, type BucketSettings } from './nats/kv-bucket.js';

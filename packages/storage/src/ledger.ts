@@ -1,4 +1,4 @@
-/** What the usage recorder works with: its stream and its queues. */
+/** What the usage recorder works with: its stream and what answers the edges. */
 export {
   USAGE_ACK_WAIT_MS,
   USAGE_MESSAGE_BYTES_MAX,
@@ -15,5 +15,4 @@ export {
   type UsageStreamOptions,
   type UsageSubscription,
 } from './nats/usage-stream.js';
-export { RetryLater, openQueue, work, type JobQueue, type JobWorker, type QueueJob, type WorkOptions, type WorkerJob } from './queues/queue.js';
 export { respond, type ResponderOptions } from './nats/responder.js';

@@ -2,7 +2,8 @@ import { QUEUES, alertDeliveryJobSchema, budgetEvaluationJobSchema, type AlertDe
 import type { KeyRing } from '@omg/domain';
 import { TRACING_OFF, type Logger, type Tracing } from '@omg/service-kit';
 import { undeliveredAlerts, type LedgerDatabase } from '@omg/database';
-import { openQueue, work, type JobQueue, type JobWorker, type RedisClient } from '@omg/storage';
+import { type RedisClient } from '@omg/storage';
+import { openQueue, work, type JobQueue, type JobWorker } from '@omg/storage/queues';
 import type { BudgetRules } from '../budgets/budget-rules.js';
 import type { RecorderMetrics } from '../metrics.js';
 import { deliverAlert } from './delivery.js';

@@ -13,7 +13,7 @@ import {
   type LedgerDatabase,
   type Transaction,
 } from '@omg/database';
-import { type JobQueue } from '@omg/storage';
+import { type JobQueue } from '@omg/storage/queues';
 import type { BudgetRules, TenantBudget } from '../budgets/budget-rules.js';
 import { currentTotals } from '../budgets/current-totals.js';
 import type { RecorderMetrics } from '../metrics.js';

@@ -2,7 +2,8 @@ import type { BudgetEvaluationJob, DeadLetterReason, UsageEvent } from '@omg/con
 import { uuidV7UnixMs } from '@omg/domain';
 import { parseTraceparent } from '@omg/service-kit';
 import { TENANT_SCOPE, isRefusedByDatabase, type BudgetTotal } from '@omg/database';
-import { type BudgetTotalSeed, type JobQueue, type LedgerStore } from '@omg/storage';
+import { type BudgetTotalSeed, type LedgerStore } from '@omg/storage';
+import { type JobQueue } from '@omg/storage/queues';
 import { hadHold, isRollingId } from '../persist/booking.js';
 import type { CommitResult, UsageLedger } from '../persist/commit-usage.js';
 import { GroupCommitter } from '../persist/group-committer.js';

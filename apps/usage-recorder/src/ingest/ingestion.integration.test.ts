@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { QUEUES, budgetEvaluationJobSchema, type BudgetEvaluationJob } from '@omg/contracts';
-import { ensureUsageStreams, openQueue, readDeadLetters, subscribeToUsage, usageBacklog, type JobQueue } from '@omg/storage';
+import { ensureUsageStreams, readDeadLetters, subscribeToUsage, usageBacklog } from '@omg/storage';
+import { openQueue, type JobQueue } from '@omg/storage/queues';
 import { addCleanup, cleanUp, waitFor } from '@omg/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { UsageLedger } from '../persist/commit-usage.js';

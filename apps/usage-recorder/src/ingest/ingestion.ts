@@ -6,16 +6,14 @@ import {
   acknowledge,
   ensureUsageStreams,
   keepMessage,
-  openQueue,
   publishDeadLetter,
   subscribeToUsage,
-  work,
-  type JobQueue,
   type LedgerStore,
   type NatsClient,
   type RedisClient,
   type UsageStreamOptions,
 } from '@omg/storage';
+import { openQueue, work, type JobQueue } from '@omg/storage/queues';
 import type { RecorderMetrics } from '../metrics.js';
 import type { UsageLedger } from '../persist/commit-usage.js';
 import { persistently } from '../retry.js';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DeadLetter, UsageJob } from '@omg/contracts';
-import { USAGE_MESSAGE_BYTES_MAX, type JobQueue, type UsageMessage } from '@omg/storage';
+import { USAGE_MESSAGE_BYTES_MAX, type UsageMessage } from '@omg/storage';
+import { type JobQueue } from '@omg/storage/queues';
 import { persistently } from '../retry.js';
 import type { HeldMessages } from './held-messages.js';
 import { deadLetterOf } from './usage-worker.js';

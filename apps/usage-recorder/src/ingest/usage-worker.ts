@@ -1,5 +1,5 @@
 import type { DeadLetter, UsageJob } from '@omg/contracts';
-import type { WorkerJob } from '@omg/storage';
+import type { WorkerJob } from '@omg/storage/queues';
 import type { Bookkeeper, Entry } from './bookkeeper.js';
 import { decodeBatch, type Poison } from './decode-batch.js';
 import type { HeldMessages } from './held-messages.js';
