@@ -13,3 +13,4 @@ export {
   type SharedCredentials,
 } from './catalog/resolve-settings.js';
 export { routeAbilities, type CatalogModel } from './catalog/route-abilities.js';
+export { smallestCall } from './catalog/smallest-call.js';

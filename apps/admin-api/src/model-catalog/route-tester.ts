@@ -1,7 +1,6 @@
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { AdminError, type routeTestInputSchema } from '@omg/contracts';
-import type { Operation } from '@omg/domain';
-import { getProvider, ProviderError, routeAbilities, type ProviderAdapter } from '@omg/providers';
+import { getProvider, ProviderError, routeAbilities, smallestCall } from '@omg/providers';
 import type { ConfigOf } from '@omg/service-kit';
 import type { PrismaClient } from '@omg/database';
 import { createTransport, type UpstreamTransport } from '@omg/upstream';
@@ -18,7 +17,6 @@ import { RouteCheck } from './route-check.js';
 
 const TEST_MAX_MS = 20_000;
 const PARALLEL_MAX = 4;
-const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 
 interface Outcome {
   ok: boolean;
@@ -78,14 +76,15 @@ export class RouteTester implements OnModuleDestroy {
     const definition = getProvider(row.provider);
     if (!entry || !definition || problem !== null) return { ok: false, error: 'invalid', reason: problem ?? 'unknown provider' };
     const signal = AbortSignal.timeout(TEST_MAX_MS);
+    const context = { transport: this.transport, signal, timeoutMs: TEST_MAX_MS };
     try {
       this.check.requireUsable(row.id, entry, definition);
       const adapter = this.check.build(row.id, entry, definition, settingsOf(entry, this.context).settings);
       if (mode === 'call') {
         const operation = [...routeAbilities(row, definition).operations][0];
         if (!operation) return { ok: false, error: 'invalid', reason: 'the model type and modalities leave nothing to call' };
-        await this.callOnce(adapter, row, operation, signal);
-      } else if (adapter.probe) await adapter.probe({ transport: this.transport, signal, timeoutMs: TEST_MAX_MS });
+        await adapter.invoke(smallestCall(operation, row.alias.alias, context));
+      } else if (adapter.probe) await adapter.probe(context);
       else return { ok: false, error: 'not_probeable' };
       return { ok: true };
     } catch (error) {
@@ -94,29 +93,6 @@ export class RouteTester implements OnModuleDestroy {
       return { ok: false, error: signal.aborted ? 'timeout' : 'network' };
     }
   }
-
-  private async callOnce(adapter: ProviderAdapter, row: CatalogRow, operation: Operation, signal: AbortSignal): Promise<void> {
-    const json = smallestRequest(operation, row.alias.alias);
-    await adapter.invoke({
-      operation,
-      alias: row.alias.alias,
-      raw: Buffer.from(JSON.stringify(json)),
-      json,
-      stream: false,
-      includeUsage: false,
-      transport: this.transport,
-      signal,
-      headersTimeoutMs: TEST_MAX_MS,
-      idleTimeoutMs: TEST_MAX_MS,
-      responseBytesMax: ANSWER_BYTES_MAX,
-    });
-  }
-}
-
-function smallestRequest(operation: Operation, model: string): Record<string, unknown> {
-  if (operation === 'embeddings') return { model, input: 'ping' };
-  if (operation === 'images') return { model, prompt: 'a dot', n: 1 };
-  return { model, messages: [{ role: 'user', content: 'ping' }], max_tokens: 1 };
 }
 
 async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {

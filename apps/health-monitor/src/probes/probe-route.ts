@@ -1,4 +1,4 @@
-import { ProviderError, type ProviderCall, type Transport } from '@omg/providers';
+import { ProviderError, smallestCall, type Transport } from '@omg/providers';
 import type { MonitoredRoute } from '../routes/route-table.js';
 
 /**
@@ -8,17 +8,18 @@ import type { MonitoredRoute } from '../routes/route-table.js';
  */
 export type ProbeResult = { outcome: 'ok' } | { outcome: 'failed'; reason: string } | { outcome: 'unknown' };
 
-const ANSWER_BYTES_MAX = 1_048_576;
-
 /** Probes a route once. Never rejects. */
 export async function probeRoute(route: MonitoredRoute, transport: Transport, timeoutMs: number): Promise<ProbeResult> {
   if (route.problem !== undefined) return { outcome: 'failed', reason: route.problem };
   const { adapter } = route;
   if (!adapter || route.probe === 'off') return { outcome: 'unknown' };
   const signal = AbortSignal.timeout(timeoutMs);
+  const context = { transport, signal, timeoutMs };
   try {
-    if (route.probe === 'paid') await payForOneToken(route, transport, signal, timeoutMs);
-    else if (adapter.probe) await adapter.probe({ transport, signal, timeoutMs });
+    // Some tokens a minute are small change; a picture a minute is not.
+    if (route.probe === 'paid' && route.operation !== undefined && route.operation !== 'images') {
+      await adapter.invoke(smallestCall(route.operation, route.alias, context));
+    } else if (adapter.probe) await adapter.probe(context);
     else return { outcome: 'unknown' };
     return { outcome: 'ok' };
   } catch (error) {
@@ -27,24 +28,4 @@ export async function probeRoute(route: MonitoredRoute, transport: Transport, ti
     // A limit on how often one may ask says nothing about the route; live traffic tells when it is a problem.
     return error.kind === 'rate_limited' ? { outcome: 'unknown' } : { outcome: 'failed', reason: error.kind };
   }
-}
-
-/** The smallest real call. Only where the catalog entry asks for it, since it costs money outside any budget. */
-async function payForOneToken(route: MonitoredRoute, transport: Transport, signal: AbortSignal, timeoutMs: number): Promise<void> {
-  const isEmbedding = route.modelType === 'embedding' || route.capabilities.chat === undefined;
-  const json = isEmbedding ? { model: route.alias, input: 'ping' } : { model: route.alias, messages: [{ role: 'user', content: 'ping' }], max_tokens: 1 };
-  const call: ProviderCall = {
-    operation: isEmbedding ? 'embeddings' : 'chat',
-    alias: route.alias,
-    raw: Buffer.from(JSON.stringify(json)),
-    json,
-    stream: false,
-    includeUsage: false,
-    transport,
-    signal,
-    headersTimeoutMs: timeoutMs,
-    idleTimeoutMs: timeoutMs,
-    responseBytesMax: ANSWER_BYTES_MAX,
-  };
-  await route.adapter!.invoke(call);
 }

@@ -12,8 +12,7 @@ function route(id: string, probe: ProviderAdapter['probe'], more: Partial<Monito
     id,
     alias: id,
     provider: 'p',
-    modelType: 'llm',
-    capabilities: {},
+    operation: 'chat',
     adapter: { invoke: never, probe },
     problem: undefined,
     probe: 'free',
@@ -49,11 +48,12 @@ describe('one probe', () => {
       invoke: (call) => (calls.push(call.json), Promise.resolve({ kind: 'json', body: Buffer.from('{}'), outputChars: 0 })),
       probe: () => Promise.resolve(),
     };
-    const chat = { chat: { stream: true, tools: true, imageInput: true, jsonSchema: true, reasoning: true, logprobs: true, n: true } };
-    await run(route('a', undefined, { adapter, capabilities: chat }));
+    await run(route('a', undefined, { adapter }));
     expect(calls).toEqual([]);
-    await run(route('a', undefined, { adapter, capabilities: chat, probe: 'paid' }));
-    await run(route('e', undefined, { adapter, capabilities: chat, probe: 'paid', modelType: 'embedding' }));
+    await run(route('a', undefined, { adapter, probe: 'paid' }));
+    await run(route('e', undefined, { adapter, probe: 'paid', operation: 'embeddings' }));
+    // A picture a minute is too much for a probe.
+    expect(await run(route('i', undefined, { adapter, probe: 'paid', operation: 'images' }))).toEqual({ outcome: 'ok' });
     expect(calls).toEqual([
       { model: 'a', messages: [{ role: 'user', content: 'ping' }], max_tokens: 1 },
       { model: 'e', input: 'ping' },

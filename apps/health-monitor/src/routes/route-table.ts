@@ -1,18 +1,18 @@
 import { modelDocumentSchema, type RouteDocument } from '@omg/contracts';
-import { KeyRing, sealedContext } from '@omg/domain';
-import { getProvider, type ProviderAdapter, type ProviderCapabilities } from '@omg/providers';
+import { KeyRing, sealedContext, type Operation } from '@omg/domain';
+import { getProvider, routeAbilities, type ProviderAdapter } from '@omg/providers';
 
 /** A route as the monitor probes it. */
 export interface MonitoredRoute {
   id: string;
   alias: string;
   provider: string;
-  modelType: string;
-  capabilities: ProviderCapabilities;
+  /** What the route is for; undefined where its entry leaves nothing. */
+  operation: Operation | undefined;
   /** Undefined: the route cannot be built, for the reason told. */
   adapter: ProviderAdapter | undefined;
   problem: string | undefined;
-  /** Metadata `health_probe`. */
+  /** Metadata `health_probe`: `paid` makes the smallest call instead of the provider's free check. */
   probe: 'free' | 'paid' | 'off';
   /** Changes when anything of the route does. */
   fingerprint: string;
@@ -96,8 +96,7 @@ export class RouteTable {
       id: route.id,
       alias,
       provider: route.provider,
-      modelType: route.modelType,
-      capabilities: definition?.capabilities ?? {},
+      operation: definition && [...routeAbilities(route, definition).operations][0],
       probe: probeKind(route.settings['health_probe']),
       fingerprint,
     };

@@ -1,6 +1,6 @@
 import { invalid } from '../kit/chat-messages.js';
 import { readBilled } from '../kit/consumed.js';
-import { asVector, embeddingsBody, encodingFormatOf, textInputsOf } from '../kit/embeddings.js';
+import { asVector, embeddingsBody, textInputsOf } from '../kit/embeddings.js';
 import { unsupportedParameter } from '../kit/errors.js';
 import { inputOnly, mapLimit } from '../kit/map-limit.js';
 import { refuseFields } from '../kit/requirements.js';
@@ -46,7 +46,7 @@ export async function embed(call: ProviderCall, route: ProviderRoute, settings: 
   const tokens = results.reduce<number | undefined>((sum, { tokens: one }) => (sum === undefined || one === undefined ? undefined : sum + one), 0);
   const meters = inputOnly(tokens);
   const vectors = results.flatMap((result) => result.vectors);
-  return { kind: 'json', body: embeddingsBody({ alias: call.alias, vectors, encoding: encodingFormatOf(call.json), meters }), meters, outputChars: 0 };
+  return { kind: 'json', body: embeddingsBody(call, vectors, meters), meters, outputChars: 0 };
 }
 
 function formatOf({ settings, providerModel: model }: ProviderRoute): EmbeddingFormat {

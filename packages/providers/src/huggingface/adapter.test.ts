@@ -53,10 +53,11 @@ describe('embeddings of a TEI endpoint', () => {
     expect(JSON.parse(server.last.body.toString())).toEqual({ inputs: ['1'], normalize: false, truncate: true, dimensions: 2 });
   });
 
-  it('leave the usage open when one of the batches was not counted', async () => {
+  it('leave the usage open when one of the batches was not counted, and tell the estimate', async () => {
     answer = (request) => (JSON.parse(request.body.toString()).inputs.length === 32 ? embed(request) : { body: '[[0,0]]' });
     const { reply } = await ask(Array.from({ length: 33 }, () => '0'));
     expect(reply.meters).toBeUndefined();
+    expect(JSON.parse(reply.body.toString()).usage).toEqual({ prompt_tokens: 17, total_tokens: 17 });
   });
 
   it.each([

@@ -1,6 +1,6 @@
 import type { JsonReply, ProviderCall, ProviderRoute } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
-import { asVector, embeddingsBody, encodingFormatOf, textInputsOf } from '../kit/embeddings.js';
+import { asVector, embeddingsBody, textInputsOf } from '../kit/embeddings.js';
 import { readBilled } from '../kit/consumed.js';
 import { unsupportedParameter } from '../kit/errors.js';
 import { post } from '../kit/http.js';
@@ -62,9 +62,9 @@ export class HuggingFaceEmbeddings {
     const counts = answers.map(({ tokens }) => tokens);
     // One batch without a count makes the sum a guess: then the gateway estimates all of it and says so.
     const known = counts.every((tokens) => tokens !== undefined);
-    const meters = known ? { meters: { inputTokens: counts.reduce((sum: number, tokens) => sum + tokens!, 0), outputTokens: 0 } } : {};
-    const body = embeddingsBody({ alias: call.alias, vectors: answers.flatMap(({ vectors }) => vectors), encoding: encodingFormatOf(call.json), ...meters });
-    return { kind: 'json', body, ...meters, outputChars: 0 };
+    const meters = known ? { inputTokens: counts.reduce((sum: number, tokens) => sum + tokens!, 0), outputTokens: 0 } : undefined;
+    const vectors = answers.flatMap((answer) => answer.vectors);
+    return { kind: 'json', body: embeddingsBody(call, vectors, meters), ...(meters && { meters }), outputChars: 0 };
   }
 
   private async embed(call: ProviderCall, inputs: string[], options: Record<string, unknown>): Promise<BatchAnswer> {

@@ -1,4 +1,5 @@
 import type { Meters } from '@omg/domain';
+import type { ProviderCall } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
 import { unsupportedParameter } from './errors.js';
 
@@ -45,22 +46,17 @@ export function inputCountOf(json: Readonly<Record<string, unknown>>): number {
   return Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1;
 }
 
-export interface EmbeddingsOut {
-  alias: string;
-  /** In the order of the inputs. */
-  vectors: readonly Vector[];
-  encoding: EncodingFormat;
-  meters?: Meters;
-}
-
-/** OpenAI's embeddings answer. */
-export function embeddingsBody(out: EmbeddingsOut): Buffer {
-  const data = out.vectors.map((vector, index) => ({
+/**
+ * OpenAI's embeddings answer; the vectors are in the order of the inputs. Its usage is not optional: where the provider counted
+ * nothing, the client hears the estimate that is booked.
+ */
+export function embeddingsBody(call: ProviderCall, vectors: readonly Vector[], meters: Meters | undefined): Buffer {
+  const isBase64 = encodingFormatOf(call.json) === 'base64';
+  const data = vectors.map((vector, index) => ({
     object: 'embedding',
     index,
-    embedding: out.encoding === 'base64' ? vectorToBase64(vector) : Array.from(vector),
+    embedding: isBase64 ? vectorToBase64(vector) : Array.from(vector),
   }));
-  const tokens = out.meters?.inputTokens;
-  const usage = tokens === undefined ? {} : { usage: { prompt_tokens: tokens, total_tokens: tokens } };
-  return Buffer.from(JSON.stringify({ object: 'list', data, model: out.alias, ...usage }));
+  const tokens = meters?.inputTokens ?? call.inputTokensEstimate;
+  return Buffer.from(JSON.stringify({ object: 'list', data, model: call.alias, usage: { prompt_tokens: tokens, total_tokens: tokens } }));
 }

@@ -197,6 +197,13 @@ describe('embeddings', () => {
     expect(server.last.url).toBe('/v1/embeddings');
   });
 
+  it.each([[undefined], [null], [{}]])('always tell their usage, as SDKs expect: by the estimate where the server says %j', async (usage) => {
+    answer = json(reply(FLOATS, { usage }));
+    const { body, reply: out } = await invoke(REQUEST);
+    expect(body.usage).toEqual({ prompt_tokens: 17, total_tokens: 17 });
+    expect(out.meters).toBeUndefined();
+  });
+
   it('are put in the order of the inputs', async () => {
     const mixed = reply([]) as any;
     answer = json({

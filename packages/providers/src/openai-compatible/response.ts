@@ -70,6 +70,7 @@ export function embeddingsReply(body: Buffer, call: ProviderCall): JsonReply {
   const passes =
     object !== undefined &&
     model !== undefined &&
+    meters !== undefined &&
     !top.duplicate &&
     isAsAsked(body, data.start, data.end, wanted === 'base64' ? QUOTE : OPEN_BRACKET, inputCountOf(call.json));
   const known = meters === undefined ? {} : { meters };
@@ -115,7 +116,7 @@ function rewriteEmbeddings(body: Buffer, call: ProviderCall, meters: Meters | un
       throw malformed('the embeddings are not numbered one by one');
     vectors[index] = typeof item['embedding'] === 'string' ? vectorFromBase64(item['embedding']) : asVector(item['embedding']);
   });
-  return embeddingsBody({ alias: call.alias, vectors, encoding: encodingFormatOf(call.json), ...(meters === undefined ? {} : { meters }) });
+  return embeddingsBody(call, vectors, meters);
 }
 
 const IMAGES = new KeyTable(['created', 'data', 'usage', 'size', 'quality', 'error']);

@@ -81,6 +81,21 @@ export function providerReference(): string {
 
 A route's settings come from the provider's block of its catalog entry, else the entry's own fields, else its \`metadata\`, else the shared
 credentials of the configuration, else the adapter's built-in. Secrets are sealed at rest and masked in answers.
+
+Every entry may have these, whoever its provider is:
+
+${table(
+  ['Setting', 'Values', 'Does'],
+  [
+    ['`price_image_cents`', 'a number', 'price of an image in US cents, where no tier of `pricing_tiers` fits'],
+    ['`cap_image_input`, `cap_audio_input`', '`true`, `false`', 'whether the model takes pictures or sounds, whatever `modalities` says'],
+    [
+      '`health_probe`',
+      '`free`, `paid`, `off`',
+      "what the health monitor does: the provider's own check, which costs nothing; the smallest call, some tokens outside any budget (image models keep the free check); nothing",
+    ],
+  ],
+)}
 `;
   return [INTRODUCTION, `${capabilityTable()}\n`, settings, ...sections].join('\n');
 }

@@ -43,6 +43,8 @@ export interface ProviderCall {
   stream: boolean;
   /** Whether the client asked for the usage chunk; the provider is always asked for it. */
   includeUsage: boolean;
+  /** Likely input tokens: what is booked, and told to clients that must be told a number, where the provider counts nothing. */
+  inputTokensEstimate: number;
   /** A ceiling for the output that the gateway sets (strict budgets); never above what the client asked for. */
   maxOutputTokens?: number;
   transport: Transport;

@@ -19,6 +19,7 @@ export function makeCall(transport: Transport, body: Record<string, unknown> | s
     json,
     stream: json['stream'] === true,
     includeUsage: options?.include_usage === true,
+    inputTokensEstimate: 17,
     transport,
     signal: new AbortController().signal,
     headersTimeoutMs: 5000,

@@ -1,5 +1,5 @@
 import { invalid } from '../kit/chat-messages.js';
-import { asVector, embeddingsBody, encodingFormatOf, textInputsOf } from '../kit/embeddings.js';
+import { asVector, embeddingsBody, textInputsOf } from '../kit/embeddings.js';
 import { inputOnly, mapLimit } from '../kit/map-limit.js';
 import { refuseFields } from '../kit/requirements.js';
 import { isRecord, parseJsonObject } from '../kit/safe-json.js';
@@ -40,7 +40,7 @@ export async function embed(call: ProviderCall, model: string, isGeminiApi: bool
   const vectors = results.flatMap((result) => result.vectors);
   const tokens = results.reduce<number | undefined>((sum, result) => (sum === undefined || result.tokens === undefined ? undefined : sum + result.tokens), 0);
   const meters = inputOnly(tokens);
-  return { kind: 'json', body: embeddingsBody({ alias: call.alias, vectors, encoding: encodingFormatOf(call.json), meters }), meters, outputChars: 0 };
+  return { kind: 'json', body: embeddingsBody(call, vectors, meters), meters, outputChars: 0 };
 }
 
 function batchesOf(inputs: readonly string[]): string[][] {

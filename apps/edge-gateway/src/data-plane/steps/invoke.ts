@@ -120,6 +120,7 @@ function providerCall(ctx: RequestContext, signal: AbortSignal): ProviderCall {
     json: ctx.json,
     stream: parsed.stream,
     includeUsage: parsed.includeUsage,
+    inputTokensEstimate: parsed.inputTokensEstimate,
     ...(cap === undefined ? {} : { maxOutputTokens: cap }),
     transport,
     signal,
