@@ -80,4 +80,13 @@ describe('the SSE reader', () => {
     ).not.toThrow();
     expect(() => read([line, Buffer.from('\n'), line, Buffer.from('\n')], 100)).not.toThrow();
   });
+
+  it('joins an event of very many lines in one go, so that a hostile provider cannot hold up everybody else', () => {
+    // Copied anew for each line, this is some 90 GB.
+    const lines = Buffer.from(`${'data: x\n'.repeat(300_000)}\n`);
+    const startedAt = performance.now();
+    const events = read(cutAt(lines, [100_001, 1_000_003]));
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+    expect(events).toEqual([['', `x${'\nx'.repeat(299_999)}`]]);
+  });
 });

@@ -23,7 +23,7 @@ const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
 export class SseReader {
   /** Start of a line whose end has not come yet. */
   private rest: Buffer = EMPTY;
-  /** Data lines of the event being read, where they are not in the buffer at hand. */
+  /** Data lines of the event being read, where they are not in the buffer at hand: the first `keptBytes` of it. */
   private kept: Buffer | undefined;
   private keptBytes = 0;
   private dataBuf: Buffer = EMPTY;
@@ -125,22 +125,32 @@ export class SseReader {
   /** Copies the data line at hand to the event's own store, since the buffer goes away or another line follows. */
   private keepData(): void {
     if (this.dataStart < 0) return;
-    const line = this.dataBuf.subarray(this.dataStart, this.dataEnd);
-    this.kept = this.kept === undefined ? Buffer.from(line) : Buffer.concat([this.kept, NEWLINE, line]);
-    this.keptBytes = this.kept.length;
+    const { kept, keptBytes } = this;
+    const at = kept === undefined ? 0 : keptBytes + 1;
+    const size = at + this.dataEnd - this.dataStart;
+    if (size > this.eventBytesMax) throw tooLong();
+    let store = kept;
+    if (store === undefined || store.length < size) {
+      // Doubled, so that an event of very many lines is not copied anew for each of them.
+      store = Buffer.allocUnsafe(Math.max(size, 2 * (kept?.length ?? 0)));
+      kept?.copy(store, 0, 0, keptBytes);
+    }
+    if (at > 0) store[keptBytes] = LF;
+    this.dataBuf.copy(store, at, this.dataStart, this.dataEnd);
+    this.kept = store;
+    this.keptBytes = size;
     this.dataStart = -1;
     this.dataBuf = EMPTY;
-    if (this.keptBytes > this.eventBytesMax) throw tooLong();
   }
 
   private dispatch(): void {
     const event = this.event;
     this.event = '';
     if (this.kept !== undefined) {
-      const data = this.kept;
+      const { kept, keptBytes } = this;
       this.kept = undefined;
       this.keptBytes = 0;
-      this.onEvent(data, 0, data.length, event);
+      this.onEvent(kept, 0, keptBytes, event);
     } else if (this.dataStart >= 0) {
       const start = this.dataStart;
       this.dataStart = -1;
@@ -152,8 +162,6 @@ export class SseReader {
     if (chunk.indexOf(LF) < 0 && chunk.indexOf(CR) < 0) throw tooLong();
   }
 }
-
-const NEWLINE = Buffer.from('\n');
 
 function tooLong(): ProviderError {
   return new ProviderError('malformed', { internal: 'an event of the stream is too long' });
