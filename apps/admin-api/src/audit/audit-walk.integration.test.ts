@@ -7,7 +7,7 @@ import { PASSWORD, startAdminApp, type AdminAppFixture, type Answer } from '../t
 
 /**
  * Every route that changes something, with one change that succeeds: it must leave exactly one audit row of the action that
- * is named here. A new route without a line fails the first test.
+ * is named here, and be refused for a version that is not the present one. A new route without a line fails the first test.
  */
 let app: AdminAppFixture;
 let root: string;
@@ -30,11 +30,20 @@ afterAll(async () => {
   await cleanUp();
 });
 
-const call = (method: string, path: string, body?: unknown): Promise<Answer> => app.call(method, `/admin/${path}`, { token: root, body });
+/** Sent with every call of a walk. */
+let headers: Record<string, string> = {};
+const call = (method: string, path: string, body?: unknown): Promise<Answer> => app.call(method, `/admin/${path}`, { token: root, body, headers });
 const budget = { budget_usd: 5, warning_threshold: 0.5 };
 const limits = { requests_per_minute: 5, tokens_per_minute: 0, parallel_requests: 0 };
 const entry = () => ({ alias: 'walked', provider: 'openai-compatible', provider_model: 'm', endpoint });
 const session = async (): Promise<string> => (await app.call('POST', '/admin/auth/login', { body: { email: MAIL, password: PASSWORD } })).json.refresh_token;
+
+/** What most changes need. */
+async function prepare(): Promise<void> {
+  tenantId = await app.tenant();
+  userId = ((await app.prisma.user.findUnique({ where: { email: MAIL } })) ?? (await app.user(MAIL))).id;
+  keyId = (await call('POST', `tenants/${tenantId}/api-keys`, { name: 'walked' })).json.api_key.id;
+}
 
 interface Walk {
   action: string;
@@ -156,6 +165,45 @@ const WALKS: Record<string, Walk> = {
 /** A refresh changes nothing that an operator would look for (its reuse is recorded as `auth.refresh_reuse`), a download link nothing at all. */
 const UNAUDITED = ['POST /admin/auth/refresh', 'POST /admin/downloads'];
 
+/** Changes that take no `If-Match`, as there is nothing that they could overwrite unseen. */
+const UNCONDITIONAL: Record<string, string> = {
+  'POST /admin/auth/login': 'makes a session',
+  'POST /admin/auth/logout': 'ends a session',
+  'POST /admin/tokens': 'makes a token',
+  'DELETE /admin/tokens/:tokenId': 'ends a token; the second time too',
+  'POST /admin/users': 'makes an account, and leaves one that exists as it is',
+  'POST /admin/users/:userId/password': 'replaces what nobody can have read',
+  'POST /admin/tenants': 'makes a tenant; a taken name is refused',
+  'POST /admin/tenants/:tenantId/api-keys': 'makes a key',
+  'DELETE /admin/tenants/:tenantId/api-keys/:keyId': 'ends a key, which must work whatever was changed meanwhile; the second time too',
+  'POST /admin/settings/default-models': 'adds one model to a set',
+  'DELETE /admin/settings/default-models/:alias': 'takes one model out of a set',
+  'POST /admin/settings/alerts/test-email': 'changes nothing that is stored',
+  'POST /admin/model-catalog/:alias/test': 'changes nothing that is stored',
+};
+
+describe('every change of what is there', () => {
+  it('is conditional, or one of those that are not', () => {
+    for (const route of Object.keys(UNCONDITIONAL)) expect(Object.keys(WALKS)).toContain(route);
+  });
+
+  it.each(Object.entries(WALKS).filter(([route]) => !(route in UNCONDITIONAL)))(
+    '%s refuses another version than the present one',
+    async (_route, { given, change }) => {
+      await prepare();
+      const prepared = await given?.();
+      const last = await app.prisma.auditLog.findFirstOrThrow({ orderBy: { seq: 'desc' } });
+      headers = { 'if-match': '"987654321"' };
+      const refused = await change(prepared).finally(() => (headers = {}));
+      expect([refused.status, refused.json?.code]).toEqual([409, 'version_conflict']);
+      expect(await app.prisma.auditLog.count({ where: { seq: { gt: last.seq } } })).toBe(0);
+      headers = { 'if-match': '*' };
+      const done = await change(prepared).finally(() => (headers = {}));
+      expect([done.status < 300, done.text]).toEqual([true, done.text]);
+    },
+  );
+});
+
 describe('every change', () => {
   it('has a line in this walk', () => {
     const changing = app.app
@@ -167,9 +215,7 @@ describe('every change', () => {
   });
 
   it.each(Object.entries(WALKS))('%s leaves exactly one audit row', async (_route, { action, given, change }) => {
-    tenantId = await app.tenant();
-    userId = ((await app.prisma.user.findUnique({ where: { email: MAIL } })) ?? (await app.user(MAIL))).id;
-    keyId = (await call('POST', `tenants/${tenantId}/api-keys`, { name: 'walked' })).json.api_key.id;
+    await prepare();
     const prepared = await given?.();
     const last = await app.prisma.auditLog.findFirstOrThrow({ orderBy: { seq: 'desc' } });
     const answer = await change(prepared);

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, Param, Post } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Headers, Param, Post } from '@nestjs/common';
 import { membershipListSchema, membershipSchema, upsertMembershipSchema, uuidSchema } from '@omg/contracts';
 import type { Parsed } from '../http/paging.js';
 import { Caller, Permission } from '../http/permission.js';
@@ -24,8 +24,9 @@ export class MembershipsController {
     @Caller() caller: Principal,
     @Param('tenantId', { schema: uuidSchema }) tenantId: string,
     @Body({ schema: upsertMembershipSchema }) body: Parsed<typeof upsertMembershipSchema>,
+    @Headers('if-match') ifMatch?: string,
   ) {
-    return this.memberships.upsert(caller, tenantId, body);
+    return this.memberships.upsert(caller, tenantId, body, ifMatch);
   }
 
   @Delete(':userId')
@@ -35,7 +36,8 @@ export class MembershipsController {
     @Caller() caller: Principal,
     @Param('tenantId', { schema: uuidSchema }) tenantId: string,
     @Param('userId', { schema: uuidSchema }) userId: string,
+    @Headers('if-match') ifMatch?: string,
   ): Promise<void> {
-    await this.memberships.remove(caller, tenantId, userId);
+    await this.memberships.remove(caller, tenantId, userId, ifMatch);
   }
 }

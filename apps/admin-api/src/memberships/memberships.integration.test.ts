@@ -55,6 +55,22 @@ describe('memberships', () => {
     expect(list.json.memberships.map((row: any) => row.email)).toEqual([...list.json.memberships.map((row: any) => row.email)].sort());
   });
 
+  it('change only from the version that a request names: of two at once one wins, and one that lost the race removes nobody', async () => {
+    const email = mail();
+    const change = (method: string, place: string, version: number, body?: unknown) =>
+      fixture.call(method, `/admin/tenants/${tenantId}/memberships${place}`, { token: ownerToken, body, headers: { 'if-match': `"${version}"` } });
+    const added = await Promise.all([1, 2].map(() => change('POST', '', 0, { email, role: 'viewer' })));
+    expect(added.map(({ status }) => status).sort()).toEqual([201, 409]);
+    const { user_id: userId, version } = added.find(({ status }) => status === 201)!.json;
+    const both = await Promise.all(['admin', 'user'].map((role) => change('POST', '', version, { email, role })));
+    expect(both.map(({ status }) => status).sort()).toEqual([201, 409]);
+    const changed = both.find(({ status }) => status === 201)!;
+    expect([changed.json.version, changed.headers['etag']]).toEqual([version + 1, `"${version + 1}"`]);
+    expect((await change('DELETE', `/${userId}`, version)).json.code).toBe('version_conflict');
+    expect((await roles())[userId]).toBe(changed.json.role);
+    expect((await change('DELETE', `/${userId}`, version + 1)).status).toBe(204);
+  });
+
   it('never touches the password of an account that exists', async () => {
     for (const target of [root.email, admin.email]) {
       const answer = await upsert(ownerToken, { email: target, role: 'viewer', password: 'taken over now' });

@@ -6,6 +6,7 @@ import { audit } from '../audit/audit.js';
 import { AUTH_SETTINGS, type AuthSettings } from '../auth/auth.settings.js';
 import { PasswordHasher } from '../auth/password-hasher.js';
 import { actorOf } from '../http/actor.js';
+import { requireVersion } from '../http/if-match.js';
 import type { Parsed } from '../http/paging.js';
 import { requireRankOver, type Principal } from '../http/principal.js';
 import { PRISMA } from '../http/tokens.js';
@@ -16,6 +17,7 @@ interface MembershipRow {
   userId: string;
   role: Role;
   createdAt: Date;
+  version: number;
   user: { email: string };
 }
 
@@ -33,8 +35,8 @@ export class MembershipsService {
     return { memberships: rows.map(membershipBody) };
   }
 
-  /** Adds a member or changes his role. An unknown mail makes the account; the password of a known one is never changed. */
-  async upsert(caller: Principal, tenantId: string, body: Parsed<typeof upsertMembershipSchema>) {
+  /** Adds a member (version 0 until then) or changes his role. An unknown mail makes the account; the password of a known one is never changed. */
+  async upsert(caller: Principal, tenantId: string, body: Parsed<typeof upsertMembershipSchema>, ifMatch: string | undefined) {
     if (body.password !== undefined && !this.settings.localEnabled) throw new AdminError('invalid_request', { message: 'password: local sign-in is off' });
     const passwordHash = body.password === undefined ? undefined : await this.hasher.hash(body.password);
     return this.prisma.$transaction(async (tx) => {
@@ -44,11 +46,12 @@ export class MembershipsService {
       const user = known ?? (await createAccount(tx, { email: body.email, name: body.email, passwordHash }));
       const before = await tx.membership.findUnique({ where: { tenantId_userId: { tenantId, userId: user.id } } });
       requireRankOver(caller, tenantId, before?.role, body.role);
+      requireVersion(ifMatch, before?.version ?? 0);
       if (before?.role === 'owner' && body.role !== 'owner') await requireAnotherOwner(tx, tenantId, user.id);
       const row = await tx.membership.upsert({
         where: { tenantId_userId: { tenantId, userId: user.id } },
         create: { tenantId, userId: user.id, role: body.role },
-        update: { role: body.role },
+        update: { role: body.role, version: { increment: 1 } },
         include: { user: true },
       });
       await audit(tx, {
@@ -65,12 +68,13 @@ export class MembershipsService {
     });
   }
 
-  async remove(caller: Principal, tenantId: string, userId: string): Promise<void> {
+  async remove(caller: Principal, tenantId: string, userId: string, ifMatch: string | undefined): Promise<void> {
     await this.prisma.$transaction(async (tx) => {
       await lockOrganization(tx, tenantId);
       const row = await tx.membership.findUnique({ where: { tenantId_userId: { tenantId, userId } }, include: { user: true } });
       if (!row) throw new AdminError('not_found', { message: 'The user is no member of this tenant.' });
       requireRankOver(caller, tenantId, row.role);
+      requireVersion(ifMatch, row.version);
       if (row.role === 'owner') await requireAnotherOwner(tx, tenantId, userId);
       await tx.membership.delete({ where: { tenantId_userId: { tenantId, userId } } });
       await audit(tx, {
@@ -98,5 +102,5 @@ async function requireAnotherOwner(tx: PrismaTx, tenantId: string, userId: strin
 }
 
 function membershipBody(row: MembershipRow) {
-  return { tenant_id: row.tenantId, user_id: row.userId, email: row.user.email, role: row.role, created_at: row.createdAt.toISOString() };
+  return { tenant_id: row.tenantId, user_id: row.userId, email: row.user.email, role: row.role, created_at: row.createdAt.toISOString(), version: row.version };
 }

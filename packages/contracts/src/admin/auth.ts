@@ -89,6 +89,13 @@ export const userTenantsSchema = z.object({
   tenants: z.array(z.object({ tenant_id: uuidSchema, tenant_name: z.string(), role: z.string(), status: z.string(), joined_at: timeSchema })),
 });
 
-export const membershipSchema = z.object({ tenant_id: uuidSchema, user_id: uuidSchema, email: z.string(), role: z.string(), created_at: timeSchema });
+export const membershipSchema = z.object({
+  tenant_id: uuidSchema,
+  user_id: uuidSchema,
+  email: z.string(),
+  role: z.string(),
+  created_at: timeSchema,
+  version: z.int(),
+});
 export const membershipListSchema = z.object({ memberships: z.array(membershipSchema) });
 export const upsertMembershipSchema = z.object({ email: emailSchema, role: roleSchema, password: passwordSchema.optional() });
