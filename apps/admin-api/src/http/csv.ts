@@ -16,9 +16,18 @@ export type CsvRow = Readonly<Record<string, CsvCell>>;
 /** Rows per chunk: small enough that a slow reader holds little, large enough to be cheap. */
 const CHUNK_ROWS = 200;
 
-/** Streams rows as they come; memory is bounded by one page of the source. */
-export function csvFile(name: string, columns: readonly string[], rows: Iterable<CsvRow> | AsyncIterable<CsvRow>): StreamableFile {
-  return new StreamableFile(Readable.from(lines(columns, rows)), { type: 'text/csv; charset=utf-8', disposition: `attachment; filename="${name}.csv"` });
+/**
+ * Streams rows as they come; memory is bounded by one page of the source. What is wrong with a request shows at its first rows:
+ * they are read before the answer begins, while it can still be an error.
+ */
+export async function csvFile(name: string, columns: readonly string[], rows: Iterable<CsvRow> | AsyncIterable<CsvRow>): Promise<StreamableFile> {
+  const chunks = lines(columns, rows);
+  const first = await chunks.next();
+  const all = async function* (): AsyncGenerator<string> {
+    if (!first.done) yield first.value;
+    yield* chunks;
+  };
+  return new StreamableFile(Readable.from(all()), { type: 'text/csv; charset=utf-8', disposition: `attachment; filename="${name}.csv"` });
 }
 
 async function* lines(columns: readonly string[], rows: Iterable<CsvRow> | AsyncIterable<CsvRow>): AsyncGenerator<string> {

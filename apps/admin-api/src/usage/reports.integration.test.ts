@@ -264,6 +264,7 @@ describe('API keys, exports and input', () => {
       `usage/requests?${range}`,
       `budgets/history?tenant_id=${tenantIds[0]}`,
       `budgets/alerts?tenant_id=${tenantIds[0]}`,
+      `audit/logs?action=auth.login`,
     ];
     for (const path of paths) {
       const byQuery = await get(`/admin/${path}&format=csv`);
@@ -306,8 +307,15 @@ describe('API keys, exports and input', () => {
     'usage/requests?status=abc',
     'budgets/history?windows=37',
     'budgets/alerts?level=loud',
-  ])('answers 400 to %s', async (path) => {
-    const answer = await get(`/admin/${path}`);
-    expect([answer.status, typeof answer.json.error]).toEqual([400, 'string']);
+    'budgets/alerts?start=2026-03-02T00:00:00Z&end=2026-03-01T00:00:00Z',
+    'usage/requests?start=2026-03-02T00:00:00Z&end=2026-03-01T00:00:00Z',
+    'usage/api-keys?timezone=Mars/Olympus',
+    'usage/anomalies?period=400d',
+    'audit/logs?start=2026-03-02T00:00:00Z&end=2026-03-01T00:00:00Z',
+  ])('answers 400 to %s, also when it is to be a CSV', async (path) => {
+    for (const address of [path, `${path}${path.includes('?') ? '&' : '?'}format=csv`]) {
+      const answer = await get(`/admin/${address}`);
+      expect([address, answer.status, typeof answer.json?.error]).toEqual([address, 400, 'string']);
+    }
   });
 });

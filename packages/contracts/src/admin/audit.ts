@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { pageShape, pagingShape, text, timeSchema, uuidSchema } from './common.js';
+import { formatShape, pageShape, pagingShape, text, timeSchema, uuidSchema } from './common.js';
 
 export const auditQuerySchema = z.object({
   ...pagingShape(50),
+  ...formatShape,
   user_id: uuidSchema.optional(),
   action: text(64).optional(),
   resource: text(64).optional(),

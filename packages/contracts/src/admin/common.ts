@@ -64,4 +64,7 @@ export const pagingSchema = z.object(pagingShape(50));
 
 export const pageShape = { limit: z.int(), offset: z.int(), total: z.int() };
 
+/** Of what also comes as CSV. */
+export const formatShape = { format: z.enum(['json', 'csv']).optional() };
+
 export const adminErrorSchema = z.object({ error: z.string(), code: z.string() });

@@ -1,13 +1,11 @@
 import { z } from 'zod';
-import { decimalNumber, pageShape, pagingShape, text, timeSchema, uuidSchema, wholeNumber } from './common.js';
+import { decimalNumber, formatShape, pageShape, pagingShape, text, timeSchema, uuidSchema, wholeNumber } from './common.js';
 
 /** Reports. Money in answers is derived from nano-USD; `unpriced_requests` counts requests whose cost is unknown. */
 
 export const PERIOD_DAYS_MAX = 366;
 export const RANGE_DAYS_MAX = 180;
 export const COMPARE_ENTITIES_MAX = 10;
-
-const formatShape = { format: z.enum(['json', 'csv']).optional() };
 
 /** `period` is rolling; `start` and `end` win over it. */
 export const rangeShape = {
