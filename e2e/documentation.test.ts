@@ -60,6 +60,17 @@ describe.each(PAGES)('%s', (page) => {
   });
 });
 
+describe('the map of the repository', () => {
+  it('names every app and package, and every folder of code beside them', () => {
+    const map = read('CONTRIBUTING.md');
+    const folders = globSync(['apps/*/package.json', 'packages/*/package.json', 'infra/*/package.json', 'infra/ops/*.sh', '{prisma,k8s,e2e}/package.json'], {
+      cwd: root,
+    }).map((path) => dirname(String(path)));
+    expect(folders.length).toBeGreaterThan(15);
+    expect(folders.filter((folder) => !map.includes(`| \`${folder}\` |`))).toEqual([]);
+  });
+});
+
 /** As GitHub makes anchors of headings. */
 function headingsOf(markdown: string): string[] {
   return [...markdown.matchAll(/^#+ (.+)$/gm)].map((match) =>
