@@ -96,7 +96,7 @@ export const bootstrapSection = z.object({
     example: [{ tenant: 'demo', budget_usd: 50, refresh_schedule: 'calendar_month' }],
   }),
   default_models: leaf(many(z.union([z.string().trim().min(1), z.object({ alias: z.string().trim().min(1) }).transform((entry) => entry.alias)])), {
-    about: 'Aliases that new tenants may use.',
+    about: 'Aliases that people may use with keys of their own, in their personal tenants.',
     example: ['gpt-4o-mini'],
   }),
 });

@@ -62,7 +62,7 @@ export const reportingSection = z.object({
 });
 
 export const retentionSection = z.object({
-  metadata_days: leaf(z.int().nonnegative().max(36_500).default(30), { about: 'Request rows older than this are purged daily; 0 keeps them for ever.' }),
+  metadata_days: leaf(z.int().nonnegative().max(36_500).default(30), { about: 'Request rows older than this are purged every hour; 0 keeps them for ever.' }),
   zero_retention: leaf(flag().default(false), { about: 'Keep no request rows, trace ids or idempotency bodies; only the sums that budgets need.' }),
 });
 
