@@ -94,7 +94,7 @@ export interface RequestContext {
   entitlement: Entitlement | undefined;
   grant: Grant | undefined;
   /** What the rate-limit and budget headers are made from. */
-  admission: Partial<AdmissionState> | undefined;
+  admission: AdmissionState | undefined;
   /** Routes that can do what the request asks. */
   capable: readonly RouteEntry[];
   /** Routes in the order in which they are tried. */

@@ -1,6 +1,7 @@
 import type { DefaultsDocument } from '@omg/contracts';
 import { budgetWindow, effectiveLimits, parseBudgetSchedule, type BudgetSchedule, type BudgetWindow, type NanoUsd, type RateLimits } from '@omg/domain';
 import type { BudgetClaim } from '@omg/storage';
+import type { EdgeConfig } from '../config.js';
 import type { Caller } from './context.js';
 
 /** What a caller may use: limits, budgets and their window, with defaults and overrides merged. */
@@ -30,6 +31,11 @@ export function entitlementOf(caller: Caller, defaults: DefaultsDocument, window
     window,
     strict: budget.enforcement === 'strict',
   };
+}
+
+/** What may be open of a budget whose committed total Redis does not know: nothing, where it must never be passed. */
+export function unseededAllowance(config: Pick<EdgeConfig, 'unseededAllowanceNano'>, { strict }: Entitlement): NanoUsd {
+  return strict ? 0n : config.unseededAllowanceNano;
 }
 
 function definedOnly<T extends object>(value: T | undefined): Partial<T> {

@@ -184,6 +184,20 @@ describe('budgets', () => {
     expect(upstream.requests).toHaveLength(calls);
   });
 
+  it('with strict enforcement lend nothing while nobody can tell their committed total', async () => {
+    await harness.putKey({ id: randomUUID() });
+    await harness.putTenant({ budget: { limitNano: '77000000000', enforcement: 'strict' } });
+    await inForce((response) => response.headers.get('x-budget-limit-usd') === '77', 'the budget to reach the edge');
+    const calls = upstream.requests.length;
+    const refused = await harness.chat({ max_tokens: 1 });
+    expect([refused.status, ((await refused.json()) as { error: { code: string } }).error.code]).toEqual([503, 'budget_store_unavailable']);
+    expect(upstream.requests).toHaveLength(calls);
+    await harness.putTenant({ budget: { limitNano: '77000000000', enforcement: 'estimate' } });
+    await waitFor(async () => (await harness.chat({ max_tokens: 1 })).status === 200, { what: 'the allowance of a budget with estimates' });
+    await harness.putTenant();
+    await inForce((response) => response.headers.get('x-budget-limit-usd') === '1000', 'the default budget');
+  });
+
   it('that are used up refuse with 403 that no SDK repeats, with their state, and without a provider call', async () => {
     const keyId = randomUUID();
     await harness.putKey({ id: keyId, quota: { limitNano: String(4n * COST_NANO), warningThreshold: 0.5 } });

@@ -5,10 +5,10 @@ import type { AdmissionState, BudgetState, WindowState } from '@omg/storage';
  * `X-Budget-*` and `x-ratelimit-*` of an answer. Total is what Postgres has committed plus what running and just
  * finished calls hold; shown is the budget (tenant's or key's) with the least remaining.
  */
-export function admissionHeaders(headers: Record<string, string>, admission: Partial<AdmissionState>, warningThreshold: { tenant: number; key: number }): void {
-  if (admission.requests) windowHeaders(headers, 'requests', admission.requests);
-  if (admission.tokens) windowHeaders(headers, 'tokens', admission.tokens);
-  if (admission.budgets) budgetHeaders(headers, admission.budgets, warningThreshold);
+export function admissionHeaders(headers: Record<string, string>, admission: AdmissionState, warningThreshold: { tenant: number; key: number }): void {
+  windowHeaders(headers, 'requests', admission.requests);
+  windowHeaders(headers, 'tokens', admission.tokens);
+  budgetHeaders(headers, admission.budgets, warningThreshold);
 }
 
 function windowHeaders(headers: Record<string, string>, name: string, state: WindowState): void {

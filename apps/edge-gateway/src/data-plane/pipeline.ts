@@ -7,7 +7,7 @@ import { authorize } from './steps/authorize.js';
 import { idempotency } from './steps/idempotency.js';
 import { invoke } from './steps/invoke.js';
 import { parse } from './steps/parse.js';
-import { readBudgets } from './steps/read-budgets.js';
+import { readState } from './steps/read-state.js';
 import { record } from './steps/record.js';
 import { respond } from './steps/respond.js';
 import { route } from './steps/route.js';
@@ -50,7 +50,7 @@ async function refuse(ctx: RequestContext, failure: GatewayError): Promise<void>
   try {
     if (ctx.grant && !ctx.event) await giveBack(ctx);
     await ctx.idempotency?.abort?.();
-    await readBudgets(ctx);
+    await readState(ctx);
   } catch (error) {
     ctx.services.log.error({ requestId: ctx.requestId, err: error }, 'a refused request could not be settled');
   }

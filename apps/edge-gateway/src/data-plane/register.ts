@@ -14,7 +14,7 @@ import { readBody } from './read-body.js';
 import { replyError, toGatewayError } from './reply-error.js';
 import { RequestTrace } from './request-trace.js';
 import { authenticate } from './steps/authenticate.js';
-import { readBudgets } from './steps/read-budgets.js';
+import { readState } from './steps/read-state.js';
 import { record } from './steps/record.js';
 
 /** Endpoints that call a provider. A new one is a folder and a line here. */
@@ -80,7 +80,7 @@ function registerModels(v1: FastifyInstance, services: EdgeServices): void {
     const ctx = request.gateway!;
     try {
       const json = JSON.stringify(body(ctx));
-      await readBudgets(ctx);
+      await readState(ctx);
       ctx.status = 200;
       ctx.reply.code(200).headers(answerHeaders(ctx)).header('content-type', 'application/json; charset=utf-8').send(json);
       record(ctx, undefined);
@@ -96,13 +96,14 @@ function registerModels(v1: FastifyInstance, services: EdgeServices): void {
   );
 }
 
-/** 405 with the methods that a known path has; everything else is no URL of ours. */
+/** 405 with the methods that a known path has; everything else is no URL of ours. Whoever has a key hears of its budget all the same. */
 async function refuseUnmatched(services: EdgeServices, request: FastifyRequest, reply: FastifyReply): Promise<void> {
   const path = request.url.split('?', 1)[0]!.replace(/\/$/, '');
   const known = path.startsWith('/v1/models/') ? MODELS.path : path;
   const allowed = ALLOWED_METHODS.get(known);
   if (allowed !== undefined) reply.header('allow', allowed);
   const ctx = newContext(services, allowed === undefined ? UNMATCHED : withoutProvider(known), request, reply);
+  if (request.headers.authorization !== undefined) await authenticate(ctx).catch(() => undefined);
   await failWith(ctx, new GatewayError(allowed === undefined ? 'not_found' : 'method_not_allowed'));
 }
 
@@ -132,7 +133,7 @@ async function failEarly(services: EdgeServices, thrown: unknown, request: Fasti
 async function failWith(ctx: RequestContext, error: GatewayError): Promise<void> {
   ctx.status = error.status;
   ctx.errorCode = error.code;
-  await readBudgets(ctx);
+  await readState(ctx);
   replyError(ctx, error);
   record(ctx, error);
 }

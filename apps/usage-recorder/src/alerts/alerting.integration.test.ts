@@ -165,7 +165,7 @@ describe('a webhook', () => {
     expect(receiver.calls).toHaveLength(alerts.length);
   });
 
-  it('is tried again while its server fails, and not more often than configured', async () => {
+  it('is tried again while its server fails, after longer and longer pauses, and not more often than configured', async () => {
     const [flaky, broken] = [await startReceiver(500, 429, 200), await startReceiver(503)];
     const [first, second] = [await createTenant({ webhooks: [flaky.url] }), await createTenant({ webhooks: [broken.url] })];
     startAlerting(withAlert());
@@ -175,6 +175,9 @@ describe('a webhook', () => {
     const [given] = await endedAlerts(second.tenantId, 1);
     expect([delivered!.success, flaky.calls.length]).toEqual([true, 3]);
     expect([given!.success, given!.error, broken.calls.length]).toEqual([false, 'webhook: status 503', 3]);
+    const [one, two, three] = broken.calls.map(({ atMs }) => atMs) as [number, number, number];
+    expect(two - one).toBeGreaterThanOrEqual(245);
+    expect(three - two).toBeGreaterThanOrEqual(495);
   });
 
   it.each([

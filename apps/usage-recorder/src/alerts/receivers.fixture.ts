@@ -9,6 +9,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 export interface ReceivedCall {
   headers: IncomingHttpHeaders;
   body: string;
+  atMs: number;
 }
 
 /** Answers with the statuses in turn, the last one for ever. */
@@ -16,7 +17,7 @@ export async function startReceiver(...statuses: number[]) {
   const calls: ReceivedCall[] = [];
   const server = createServer((request, response) => {
     void text(request).then((body) => {
-      calls.push({ headers: request.headers, body });
+      calls.push({ headers: request.headers, body, atMs: performance.now() });
       const status = statuses[Math.min(calls.length, statuses.length) - 1] ?? 200;
       response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end('noted');
     });

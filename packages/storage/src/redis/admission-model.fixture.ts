@@ -7,6 +7,7 @@ import type {
   BudgetTotalSeed,
   ExtendHoldRequest,
   SettleRequest,
+  StateRequest,
   StoredAttempt,
   WindowState,
 } from './admission.types.js';
@@ -145,10 +146,6 @@ export class AdmissionModel {
     return more;
   }
 
-  readBudgets(budgets: AdmitRequest['budgets'], keyId: string, nowMs: number): AdmissionState['budgets'] {
-    return this.budgetStates(budgets, keyId, nowMs);
-  }
-
   settle(request: SettleRequest, nowMs: number): { wasOpen: boolean; isStored: boolean; budgets: AdmissionState['budgets'] } {
     const attempt = this.attempts.get(request.attemptId);
     const wasOpen = attempt?.state === 'open';
@@ -263,7 +260,7 @@ export class AdmissionModel {
     return [this.window(`key:${keyId}`), this.window(`tenant:${tenantId}`)];
   }
 
-  private scopesOf({ tenantId, keyId, limits }: AdmitRequest) {
+  private scopesOf({ tenantId, keyId, limits }: StateRequest) {
     const [key, tenant] = this.windowsOf(tenantId, keyId) as [WindowModel, WindowModel];
     return [
       { name: 'key' as const, window: key, limits: limits.key },
@@ -271,7 +268,7 @@ export class AdmissionModel {
     ];
   }
 
-  private stateOf(request: AdmitRequest, nowMs: number): AdmissionState {
+  stateOf(request: StateRequest, nowMs: number): AdmissionState {
     const tighter = (field: 'requests' | 'tokens', limit: 'requestsPerMinute' | 'tokensPerMinute') => {
       const [key, tenant] = this.scopesOf(request).map(({ window, limits }) => window.state(nowMs, field, limits[limit])) as [WindowState, WindowState];
       return tenant.remaining < key.remaining ? tenant : key;

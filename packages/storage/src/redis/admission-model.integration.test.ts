@@ -130,9 +130,9 @@ const extendHold = fc.tuple(place, nano, fc.bigInt({ min: -500n, max: 1_000n }),
     expect(await store.extendHold(request)).toEqual(run.model.extendHold(request));
   })(n),
 );
-const readBudgets = place.map((n): Step =>
-  onAttempt(async (run, { tenantId, keyId, budgets }) => {
-    expect(await store.readBudgets(tenantId, keyId, budgets)).toEqual(run.model.readBudgets(budgets, keyId, nowMs));
+const readState = place.map((n): Step =>
+  onAttempt(async (run, request) => {
+    expect(await store.readState(request)).toEqual(run.model.stateOf(request, nowMs));
   })(n),
 );
 const renew = fc.tuple(place, fc.integer({ min: 1, max: 40_000 })).map(([n, leaseMs]): Step =>
@@ -190,7 +190,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: admitAgain },
   { weight: 2, arbitrary: admitCancelled },
   { weight: 6, arbitrary: extendHold },
-  { weight: 3, arbitrary: readBudgets },
+  { weight: 3, arbitrary: readState },
   { weight: 4, arbitrary: renew },
   { weight: 4, arbitrary: endExpired },
   { weight: 6, arbitrary: seed },

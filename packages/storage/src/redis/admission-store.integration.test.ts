@@ -192,7 +192,8 @@ describe('budgets', () => {
       { scope: 'key', keyId, windowId: 'daily:2027-01-01', windowEndMs: T0, spentNano: 3n, version: 5n, freshForMs: 60_000 },
     ]);
     const claimed = claim(1_000n, 'daily:2027-01-01');
-    const needsSeed = async () => (await store.readBudgets(caller.tenantId, keyId, { tenant: claimed, key: claimed })).key?.needsSeed;
+    const state = { ...caller, limits: { key: WIDE_LIMITS, tenant: WIDE_LIMITS }, budgets: { tenant: claimed, key: claimed } };
+    const needsSeed = async () => (await store.readState(state)).budgets.key?.needsSeed;
     nowMs = T0 + 60_000;
     expect(await needsSeed()).toBe(false);
     nowMs = T0 + 60_001;
@@ -244,14 +245,19 @@ describe('a window that ends while calls are running', () => {
 });
 
 describe('reading', () => {
-  it('tells the budgets without changing anything, and the time of Redis', async () => {
+  it('tells limits and budgets without changing anything, and the time of Redis', async () => {
     const caller = newCaller();
     const budgets = { tenant: claim(1_000n), key: claim(500n) };
     await seeded(caller, 400n);
     const before = await keysOf(caller.tenantId);
-    expect(await store.readBudgets(caller.tenantId, caller.keyId, budgets)).toEqual({
-      tenant: { limitNano: 1_000n, spentNano: 400n, openNano: 0n, needsSeed: false },
-      key: { limitNano: 500n, spentNano: undefined, openNano: 0n, needsSeed: true },
+    const limits = { key: limited({ requestsPerMinute: 7, tokensPerMinute: 90 }), tenant: limited({ requestsPerMinute: 8, tokensPerMinute: 80 }) };
+    expect(await store.readState({ ...caller, limits, budgets })).toEqual({
+      requests: { limit: 7, remaining: 7, resetMs: 0 },
+      tokens: { limit: 80, remaining: 80, resetMs: 0 },
+      budgets: {
+        tenant: { limitNano: 1_000n, spentNano: 400n, openNano: 0n, needsSeed: false },
+        key: { limitNano: 500n, spentNano: undefined, openNano: 0n, needsSeed: true },
+      },
     });
     expect(await keysOf(caller.tenantId)).toEqual(before);
     expect(Math.abs((await store.serverTimeMs()) - Date.now())).toBeLessThan(5_000);

@@ -10,6 +10,7 @@ import type {
   ExtendHoldRequest,
   SettleRequest,
   SettleResult,
+  StateRequest,
   WindowState,
 } from './admission.types.js';
 import { GuardedRedis, RedisUnavailableError, type GuardOptions } from './guarded-redis.js';
@@ -22,7 +23,7 @@ const SETTLE = loadLuaScript('settle', 8);
 const EXTEND_HOLD = loadLuaScript('extend-hold', 3);
 const CANCEL = loadLuaScript('cancel', 6);
 const RENEW = loadLuaScript('renew', 3);
-const READ_BUDGETS = loadLuaScript('read-budgets', 2);
+const READ_STATE = loadLuaScript('read-state', 4);
 const ANNOUNCE = loadLuaScript('announce-tenant', 1);
 
 /** How often a process tells Redis that a tenant is active; the reaper forgets it after a multiple of this. */
@@ -161,14 +162,21 @@ export class RedisAdmissionStore implements AdmissionStore {
     }
   }
 
-  async readBudgets(tenantId: string, keyId: string, budgets: AdmitRequest['budgets']): Promise<AdmissionState['budgets']> {
-    const { base } = tenantKeys(tenantId);
+  async readState(request: StateRequest): Promise<AdmissionState> {
+    const { keyId, limits, budgets } = request;
+    const { base, window } = tenantKeys(request.tenantId);
+    const { key, tenant } = limits;
+    const budgetLimits = `${budgets.tenant.limitNano},${budgets.key?.limitNano ?? 0}`;
     const reply = (await this.redis.script(
-      READ_BUDGETS,
-      [tenantBudget(base, budgets.tenant.windowId), budgets.key ? keyBudget(base, keyId, budgets.key.windowId) : base],
-      [budgets.tenant.limitNano.toString(), budgets.key ? budgets.key.limitNano.toString() : '', this.now()],
+      READ_STATE,
+      [window, keyWindow(base, keyId), tenantBudget(base, budgets.tenant.windowId), budgets.key ? keyBudget(base, keyId, budgets.key.windowId) : base],
+      [
+        `[${key.requestsPerMinute},${key.tokensPerMinute},${tenant.requestsPerMinute},${tenant.tokensPerMinute},${budgetLimits}]`,
+        budgets.key ? '1' : '',
+        this.now(),
+      ],
     )) as Reply;
-    return readBudgets(budgets, reply, 0);
+    return readState(request, reply);
   }
 
   async serverTimeMs(): Promise<number> {
@@ -237,7 +245,7 @@ function claimNumbers(claim: BudgetClaim | undefined): string {
   return claim ? `${claim.limitNano},${Math.trunc(claim.windowEndMs)}` : '0,0';
 }
 
-function readState(request: AdmitRequest, reply: Reply): AdmissionState {
+function readState(request: Pick<AdmitRequest, 'budgets'>, reply: Reply): AdmissionState {
   return { requests: readWindow(reply, 5), tokens: readWindow(reply, 8), budgets: readBudgets(request.budgets, reply, 11) };
 }
 

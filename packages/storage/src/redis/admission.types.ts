@@ -36,6 +36,8 @@ export interface AdmitRequest {
   attempt: string;
 }
 
+export type StateRequest = Pick<AdmitRequest, 'tenantId' | 'keyId' | 'limits' | 'budgets'>;
+
 export interface WindowState {
   limit: number;
   remaining: number;
@@ -152,8 +154,8 @@ export interface AdmissionStore {
    * so this does not reject for that.
    */
   cancel(tenantId: string, keyId: string, attemptId: string): Promise<void>;
-  /** The state of the budgets, for the headers of answers that were never admitted (model lists, errors, replays). Changes nothing. */
-  readBudgets(tenantId: string, keyId: string, budgets: AdmitRequest['budgets']): Promise<AdmissionState['budgets']>;
+  /** What is left, for the headers of answers that were never admitted (model lists, errors, replays). Changes nothing. */
+  readState(request: StateRequest): Promise<AdmissionState>;
   /** Redis's time in milliseconds. */
   serverTimeMs(): Promise<number>;
 }

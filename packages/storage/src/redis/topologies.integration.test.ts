@@ -66,7 +66,7 @@ async function liveThrough({ admission, ledger }: Opened, caller: Caller): Promi
   await admission.cancel(caller.tenantId, caller.keyId, late.attemptId);
   await admission.admit(late);
   expect((await admission.settle(settleRequest(done, { costNano: 700n }))).wasOpen).toBe(true);
-  expect(await admission.readBudgets(caller.tenantId, caller.keyId, done.budgets)).toMatchObject({ tenant: { openNano: 1_700n }, key: { openNano: 1_700n } });
+  expect((await admission.readState(done)).budgets).toMatchObject({ tenant: { openNano: 1_700n }, key: { openNano: 1_700n } });
   const total = { windowId: done.budgets.tenant.windowId, windowEndMs: done.budgets.tenant.windowEndMs, version: 1n };
   await ledger.release(
     caller.tenantId,

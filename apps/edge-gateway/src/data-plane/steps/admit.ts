@@ -2,7 +2,7 @@ import { GatewayError, type AttemptRecord } from '@omg/contracts';
 import { uuidV7, type FallbackResult } from '@omg/domain';
 import { RedisUnavailableError, type AdmitRequest, type AdmitResult } from '@omg/storage';
 import type { Grant, RequestContext } from '../context.js';
-import { entitlementOf, type Entitlement } from '../entitlement.js';
+import { entitlementOf, unseededAllowance, type Entitlement } from '../entitlement.js';
 import { estimateHold, outputTokensForHold, type HoldEstimate } from '../hold.js';
 
 /**
@@ -43,7 +43,7 @@ function admitRequest(ctx: RequestContext, entitlement: Entitlement, estimate: H
     holdNano: estimate.holdNano,
     holdMinNano: estimate.holdMinNano,
     budgets: entitlement.budgets,
-    unseededAllowanceNano: services.config.unseededAllowanceNano,
+    unseededAllowanceNano: unseededAllowance(services.config, entitlement),
     leaseMs: services.config.leaseMs,
     attempt: JSON.stringify({
       v: 1,

@@ -1,5 +1,6 @@
 import { RedisUnavailableError } from '@omg/storage';
 import type { RequestContext } from '../context.js';
+import { unseededAllowance } from '../entitlement.js';
 import { outputTokensForHold } from '../hold.js';
 
 /**
@@ -24,7 +25,7 @@ export async function extendHold(ctx: RequestContext): Promise<boolean> {
       moreNano: wanted.nano - leftNano,
       moreMinNano: wanted.minNano - leftNano,
       budgets: grant.budgets,
-      unseededAllowanceNano: config.unseededAllowanceNano,
+      unseededAllowanceNano: unseededAllowance(config, ctx.entitlement!),
     });
     if (moreNano === undefined) return false;
     grant.heldNano += moreNano;

@@ -3,7 +3,7 @@ import { canonicalJson } from '@omg/domain';
 import { createHash } from 'node:crypto';
 import { answerHeaders } from '../answer-headers.js';
 import type { RequestContext } from '../context.js';
-import { readBudgets } from './read-budgets.js';
+import { readState } from './read-state.js';
 
 /** The first call may take minutes; a client that asks every few seconds learns soon enough. */
 const IN_USE_RETRY_MAX_MS = 2000;
@@ -38,7 +38,7 @@ export async function idempotency(ctx: RequestContext): Promise<boolean> {
       throw new GatewayError('idempotency_key_reused', { param: 'Idempotency-Key' });
     case 'replay':
       ctx.status = outcome.answer.status;
-      await readBudgets(ctx);
+      await readState(ctx);
       ctx.reply
         .code(outcome.answer.status)
         .headers({ ...answerHeaders(ctx), 'content-type': outcome.answer.contentType, 'idempotency-replayed': 'true' })

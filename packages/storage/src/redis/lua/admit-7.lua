@@ -15,6 +15,7 @@
 --- @include window
 --- @include budget
 --- @include attempt
+--- @include state
 local base, id, key_id = ARGV[1], ARGV[2], ARGV[3]
 local n = cjson.decode(ARGV[6])
 local now = clock_ms(ARGV[8])
@@ -27,18 +28,7 @@ local bt = budget_load(KEYS[6], n[11], n[10], now)
 local bk = ARGV[5] ~= '' and budget_load(KEYS[7], n[13], n[10], now) or nil
 
 local function answer(reason, scope, retry_ms, held, first)
-  local wr = math.max(0, wt.requests - wt.n) < math.max(0, wk.requests - wk.n) and wt or wk
-  local wx = math.max(0, wt.tokens - wt.t) < math.max(0, wk.tokens - wk.t) and wt or wk
-  local out = {
-    reason, scope, math.max(0, retry_ms), held, first,
-    wr.requests, math.max(0, wr.requests - wr.n), window_reset_ms(wr),
-    wx.tokens, math.max(0, wx.tokens - wx.t), window_reset_ms(wx),
-    bt.spent or '', bt.open, bt.needs_seed and 1 or 0,
-  }
-  if bk then
-    out[15], out[16], out[17] = bk.spent or '', bk.open, bk.needs_seed and 1 or 0
-  end
-  return out
+  return state_reply(reason, scope, math.max(0, retry_ms), held, first, wk, wt, bt, bk)
 end
 
 -- The same attempt again (a command that was sent twice after a lost connection) changes nothing, nor does one that was
