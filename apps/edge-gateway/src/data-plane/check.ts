@@ -82,3 +82,35 @@ export function nestsDeeperThan(node: unknown, depthMax: number): boolean {
   for (const key in node) if (nestsDeeperThan((node as Record<string, unknown>)[key], depthMax - 1)) return true;
   return false;
 }
+
+/** What is checked, limited or priced by its name. */
+const GOVERNED: ReadonlySet<string> = new Set([
+  'model',
+  'messages',
+  'input',
+  'prompt',
+  'stream',
+  'stream_options',
+  'n',
+  'max_tokens',
+  'max_completion_tokens',
+  'tools',
+  'functions',
+  'dimensions',
+  'size',
+  'quality',
+]);
+const PLAIN_NAME = /^[a-z0-9_]*$/;
+
+/**
+ * Servers written in Go read names without regard to case: `Model` would take the place of the `model` that was checked, and
+ * `Max_Tokens` lift the limit that a budget set. Their folding knows two signs beyond ASCII, those of the kelvin and the long s.
+ */
+export function refuseLookalikes(body: Record<string, unknown>): void {
+  for (const name in body) {
+    if (PLAIN_NAME.test(name)) continue;
+    const meant = name.toUpperCase().toLowerCase();
+    if (!GOVERNED.has(meant)) continue;
+    throw new GatewayError('unsupported_parameter', { param: name, message: `'${name}' is not supported; did you mean '${meant}'?` });
+  }
+}

@@ -57,6 +57,13 @@ describe('a request that cannot be served', () => {
     ['too deep', `{"model":"chat","messages":${'['.repeat(500)}${']'.repeat(500)}}`, 'invalid_json', null],
     ['no model', '{"messages":[{"role":"user","content":"x"}]}', 'missing_required_parameter', 'model'],
     ['a model that is no text', '{"model":7,"messages":[]}', 'invalid_value', 'model'],
+    ['a second model in capitals', '{"model":"chat","Model":"dearer","messages":[{"role":"user","content":"x"}]}', 'unsupported_parameter', 'Model'],
+    [
+      'a limit that only some servers read',
+      '{"model":"chat","messages":[{"role":"user","content":"x"}],"max_toKenſ":9}',
+      'unsupported_parameter',
+      'max_toKenſ',
+    ],
     ['no messages', '{"model":"chat"}', 'missing_required_parameter', 'messages'],
     ['an unknown role', '{"model":"chat","messages":[{"role":"robot","content":"x"}]}', 'invalid_value', 'messages[0].role'],
     ['content of a wrong type', '{"model":"chat","messages":[{"role":"user","content":7}]}', 'invalid_value', 'messages[0].content'],

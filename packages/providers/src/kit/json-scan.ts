@@ -164,13 +164,19 @@ export interface MemberVisitor {
   member(key: number, keyStart: number, valueStart: number): number;
 }
 
-/** Walks the object that opens at `pos`; position after its closing brace, or -1. */
+/** Members of the object that was walked last, known or not. */
+export let countedMembers = 0;
+
+/** Walks the object that opens at `pos`; position after its closing brace, or -1. Counts into `countedMembers`. */
 export function walkObject(buf: Buffer, pos: number, end: number, table: KeyTable, visitor: MemberVisitor): number {
   if (buf[pos] !== OPEN_BRACE) return -1;
   let i = skipSpace(buf, pos + 1, end);
+  let members = 0;
+  countedMembers = 0;
   if (buf[i] === CLOSE_BRACE && i < end) return i + 1;
   for (;;) {
     if (buf[i] !== QUOTE) return -1;
+    members++;
     const keyStart = i++;
     let escaped = false;
     while (i < end && buf[i] !== QUOTE) {
@@ -192,7 +198,10 @@ export function walkObject(buf: Buffer, pos: number, end: number, table: KeyTabl
     i = spaced(buf, i, end);
     if (i >= end) return -1;
     const byte = buf[i]!;
-    if (byte === CLOSE_BRACE) return i + 1;
+    if (byte === CLOSE_BRACE) {
+      countedMembers = members;
+      return i + 1;
+    }
     if (byte !== COMMA) return -1;
     i = spaced(buf, i + 1, end);
   }
@@ -233,6 +242,8 @@ export interface TopLevel {
   spans: (Span | undefined)[];
   /** A wanted name stood there twice: readers disagree on which one counts, so the caller must not splice. */
   duplicate: boolean;
+  /** Members in all, each as often as it stands there. */
+  members: number;
 }
 
 /** Spans of the wanted members of the one object in `buf`; undefined when the text is malformed or goes on after it. */
@@ -248,5 +259,5 @@ export function scanTopLevel(buf: Buffer, table: KeyTable, from = 0, end = buf.l
     },
   });
   if (after < 0 || skipSpace(buf, after, end) !== end) return undefined;
-  return { spans, duplicate };
+  return { spans, duplicate, members: countedMembers };
 }

@@ -40,6 +40,12 @@ describe('the upstream body', () => {
     expect(write({ ...given, ...ASK }, { outputLimit })).toEqual({ ...ASK, model: 'up', ...sent });
   });
 
+  it.each(['n', 'stream', 'tools', 'anything', 'm\\u006f'])('has each name once, also where the client wrote %s twice', (name) => {
+    const raw = `{"model":"a","${name}":[1],"messages":[],"${name}":[2]}`;
+    const sent = new RequestWriter('up', RULES).write(makeCall(NOWHERE, raw, { operation: 'chat' })).toString();
+    expect(sent.match(/\[[12]\]/g)).toEqual(['[2]']);
+  });
+
   it('keeps the lowest limit, under the name that the server knows, in a body that is written anew', () => {
     const twice = '{"model":"x","max_tokens":9,"max_completion_tokens":6,"model":"a","messages":[]}';
     expect(write(twice, { outputLimit: 'max_tokens' })).toEqual({ model: 'up', messages: [], max_tokens: 6 });

@@ -50,7 +50,7 @@ export class RequestWriter {
     const top = scanTopLevel(call.raw, this.table);
     const model = top?.spans[MODEL];
     // A name that stands twice is read differently by different servers: such a body is written anew from what was checked.
-    if (top === undefined || top.duplicate || model === undefined) return this.rewrite(call);
+    if (top === undefined || model === undefined || top.members !== Object.keys(call.json).length) return this.rewrite(call);
     const { edits } = this;
     edits.clear();
     edits.replace(model.start, model.end, this.modelJson);

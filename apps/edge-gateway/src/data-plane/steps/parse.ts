@@ -1,6 +1,6 @@
 import { GatewayError } from '@omg/contracts';
 import { isUtf8 } from 'node:buffer';
-import { isObject, missing, nestsDeeperThan } from '../check.js';
+import { isObject, missing, nestsDeeperThan, refuseLookalikes } from '../check.js';
 import type { RequestContext } from '../context.js';
 
 const ALIAS_CHARS_MAX = 128;
@@ -26,6 +26,7 @@ export function parse(ctx: RequestContext): void {
   if (nestsDeeperThan(json, ctx.services.config.jsonDepthMax)) {
     throw new GatewayError('invalid_json', { message: `The request body nests deeper than ${ctx.services.config.jsonDepthMax} levels.` });
   }
+  refuseLookalikes(json);
   ctx.json = json;
   ctx.alias = aliasOf(json.model);
   // What is changed here is sent changed; everything else passes byte for byte.
