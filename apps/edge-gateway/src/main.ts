@@ -24,7 +24,8 @@ await runService({
     requestTimeout: config.server.syncTimeoutMs,
     return503OnClosing: false,
     exposeHeadRoutes: false,
-    http: { headersTimeout: config.server.readHeaderTimeoutMs, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
+    // A missing Host is refused in the data plane, in the form of every other error.
+    http: { headersTimeout: config.server.readHeaderTimeoutMs, connectionsCheckingInterval: TIMEOUT_CHECK_MS, requireHostHeader: false },
     clientErrorHandler: answerClientError,
     frameworkErrors: answerFrameworkError,
     routerOptions: { maxParamLength: 512, ignoreTrailingSlash: true },

@@ -3,6 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** What Node's parser and timers report, in the client's dialect; anything else is a request that is no HTTP. */
 const BY_NODE_CODE: Readonly<Record<string, ErrorCode>> = {
@@ -22,7 +23,16 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     socket.destroy();
     return;
   }
-  const refusal = new GatewayError(BY_NODE_CODE[error.code ?? ''] ?? 'malformed_request');
+  endWith(socket, new GatewayError(BY_NODE_CODE[error.code ?? ''] ?? 'malformed_request'));
+}
+
+/** `CONNECT`: Node hands over the bare socket, and would close it without a word. */
+export function answerConnect(_request: IncomingMessage, socket: Duplex): void {
+  socket.on('error', () => socket.destroy());
+  endWith(socket, new GatewayError('method_not_allowed'));
+}
+
+function endWith(socket: Duplex, refusal: GatewayError): void {
   const body = JSON.stringify(refusal.toBody());
   const head = [
     `HTTP/1.1 ${refusal.status} ${STATUS_TEXT[refusal.status]}`,
@@ -34,7 +44,12 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }
 
-const STATUS_TEXT: Readonly<Record<number, string>> = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' };
+const STATUS_TEXT: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+};
 
 /** A URL that cannot be decoded; no route, and so no hook, has seen it. */
 export function answerFrameworkError(_error: Error, _request: FastifyRequest, reply: FastifyReply): void {

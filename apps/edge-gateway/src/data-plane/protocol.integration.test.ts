@@ -77,6 +77,8 @@ describe('what is no request of ours is answered in the form of every other erro
     ['headers that trickle in', 'GET /v1/models HTTP/1.1\r\nHost: x\r\n', 408, 'request_timeout'],
     ['a URL that cannot be decoded', 'GET /v1/models/%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 400, 'malformed_request'],
     ['an expectation that nobody knows', 'GET /v1/models HTTP/1.1\r\nHost: x\r\nExpect: magic\r\n\r\n', 417, 'malformed_request'],
+    ['HTTP/1.1 without a host', 'GET /v1/models HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'malformed_request'],
+    ['a tunnel', 'CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
     ['a path outside the API', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404, 'not_found'],
     ['the API without a path', 'GET /v1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', 404, 'not_found'],
     ['an unknown path', 'POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nConnection: close\r\n\r\n{"model":', 404, 'not_found'],

@@ -9,7 +9,7 @@ import { embeddings } from './endpoints/embeddings/embeddings.js';
 import { imagesGenerations } from './endpoints/images-generations/images-generations.js';
 import { getModel, listModels } from './endpoints/models/models.js';
 import { runPipeline } from './pipeline.js';
-import { answerUnknownExpectation, newRequestId } from './protocol-errors.js';
+import { answerConnect, answerUnknownExpectation, newRequestId } from './protocol-errors.js';
 import { readBody } from './read-body.js';
 import { replyError, toGatewayError } from './reply-error.js';
 import { RequestTrace } from './request-trace.js';
@@ -54,8 +54,10 @@ declare module 'fastify' {
 export function registerDataPlane(fastify: FastifyInstance, services: EdgeServices): void {
   fastify.decorateRequest('gateway', null);
   fastify.server.on('checkExpectation', answerUnknownExpectation);
+  fastify.server.on('connect', answerConnect);
   // Before the body is looked at: an unknown URL is a 404 whatever is sent to it, in the form of every other error.
   fastify.addHook('onRequest', (request, reply, done) => {
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') return void refuseWithoutHost(services, request, reply);
     if (!request.is404) return done();
     void refuseUnmatched(services, request, reply);
   });
@@ -105,6 +107,12 @@ async function refuseUnmatched(services: EdgeServices, request: FastifyRequest, 
   const ctx = newContext(services, allowed === undefined ? UNMATCHED : withoutProvider(known), request, reply);
   if (request.headers.authorization !== undefined) await authenticate(ctx).catch(() => undefined);
   await failWith(ctx, new GatewayError(allowed === undefined ? 'not_found' : 'method_not_allowed'));
+}
+
+/** What HTTP/1.1 demands and Node, when it looks after it, answers without a body. */
+async function refuseWithoutHost(services: EdgeServices, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const ctx = newContext(services, UNMATCHED, request, reply);
+  await failWith(ctx, new GatewayError('malformed_request', { message: "The 'Host' header is missing." }));
 }
 
 /** Runs before the body is read: the request's context, its id, and the caller. */
