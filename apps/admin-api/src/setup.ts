@@ -20,7 +20,7 @@ export interface SetupOptions {
   signal: AbortSignal;
 }
 
-const MIGRATIONS_DIR_DEFAULT = './prisma/migrations';
+const MIGRATIONS_DIR_DEFAULT = './migrations';
 const PASSING = new Set(['timeout', 'refused', 'unreachable', 'dns', 'closed']);
 
 export class Setup {
@@ -70,7 +70,7 @@ export class Setup {
   }
 }
 
-/** The default is relative to the repository; elsewhere the migrations that came with the package are meant. */
+/** Only a folder that somebody named must be there; without one the migrations that came with the release are meant. */
 function folderOf(migrationsDir: string): string | undefined {
   return migrationsDir === MIGRATIONS_DIR_DEFAULT && !existsSync(migrationsDir) ? undefined : migrationsDir;
 }

@@ -16,7 +16,9 @@ export const databaseSection = z.object({
     example: '${ROUTER_DB_URL:-postgres://postgres@127.0.0.1:5432/open_model_gateway}',
   }),
   run_migrations: leaf(flag().default(true), { about: 'Migrate at the start of the admin API, under an advisory lock.' }),
-  migrations_dir: leaf(text().default('./prisma/migrations'), { about: 'Where the migrations lie; needed when `database.run_migrations` is on.' }),
+  migrations_dir: leaf(text().default('./migrations'), {
+    about: 'Where the migrations lie; needed when `database.run_migrations` is on. Where the default folder is not there, those of the release are applied.',
+  }),
   max_conns: leaf(z.int().positive().max(1000).default(20), { about: 'Most connections of one process.' }),
   min_conns: leaf(count().default(2), { about: 'Connections kept open while idle.' }),
   max_conn_idle_time: leaf(positiveDuration().default(durationOf('10m')), { about: 'An idle connection is closed after this time.' }),
