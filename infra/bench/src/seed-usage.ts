@@ -42,7 +42,8 @@ export async function seedUsage(databaseUrl: string, options: SeedOptions, say: 
     const requests = await client.query(REQUEST_ROWS, [REQUEST_DAYS]);
     say('rolling up');
     const rollups = await client.query(ROLLUPS);
-    await client.query('ANALYZE usage_records; ANALYZE usage_rollups; ANALYZE requests; ANALYZE api_keys; ANALYZE tenants');
+    await client.query(BUDGET_TOTALS);
+    await client.query('ANALYZE usage_records; ANALYZE usage_rollups; ANALYZE budget_totals; ANALYZE requests; ANALYZE api_keys; ANALYZE tenants');
     return {
       usageRows: options.rows,
       rollupRows: rollups.rowCount ?? 0,
@@ -100,6 +101,17 @@ const ROLLUPS = `
 INSERT INTO usage_rollups (bucket, tenant_id, api_key_id, model_alias, provider, requests, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, images, cost_nano, unpriced)
 SELECT date_bin('15 minutes', booked_at, 'epoch'), tenant_id, api_key_id, model_alias, provider, count(*), sum(input_tokens), sum(output_tokens), 0, 0, 0, coalesce(sum(cost_nano), 0), 0
 FROM usage_records WHERE provider LIKE 'provider-%' GROUP BY 1, 2, 3, 4, 5 ORDER BY 1`;
+
+/** Of the running month, for tenants (whose scope is the empty id) and keys, as the recorder keeps them. */
+const BUDGET_TOTALS = `
+INSERT INTO budget_totals (tenant_id, api_key_id, window_id, window_start, window_end, spent_nano, requests, tokens)
+SELECT tenant_id, coalesce(api_key_id, '00000000-0000-0000-0000-000000000000'), 'calendar_month:' || to_char(m.starts AT TIME ZONE 'UTC', 'YYYY-MM-DD'),
+  m.starts, m.ends, sum(cost_nano), sum(requests), sum(input_tokens + output_tokens)
+FROM usage_rollups CROSS JOIN (
+  SELECT date_trunc('month', now(), 'UTC') AS starts, date_trunc('month', now(), 'UTC') + interval '1 month' AS ends
+) m WHERE bucket >= m.starts AND bucket < m.ends AND provider LIKE 'provider-%'
+GROUP BY m.starts, m.ends, GROUPING SETS ((tenant_id), (tenant_id, api_key_id))
+ON CONFLICT DO NOTHING`;
 
 if (import.meta.main) {
   const [rows = 5_000_000, tenants = 1_000, days = 90] = process.argv.slice(2).map(Number);

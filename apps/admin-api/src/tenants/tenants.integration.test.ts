@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { TENANT_SCOPE } from '@omg/database';
 import { cleanUp } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
 import { startAdminApp, type AdminAppFixture } from '../testing/admin-app.fixture.js';
@@ -64,45 +65,30 @@ describe('tenants', () => {
     expect((await byRoot('GET', '/admin/tenants/personal')).json.personal_tenants.map((tenant: any) => tenant.tenant_id)).toContain(ownerPersonal);
   });
 
-  it('200: shows what was spent in the running window, also in a rolling one', async () => {
-    const window = new Date().toISOString().slice(0, 7);
-    await app.prisma.budgetTotal.create({
-      data: {
-        tenantId,
-        apiKeyId: '00000000-0000-0000-0000-000000000000',
-        windowId: `calendar_month:${window}-01`,
-        windowStart: new Date(0),
-        windowEnd: new Date(1),
-        spentNano: 1_500_000_000n,
-      },
-    });
-    expect((await byOwner('GET', '')).json.budget_used_usd).toBe(1.5);
-    await byRoot('PUT', '/budget', { budget_usd: null, refresh_schedule: 'rolling_2d' });
-    const bucket = (hoursAgo: number) => new Date(Math.floor((Date.now() - hoursAgo * 3_600_000) / 900_000) * 900_000);
+  it('200: shows what was spent in the running window, also in a rolling one, and in one that no request came in under yet', async () => {
+    const quarters = (hoursAgo: number) => new Date(Math.floor((Date.now() - hoursAgo * 3_600_000) / 900_000) * 900_000);
+    const rollup = { tenantId, apiKeyId: tenantId, modelAlias: 'm', provider: 'p', requests: 1, inputTokens: 1, outputTokens: 1 };
     for (const [hoursAgo, costNano] of [
       [1, 250_000_000n],
       [47, 500_000_000n],
       [49, 4_000_000_000n],
-    ] as const) {
+    ] as const)
       await app.prisma.usageRollup.create({
-        data: {
-          bucket: bucket(hoursAgo),
-          tenantId,
-          apiKeyId: tenantId,
-          modelAlias: 'm',
-          provider: 'p',
-          requests: 1,
-          inputTokens: 1,
-          outputTokens: 1,
-          cachedInputTokens: 0,
-          reasoningTokens: 0,
-          images: 0,
-          unpriced: 0,
-          costNano,
-        },
+        data: { ...rollup, bucket: quarters(hoursAgo), cachedInputTokens: 0, reasoningTokens: 0, images: 0, unpriced: 0, costNano },
       });
-    }
-    expect((await byOwner('GET', '')).json.budget_used_usd).toBe(0.75);
+    const used = async (): Promise<number> => (await byOwner('GET', '')).json.budget_used_usd;
+    const month = new Date(`${new Date().toISOString().slice(0, 7)}-01T00:00:00Z`);
+    const inMonth = await app.prisma.usageRollup.aggregate({ where: { tenantId, bucket: { gte: month } }, _sum: { costNano: true } });
+    expect(await used()).toBe(Number(inMonth._sum.costNano ?? 0n) / 1e9);
+    const total = { tenantId, apiKeyId: TENANT_SCOPE, windowId: `calendar_month:${month.toISOString().slice(0, 10)}`, spentNano: 1_500_000_000n };
+    await app.prisma.budgetTotal.create({ data: { ...total, windowStart: month, windowEnd: new Date(month.getTime() + 1) } });
+    expect(await used()).toBe(1.5);
+    await byRoot('PUT', '/budget', { budget_usd: null, refresh_schedule: 'rolling_2d' });
+    expect(await used()).toBe(0.75);
+    // A window of the same name that began in another timezone is another one.
+    await byRoot('DELETE', '/budget');
+    await app.prisma.budgetTotal.updateMany({ where: { tenantId }, data: { windowStart: new Date(month.getTime() - 3_600_000) } });
+    expect(await used()).toBe(Number(inMonth._sum.costNano ?? 0n) / 1e9);
   });
 
   it('409: a name that is taken, whatever its case, also by two at once', async () => {

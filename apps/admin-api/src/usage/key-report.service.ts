@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { PAGE_LIMIT_MAX, type keyReportQuerySchema } from '@omg/contracts';
-import { budgetWindow, rollingDays, usdFromNanoUsd, type NanoUsd } from '@omg/domain';
+import { usdFromNanoUsd, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
 import type { PrismaTx } from '@omg/database';
 import type { CsvRow } from '../http/csv.js';
@@ -11,6 +11,7 @@ import { termsOf } from './budget-terms.js';
 import { TOTALS_COLUMNS } from './csv-rows.js';
 import { ReportContext } from './report-context.js';
 import { rangeBody } from './report-range.js';
+import { runningSpend } from './running-spend.js';
 import { byCost, NO_SUMS, totalsBody, type Sums } from './totals.js';
 import { sumUsage } from './usage.queries.js';
 
@@ -59,27 +60,13 @@ export class KeyReportService {
   /** What each key has spent in the window of its tenant's budget that is running now. */
   private async spentInWindow(tx: PrismaTx, rows: readonly KeyRow[]): Promise<Map<string, NanoUsd>> {
     const terms = await termsOf(tx, this.config, [...new Set(rows.map(({ tenantId }) => tenantId))]);
-    const nowMs = Date.now();
-    const windows = rows.map((row) => ({ row, window: budgetWindow(terms.get(row.tenantId)!.schedule, this.context.timezone, nowMs) }));
-    const isRolling = ({ row }: { row: KeyRow }): boolean => rollingDays(terms.get(row.tenantId)!.schedule) !== undefined;
-    const fixed = windows.filter((item) => !isRolling(item)).map(({ row, window }) => ({ tenantId: row.tenantId, apiKeyId: row.id, windowId: window.id }));
-    const totals = fixed.length === 0 ? [] : await tx.budgetTotal.findMany({ where: { OR: fixed } });
-    const moving = windows.filter(isRolling).map(({ row, window }) => ({ keyId: row.id, startMs: window.startMs }));
-    return new Map([...totals.map((total) => [total.apiKeyId, total.spentNano] as const), ...(await spentSince(tx, moving))]);
+    return runningSpend(
+      tx,
+      rows.map(({ id, tenantId }) => ({ tenantId, apiKeyId: id })),
+      terms,
+      this.context.timezone,
+    );
   }
-}
-
-/** Rolling windows are summed from the rollups: the stored total is as old as the last request. */
-async function spentSince(tx: PrismaTx, windows: readonly { keyId: string; startMs: number }[]): Promise<[string, NanoUsd][]> {
-  if (windows.length === 0) return [];
-  const ids = windows.map(({ keyId }) => keyId);
-  const starts = windows.map(({ startMs }) => new Date(startMs));
-  const rows = await tx.$queryRaw<{ id: string; spent: bigint }[]>`
-    SELECT w.id::text AS id, coalesce(sum(r.cost_nano), 0)::bigint AS spent
-    FROM unnest(${ids}::uuid[], ${starts}::timestamptz[]) AS w(id, since)
-    LEFT JOIN usage_rollups r ON r.api_key_id = w.id AND r.bucket >= w.since
-    GROUP BY w.id`;
-  return rows.map((row) => [row.id, row.spent]);
 }
 
 async function unusedKeys(tx: PrismaTx, tenantIds: readonly string[] | undefined, used: readonly string[], limit: number, offset: number): Promise<string[]> {

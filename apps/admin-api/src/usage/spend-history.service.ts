@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AdminError, type spendHistoryQuerySchema } from '@omg/contracts';
 import { budgetWindow, centsFromNanoUsd, rollingDays, usdFromNanoUsd, type BudgetSchedule, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
-import type { PrismaTx } from '@omg/database';
+import { TENANT_SCOPE, type PrismaTx } from '@omg/database';
 import type { Parsed } from '../http/paging.js';
 import { hasTenantRole, requireSuperAdmin, type Principal } from '../http/principal.js';
 import { ADMIN_CONFIG } from '../http/tokens.js';
@@ -13,8 +13,6 @@ import { addSums, type Sums } from './totals.js';
 import { sumUsage, type UsageQuery } from './usage.queries.js';
 
 const DAY_MS = 86_400_000;
-/** The tenant's own total in `budget_totals`. */
-const NO_KEY = '00000000-0000-0000-0000-000000000000';
 
 interface Window {
   id: string;
@@ -85,7 +83,7 @@ export class SpendHistoryService {
     }
     if (query.tenant_id === undefined) return { scope: {}, ...(await defaultTerms(tx, this.config)), limitNano: null };
     const terms = (await termsOf(tx, this.config, [query.tenant_id])).get(query.tenant_id)!;
-    return { scope: { tenantIds: [query.tenant_id] }, ...terms, totalsOf: { tenantId: query.tenant_id, apiKeyId: NO_KEY } };
+    return { scope: { tenantIds: [query.tenant_id] }, ...terms, totalsOf: { tenantId: query.tenant_id, apiKeyId: TENANT_SCOPE } };
   }
 }
 
