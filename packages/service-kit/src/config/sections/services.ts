@@ -10,7 +10,9 @@ export const edgeSection = z.object({
   lease: leaf(duration({ min: 5000 }).default(durationOf('60s')), {
     about: 'Lease of a running request; renewed while it runs, so a killed edge frees its slots after this time.',
   }),
-  unseeded_allowance_usd: leaf(z.number().min(0).max(1000).default(1), { about: 'How much a tenant may hold while its spend is not known to Redis.' }),
+  unseeded_allowance_usd: leaf(z.number().min(0).max(1000).default(1), {
+    about: 'How much a tenant may hold while its spend is not known to Redis; nothing where its budget is `strict`.',
+  }),
   offline_allowance_usd: leaf(z.number().min(0).max(1000).default(0.5), {
     about: 'How much one process may spend per tenant while Redis is away, from what last remained.',
   }),
