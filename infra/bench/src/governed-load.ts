@@ -86,12 +86,12 @@ export async function measureGoverned(rows: number, say: (line: string) => void)
   if (warmUp.failures > 0) throw new Error(`${warmUp.failures} of the first ${warmUp.requests} calls failed`);
   await settled(pool);
   const withFew = await measurePhase(stack, pool, few);
-  say(`${few.length} keys measured`);
+  say(`${few.length} keys: ${JSON.stringify(withFew)}`);
   const many = await addKeys(stack, pool, MANY);
   await callOnce(stack, many);
   await settled(pool);
   const withMany = await measurePhase(stack, pool, many);
-  say(`${many.length} keys measured`);
+  say(`${many.length} keys: ${JSON.stringify(withMany)}`);
   await seedUsage(stack.databaseUrl, { rows, tenants: SEED_TENANTS, days: SEED_DAYS }, say);
   await projected(pool);
   await pool.query('CHECKPOINT');

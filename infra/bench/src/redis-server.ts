@@ -18,7 +18,9 @@ export const usedMemoryBytes = (url: string): Promise<number> => ask(url, async 
  */
 export const compactAppendOnlyFile = (url: string): Promise<void> =>
   ask(url, async (redis) => {
-    await redis.bgrewriteaof();
+    await redis.bgrewriteaof().catch((error: Error) => {
+      if (!error.message.includes('already in progress')) throw error;
+    });
     await waitFor(async () => /aof_rewrite_in_progress:0[^]*aof_rewrite_scheduled:0/.test(await redis.info('persistence')), {
       timeoutMs: 60_000,
       what: 'the append-only file to be rewritten',

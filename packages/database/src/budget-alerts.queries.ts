@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TENANT_SCOPE } from './budget-totals.queries.js';
 import type { Transaction } from './transactions.js';
 
 export type AlertLevel = 'warning' | 'exceeded';
@@ -24,6 +25,37 @@ export async function lockAlertState(tx: Transaction, tenantId: string): Promise
   });
   const row = rows[0]!;
   return { windowId: row.window_id, lastLevel: row.last_level, lastAlertAtMs: row.last_alert_at?.getTime() ?? null };
+}
+
+/** What a tenant without an override has. */
+export interface AlertDefaults {
+  limitNano: bigint;
+  /** Fraction of the limit, at most 1. */
+  warningThreshold: number;
+}
+
+/**
+ * Those of the tenants whose spend in one of the windows has reached its warning threshold, or who were told something before. For all
+ * others an evaluation would find nothing to say and nothing to forget; there are many more of them.
+ */
+export async function tenantsToEvaluate(
+  tx: Transaction,
+  windows: readonly { tenantId: string; windowId: string }[],
+  defaults: AlertDefaults,
+): Promise<Set<string>> {
+  if (windows.length === 0) return new Set();
+  const { rows } = await tx.query<{ tenant_id: string }>({
+    name: 'alert-tenants-to-evaluate',
+    text: `
+SELECT DISTINCT w.tenant_id
+FROM unnest($1::uuid[], $2::text[]) AS w(tenant_id, window_id)
+JOIN budget_totals b ON b.tenant_id = w.tenant_id AND b.api_key_id = '${TENANT_SCOPE}' AND b.window_id = w.window_id
+LEFT JOIN tenant_budget_overrides o ON o.tenant_id = w.tenant_id
+LEFT JOIN budget_alert_states s ON s.tenant_id = w.tenant_id
+WHERE s.last_level IS NOT NULL OR b.spent_nano >= COALESCE(o.budget_nano, $3::bigint) * COALESCE(o.warning_threshold, $4::numeric)`,
+    values: [windows.map(({ tenantId }) => tenantId), windows.map(({ windowId }) => windowId), defaults.limitNano, defaults.warningThreshold.toFixed(4)],
+  });
+  return new Set(rows.map((row) => row.tenant_id));
 }
 
 export async function saveAlertState(tx: Transaction, tenantId: string, state: AlertState): Promise<void> {

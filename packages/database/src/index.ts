@@ -31,6 +31,7 @@ export {
   lockAlertState,
   saveAlertState,
   saveDeliveries,
+  tenantsToEvaluate,
   undeliveredAlerts,
   type AlertDelivery,
   type AlertEvent,

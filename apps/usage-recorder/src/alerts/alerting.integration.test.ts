@@ -42,16 +42,20 @@ function withAlert(alert: Partial<Omit<AlertConfig, 'smtp'>> & { smtp?: Partial<
   return { ...budgets, alert: { ...budgets.alert, enabled: true, ...alert, smtp: { ...budgets.alert.smtp, ...alert.smtp } } };
 }
 
+/** Those of the recorder that was started last. */
+let rules: BudgetRules;
+
 function startAlerting(config: Config['budgets'], allowlist = ['127.0.0.1']): { alerting: Alerting; rules: BudgetRules } {
-  const rules = new BudgetRules(config, (error) => s.log.error({ err: error }, 'settings'));
+  const own = new BudgetRules(config, (error) => s.log.error({ err: error }, 'settings'));
   // Replicas are processes: each has its own connection.
   const queueRedis = connectQueues(s.redisSettings, { name: 'alerting-test' });
   addCleanup(() => closeRedis(queueRedis));
   const alerting = new Alerting(
-    { queueRedis, database: s.database, rules, keys, metrics: s.metrics, log: s.log },
+    { queueRedis, database: s.database, rules: own, keys, metrics: s.metrics, log: s.log },
     { timezone: 'UTC', allowlist, signingSecret: SIGNING_SECRET },
   );
   running.push(alerting);
+  rules = own;
   return { alerting, rules };
 }
 
@@ -84,10 +88,12 @@ async function spend(who: { tenantId: string; apiKeyId: string }, percent: numbe
   const ledger = new UsageLedger(s.database, {
     timezone: 'UTC',
     keepRequests: true,
-    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: LIMIT_NANO }),
+    defaults: (tx) => rules.defaults(tx),
   });
-  await ledger.commit([usageEvent({ tenantId: who.tenantId, apiKeyId: who.apiKeyId, costNano: String((LIMIT_NANO * BigInt(percent)) / 100n) })]);
-  await evaluations.addLatest(who.tenantId, { v: 1, tenantId: who.tenantId, apiKeyId: who.apiKeyId, modelAlias: 'assistant' });
+  const costNano = String((LIMIT_NANO * BigInt(percent)) / 100n);
+  const { toEvaluate } = await ledger.commit([usageEvent({ tenantId: who.tenantId, apiKeyId: who.apiKeyId, costNano })]);
+  if (toEvaluate.has(who.tenantId))
+    await evaluations.addLatest(who.tenantId, { v: 1, tenantId: who.tenantId, apiKeyId: who.apiKeyId, modelAlias: 'assistant' });
 }
 
 async function alertsOf(tenantId: string) {

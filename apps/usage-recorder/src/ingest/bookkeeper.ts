@@ -10,7 +10,7 @@ import { GroupCommitter } from '../persist/group-committer.js';
 import { persistently, type RetryOptions } from '../retry.js';
 
 /**
- * From decoded events to "done": commit, release in Redis, note the tenants for evaluation. In this order, and repeatable
+ * From decoded events to "done": commit, release in Redis, note the tenants whose budgets call for a look. In this order, and repeatable
  * from the start after a crash anywhere: a repeated commit inserts nothing, a repeated release finds nothing, and the
  * totals are absolute.
  */
@@ -48,6 +48,8 @@ export interface BookkeeperOptions {
   signal: AbortSignal;
 }
 
+type Told = Pick<CommitResult, 'totals' | 'toEvaluate'>;
+
 /** A busy tenant has many commits per second and needs one look at its budget for all of them. */
 const EVALUATE_AFTER_MS = 1_000;
 
@@ -76,39 +78,39 @@ export class Bookkeeper {
   }
 
   private async bookGroup(entries: Entry[]): Promise<void> {
-    const totals = await this.commit(entries);
+    const { totals, toEvaluate } = await this.commit(entries);
     const booked = entries.filter((entry) => !entry.refused).map((entry) => entry.event);
-    await persistently(() => this.release(booked, totals), this.retries('release'));
+    await persistently(() => this.release(booked, totals, toEvaluate), this.retries('release'));
   }
 
   /** Commits all entries; when Postgres refuses the values, halves tell which entry is to blame. */
-  private async commit(entries: Entry[]): Promise<BudgetTotal[]> {
+  private async commit(entries: Entry[]): Promise<Told> {
     const started = performance.now();
     let result: CommitResult;
     try {
       const events = entries.map((entry) => entry.event);
       result = await persistently(() => this.parts.ledger.commit(events), { ...this.retries('commit'), isFinal: isPoison });
       this.parts.observer.committed(events, result, (performance.now() - started) / 1_000);
-      return result.totals;
+      return result;
     } catch (error) {
       if (!isPoison(error)) throw error;
       if (entries.length === 1) {
         entries[0]!.refused = { reason: 'refused_by_database', detail: describe(error) };
-        return [];
+        return { totals: [], toEvaluate: new Set() };
       }
       const middle = entries.length >> 1;
-      return [...(await this.commit(entries.slice(0, middle))), ...(await this.commit(entries.slice(middle)))];
+      const [left, right] = [await this.commit(entries.slice(0, middle)), await this.commit(entries.slice(middle))];
+      return { totals: [...left.totals, ...right.totals], toEvaluate: new Set([...left.toEvaluate, ...right.toEvaluate]) };
     }
   }
 
-  private async release(events: readonly UsageEvent[], totals: readonly BudgetTotal[]): Promise<void> {
+  private async release(events: readonly UsageEvent[], totals: readonly BudgetTotal[], toEvaluate: ReadonlySet<string>): Promise<void> {
     const byTenant = Map.groupBy(events, (event) => event.tenantId);
+    const totalsByTenant = Map.groupBy(totals, (total) => total.tenantId);
     await Promise.all(
       [...byTenant].map(([tenantId, own]) => {
         const keysWithBudget = new Set(own.filter((event) => event.windows?.key !== undefined).map((event) => event.apiKeyId));
-        const seeds = totals
-          .filter((total) => total.tenantId === tenantId && (total.apiKeyId === TENANT_SCOPE || keysWithBudget.has(total.apiKeyId)))
-          .map(toSeed);
+        const seeds = (totalsByTenant.get(tenantId) ?? []).filter((total) => total.apiKeyId === TENANT_SCOPE || keysWithBudget.has(total.apiKeyId)).map(toSeed);
         return this.parts.store.release(
           tenantId,
           own.filter(hadHold).map((event) => event.id),
@@ -116,7 +118,7 @@ export class Bookkeeper {
         );
       }),
     );
-    await Promise.all([...byTenant].filter(([, own]) => own.some(hadHold)).map(([tenantId, own]) => this.noteForEvaluation(tenantId, own)));
+    await Promise.all([...byTenant].filter(([tenantId]) => toEvaluate.has(tenantId)).map(([tenantId, own]) => this.noteForEvaluation(tenantId, own)));
   }
 
   private async noteForEvaluation(tenantId: string, events: readonly UsageEvent[]): Promise<void> {

@@ -30,7 +30,7 @@ function startIngestion(): Ingestion {
   const ledger = new UsageLedger(s.database, {
     timezone: 'UTC',
     keepRequests: true,
-    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n }),
+    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n, warningThreshold: 0.8 }),
   });
   const ingestion = new Ingestion(
     { nats: s.nats, queueRedis: s.queueRedis, store: s.store, ledger, evaluations, metrics: s.metrics, log: s.log },

@@ -26,7 +26,7 @@ async function bookAtAges(...days: number[]): Promise<void> {
   const ledger = new UsageLedger(s.database, {
     timezone: 'UTC',
     keepRequests: true,
-    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n }),
+    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n, warningThreshold: 0.8 }),
   });
   await ledger.commit(days.map((age) => usageEvent({ atMs: Date.now() - age * DAY_MS })));
 }
@@ -73,7 +73,7 @@ describe('partitions', () => {
     const ledger = new UsageLedger(s.database, {
       timezone: 'UTC',
       keepRequests: true,
-      defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n }),
+      defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n, warningThreshold: 0.8 }),
     });
     await ledger.commit([future]);
     const partitionOf = async () =>

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { UsageEvent } from '@omg/contracts';
 import { budgetWindow, type BudgetSchedule } from '@omg/domain';
-import { TENANT_SCOPE, createPool, ledgerDatabase, type LedgerDatabase, type PostgresPool } from '@omg/database';
+import { TENANT_SCOPE, createPool, createTotals, ledgerDatabase, type LedgerDatabase, type PostgresPool } from '@omg/database';
 import { cleanUp, createTestDatabase } from '@omg/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { attemptId, usageEvent } from '../usage-event.fixture.js';
@@ -20,7 +20,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   schedule = 'calendar_month';
-  rules = { timezone: 'UTC', keepRequests: true, defaults: () => Promise.resolve({ schedule, limitNano: 100_000_000_000n }) };
+  rules = { timezone: 'UTC', keepRequests: true, defaults: () => Promise.resolve({ schedule, limitNano: 100_000_000_000n, warningThreshold: 0.8 }) };
 });
 
 afterAll(async () => {
@@ -217,7 +217,7 @@ describe('one event', () => {
       meters: { inputTokens: 0, outputTokens: 0 },
     });
     const result = await ledger().commit([event]);
-    expect(result).toEqual({ inserted: 0, corrected: 0, totals: [] });
+    expect(result).toEqual({ inserted: 0, corrected: 0, totals: [], toEvaluate: new Set() });
     expect(await sumsOf(event.tenantId)).toEqual({ rows: 0, requests: 1, rowCost: 0, rollupRequests: 0, rollupCost: 0 });
   });
 
@@ -307,6 +307,26 @@ describe('budget totals', () => {
     expect(totals.map((total) => total.spentNano)).toEqual([6000n, 6000n]);
   });
 
+  it('of a first call are counted without reading what other tenants used, also before Postgres has statistics', async () => {
+    await pool.query('ALTER TABLE usage_rollups SET (autovacuum_enabled = off)');
+    const bucketMs = Math.floor(Date.now() / 900_000) * 900_000;
+    await pool.query(
+      `INSERT INTO usage_rollups (bucket, tenant_id, api_key_id, model_alias, provider, requests, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, images, cost_nano, unpriced)
+       SELECT $1, gen_random_uuid(), gen_random_uuid(), 'm', 'p', 1, 1, 1, 0, 0, 0, 1, 0 FROM generate_series(1, 3000)`,
+      [new Date(bucketMs)],
+    );
+    const window = budgetWindow('calendar_month', 'UTC', bucketMs);
+    const rowsRead = `SELECT (seq_tup_read + idx_tup_fetch)::int AS n FROM pg_stat_xact_user_tables WHERE relname = 'usage_rollups'`;
+    const read = await database.transaction(async (tx) => {
+      const before = await tx.query<{ n: number }>({ text: rowsRead });
+      const refs = [TENANT_SCOPE, randomUUID()].map((apiKeyId) => ({ tenantId: randomUUID(), apiKeyId, windowId: window.id, ...window }));
+      await createTotals(tx, refs, 0n);
+      const after = await tx.query<{ n: number }>({ text: rowsRead });
+      return after.rows[0]!.n - before.rows[0]!.n;
+    });
+    expect(read).toBe(0);
+  });
+
   it("note the limit in force: the tenant's own, else the default", async () => {
     const tenantId = randomUUID();
     await pool.query('INSERT INTO tenants (id, name, updated_at) VALUES ($1, $2, now())', [tenantId, `limits ${tenantId}`]);
@@ -325,6 +345,41 @@ describe('budget totals', () => {
     for (let i = 0; i < 5; i++) versions.push((await ledger().commit([usageEvent(who)])).totals[0]!.version);
     expect(versions).toEqual(versions.toSorted((a, b) => Number(a - b)));
     expect(new Set(versions).size).toBe(5);
+  });
+});
+
+describe('the evaluation of a budget', () => {
+  async function tenant(override: { limitNano: number | null; threshold: number | null }): Promise<string> {
+    const tenantId = randomUUID();
+    await pool.query('INSERT INTO tenants (id, name, updated_at) VALUES ($1, $2, now())', [tenantId, `evaluated ${tenantId}`]);
+    await pool.query('INSERT INTO tenant_budget_overrides (tenant_id, budget_nano, warning_threshold, updated_at) VALUES ($1, $2, $3, now())', [
+      tenantId,
+      override.limitNano,
+      override.threshold,
+    ]);
+    return tenantId;
+  }
+
+  it.each([
+    { budget: 'its own', override: { limitNano: 10_000, threshold: 0.5 }, below: '4999' },
+    { budget: 'its own limit, the default threshold', override: { limitNano: 10_000, threshold: null }, below: '7999' },
+    { budget: 'its own threshold, the default limit', override: { limitNano: null, threshold: 0.5 }, below: '49999999999' },
+  ])('is asked for from the warning threshold on, and not before ($budget)', async ({ override, below }) => {
+    const tenantId = await tenant(override);
+    expect((await ledger().commit([usageEvent({ tenantId, costNano: below })])).toEvaluate).toEqual(new Set());
+    const reaching = usageEvent({ tenantId, costNano: '1' });
+    expect((await ledger().commit([reaching, usageEvent()])).toEvaluate).toEqual(new Set([tenantId]));
+    // After a crash between the commit and the note: the event comes again.
+    expect((await ledger().commit([reaching])).toEvaluate).toEqual(new Set([tenantId]));
+  });
+
+  it('is asked for where something was said before, so that it can be forgotten', async () => {
+    const tenantId = await tenant({ limitNano: 10_000, threshold: 0.5 });
+    await pool.query(
+      `INSERT INTO budget_alert_states (tenant_id, window_id, last_level, updated_at) VALUES ($1, 'calendar_month:2020-01-01', 'exceeded', now())`,
+      [tenantId],
+    );
+    expect((await ledger().commit([usageEvent({ tenantId, costNano: '1' })])).toEvaluate).toEqual(new Set([tenantId]));
   });
 });
 

@@ -11,7 +11,9 @@ import {
   lockTenants,
   readTotals,
   replaceEstimates,
+  TENANT_SCOPE,
   tenantSchedules,
+  tenantsToEvaluate,
   tenantsWithMissingTotals,
   toldOtherwise,
   touchKeys,
@@ -29,7 +31,7 @@ export interface CommitRules {
   /** `retention.zero_retention`: no request rows. */
   keepRequests: boolean;
   /** Budget of tenants without one of their own. */
-  defaults: (tx: Transaction) => Promise<{ schedule: BudgetSchedule; limitNano: NanoUsd }>;
+  defaults: (tx: Transaction) => Promise<{ schedule: BudgetSchedule; limitNano: NanoUsd; warningThreshold: number }>;
 }
 
 export interface CommitResult {
@@ -42,6 +44,8 @@ export interface CommitResult {
    * other schedules are among them when they exist, since Redis may still hold them.
    */
   totals: BudgetTotal[];
+  /** Tenants whose spend calls for a look: near or above their limit, or told so before. */
+  toEvaluate: ReadonlySet<string>;
 }
 
 /** Keys whose use was noted less than this ago are left alone: the time is shown to people. */
@@ -113,7 +117,12 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
   const changedNames = new Set(changed.map(nameOf));
   const others = await readTotals(tx, creating.length > 0 ? refs : refs.filter((ref) => !changedNames.has(nameOf(ref))));
   const otherNames = new Set(others.map(nameOf));
-  return { inserted, corrected, totals: [...others, ...changed.filter((total) => !otherNames.has(nameOf(total)))] };
+  const toEvaluate = await tenantsToEvaluate(
+    tx,
+    refs.filter(({ apiKeyId }) => apiKeyId === TENANT_SCOPE),
+    defaults,
+  );
+  return { inserted, corrected, totals: [...others, ...changed.filter((total) => !otherNames.has(nameOf(total)))], toEvaluate };
 }
 
 /**

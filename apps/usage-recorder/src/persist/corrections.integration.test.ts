@@ -24,7 +24,11 @@ afterAll(async () => {
 });
 
 const ledger = (keepRequests = true) =>
-  new UsageLedger(database, { timezone: 'UTC', keepRequests, defaults: () => Promise.resolve({ schedule: 'daily', limitNano: 1_000_000_000n }) });
+  new UsageLedger(database, {
+    timezone: 'UTC',
+    keepRequests,
+    defaults: () => Promise.resolve({ schedule: 'daily', limitNano: 1_000_000_000n, warningThreshold: 0.8 }),
+  });
 
 /** What the reaper makes of the same attempt: the provider that was planned first, and what was held. */
 const estimateOf = ({ id, tenantId, apiKeyId, requestId }: UsageEvent, priced = true): UsageEvent =>

@@ -38,7 +38,7 @@ function parts(): ReaperParts {
   const ledger = new UsageLedger(s.database, {
     timezone: 'UTC',
     keepRequests: true,
-    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n }),
+    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n, warningThreshold: 0.8 }),
   });
   const bookkeeper = new Bookkeeper(
     { ledger, store, evaluations: { addLatest: () => Promise.resolve() }, observer: { committed: () => undefined, waiting: () => undefined } },
@@ -188,7 +188,7 @@ describe('an ended attempt whose message was lost', () => {
     await new UsageLedger(s.database, {
       timezone: 'UTC',
       keepRequests: true,
-      defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n }),
+      defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1n, warningThreshold: 0.8 }),
     }).commit([endOf(who)]);
     nowMs += GRACE_MS + 1_000;
     await run();

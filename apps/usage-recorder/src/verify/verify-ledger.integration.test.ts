@@ -37,7 +37,7 @@ beforeEach(async () => {
   const ledger = new UsageLedger(s.database, {
     timezone: 'UTC',
     keepRequests: true,
-    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n }),
+    defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n, warningThreshold: 0.8 }),
   });
   const events = Array.from({ length: 20 }, () => usageEvent({ ...who, meters, priceVersionId, costNano: String(cost.totalNano), costComponents }));
   const { totals } = await ledger.commit(events);
