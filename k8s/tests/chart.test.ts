@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { lint, render, type Manifest } from './helm.js';
 import { violations } from './kubernetes-schema.js';
 import { isOperatorObject, operatorViolations } from './operator-schema.js';
@@ -46,6 +47,8 @@ const OPERATORS = {
   'httpRoute.parentRefs[0].name': 'public',
   'httpRoute.adminHostnames[0]': 'llm-admin.example.com',
   'serviceMonitor.enabled': 'true',
+  'prometheusRule.enabled': 'true',
+  'prometheusRule.labels.release': 'prometheus',
   'recorder.keda.enabled': 'true',
   'recorder.keda.natsServerMonitoringEndpoint': 'nats.bus:8222',
 };
@@ -133,13 +136,15 @@ describe('the check against the Kubernetes API', () => {
 describe("the check against the operators' own schemas", () => {
   const objects = render(OPERATORS).filter(isOperatorObject);
 
-  it('knows all four kinds', () => {
-    expect(objects.map((manifest) => manifest.kind).toSorted()).toEqual(['ExternalSecret', 'HTTPRoute', 'HTTPRoute', 'ScaledObject', 'ServiceMonitor']);
+  it('knows all five kinds', () => {
+    const kinds = ['ExternalSecret', 'HTTPRoute', 'HTTPRoute', 'PrometheusRule', 'ScaledObject', 'ServiceMonitor'];
+    expect(objects.map((manifest) => manifest.kind).toSorted()).toEqual(kinds);
   });
 
   it.each([
     ['ServiceMonitor', (spec: any) => (spec.endpoints[0].interval = 'often')],
     ['ServiceMonitor', (spec: any) => (spec.endpoints[0].relabelings[0].action = 'rename')],
+    ['PrometheusRule', (spec: any) => (spec.groups[0].rules[0].for = 'a while')],
     ['HTTPRoute', (spec: any) => (spec.rules[0].matches[0].path.type = 'Start')],
     ['HTTPRoute', (spec: any) => (spec.rules[0].backendRefs[0].port = 'http')],
     ['ScaledObject', (spec: any) => delete spec.triggers[0].metadata],
@@ -220,6 +225,28 @@ describe('the chart', () => {
       selector: { matchExpressions: { values: string[] }[] };
     };
     expect(shared.selector.matchExpressions[0]!.values).toHaveLength(4);
+  });
+
+  it('brings the alerts and the dashboards as they stand in infra, where they are asked for, and none else', () => {
+    const read = (path: string): string => readFileSync(join(import.meta.dirname, '..', '..', 'infra', path), 'utf8');
+    const monitoring = (values: Record<string, string>) =>
+      render(values).filter(
+        ({ kind, metadata }) => kind === 'PrometheusRule' || (kind === 'ConfigMap' && metadata.labels!['app.kubernetes.io/component'] === 'monitoring'),
+      );
+    expect(monitoring(PRODUCTION)).toEqual([]);
+    const [rule, ...dashboards] = monitoring({
+      ...PRODUCTION,
+      'prometheusRule.enabled': 'true',
+      'grafanaDashboards.enabled': 'true',
+      'grafanaDashboards.annotations.grafana_folder': 'Gateway',
+    }).toSorted((a, b) => (a.kind === b.kind ? 0 : a.kind === 'PrometheusRule' ? -1 : 1));
+    expect(rule!.spec).toEqual(parse(read('prometheus/rules/gateway.yaml')));
+    expect(dashboards.length).toBeGreaterThan(3);
+    for (const { metadata, data } of dashboards as (Manifest & { data: Record<string, string> })[]) {
+      expect(metadata).toMatchObject({ labels: { grafana_dashboard: '1' }, annotations: { grafana_folder: 'Gateway' } });
+      const [[file, json]] = Object.entries(data) as [[string, string]];
+      expect(JSON.parse(json)).toEqual(JSON.parse(read(`grafana/dashboards/${file}`)));
+    }
   });
 
   it('mounts certificate authorities into every pod, the migration too', () => {

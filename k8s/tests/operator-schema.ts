@@ -1,7 +1,7 @@
 import { ExternalSecret } from '@kubernetes-models/external-secrets/external-secrets.io/v1';
 import { HTTPRoute } from '@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1';
 import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1';
-import { ServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
+import { PrometheusRule, ServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import type { Manifest } from './helm.js';
 
 interface Model {
@@ -13,6 +13,7 @@ const MODELS: Readonly<Record<string, new (data: never) => Model>> = {
   'external-secrets.io/v1 ExternalSecret': ExternalSecret,
   'gateway.networking.k8s.io/v1 HTTPRoute': HTTPRoute,
   'keda.sh/v1alpha1 ScaledObject': ScaledObject,
+  'monitoring.coreos.com/v1 PrometheusRule': PrometheusRule,
   'monitoring.coreos.com/v1 ServiceMonitor': ServiceMonitor,
 };
 
