@@ -1,6 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { createLogger } from './logger.js';
+import pino from 'pino';
+import { createLogger, endLog } from './logger.js';
 
 const CANARY = 'canary-7f3a9c';
 
@@ -34,5 +38,19 @@ describe('the log', () => {
     expect(text()).not.toContain(CANARY);
     expect(line.level).toBe('error');
     expect(line.err.cause.code).toBe('ECONNREFUSED');
+  });
+
+  it('ends with its last line written, and hurts nobody who writes one more', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'omg-log-'));
+    try {
+      const file = join(folder, 'log');
+      const logger = createLogger({ service: 'test', destination: pino.destination({ dest: file, sync: false }) });
+      logger.info('last');
+      await endLog(logger);
+      expect(() => logger.child({ connection: 'redis' }).warn('too late')).not.toThrow();
+      expect(readFileSync(file, 'utf8')).toMatch(/"msg":"last"}\n$/);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

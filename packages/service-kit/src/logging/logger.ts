@@ -35,6 +35,7 @@ const LOG_END_MAX_MS = 500;
 /**
  * Writes what is still on its way and ends the log; resolves after half a second at the latest, since nobody may read stdout.
  * pino's own flush does not wait for a line that is being written, and a process that ends then loses its last words.
+ * Connections may still break after it; their lines are dropped, for the ended stream would throw at whoever writes one.
  */
 export function endLog(logger: Logger): Promise<void> {
   const stream = (logger as unknown as Record<symbol, DestinationStream & Partial<Pick<ReturnType<typeof pino.destination>, 'end' | 'once'>>>)[
@@ -45,6 +46,7 @@ export function endLog(logger: Logger): Promise<void> {
     if (!stream?.end || !stream.once) return resolve();
     stream.once('close', () => resolve());
     stream.end();
+    stream.write = () => undefined;
   });
 }
 
