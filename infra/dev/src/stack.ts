@@ -34,7 +34,6 @@ export function serviceEnvironment(urls: AcquiredServices['urls']): NodeJS.Proce
     ROUTER_DB_URL: urls.postgres,
     ROUTER_REDIS_URL: urls.redis,
     ROUTER_NATS_URL: urls.nats,
-    ROUTER_DATABASE_MIGRATIONS_DIR: join(ROOT, 'prisma', 'migrations'),
     ROUTER_METERING_SPOOL_DIRECTORY: join(OMG_FOLDER, 'data', 'spool'),
   };
 }

@@ -94,8 +94,7 @@ async function waitUntilReady(running: RunningApp, path: string, timeoutMs: numb
 /** The test runner's own switches do not belong into a service. */
 function serviceEnvironment(env: Record<string, string>, port: number, cwd: string): NodeJS.ProcessEnv {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|JEST_|ROUTER_|PORT$)/.test(name)));
-  const places = { ROUTER_DATABASE_MIGRATIONS_DIR: join(repositoryRoot(), 'prisma', 'migrations'), ROUTER_METERING_SPOOL_DIRECTORY: join(cwd, 'spool') };
-  return { ...inherited, NODE_ENV: 'production', ...places, ...env, PORT: String(port) };
+  return { ...inherited, NODE_ENV: 'production', ROUTER_METERING_SPOOL_DIRECTORY: join(cwd, 'spool'), ...env, PORT: String(port) };
 }
 
 function temporaryFolder(): string {
