@@ -219,6 +219,14 @@ describe('attacks on the sign-in', () => {
     expect(again.headers['set-cookie']).toBeUndefined();
   });
 
+  it('a callback that comes many times at once is taken once, and the provider is asked once', async () => {
+    const started = await start();
+    const back = await signInAtProvider(started.authUrl, person());
+    const answers = await Promise.all(Array.from({ length: 8 }, () => callback(back.search.slice(1), started.cookie)));
+    const outcomes = answers.map(({ headers }) => /(status|error)=\w+/.exec(String(headers['location']))?.[0]).sort();
+    expect(outcomes).toEqual([...Array.from({ length: 7 }, () => 'error=invalid_state'), 'status=success']);
+  });
+
   it('a code that was used is refused by the provider, also under a fresh state', async () => {
     const first = await start();
     const back = await signInAtProvider(first.authUrl, person());
