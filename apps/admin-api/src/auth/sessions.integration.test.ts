@@ -71,6 +71,16 @@ describe('local login', () => {
     expect(unknown.ms).toBeGreaterThan(wrong.ms / 4);
   });
 
+  it('makes the personal tenant of an older account when its password is right, not before', async () => {
+    const email = mail();
+    const { id, personalTenantId } = await fixture.user(email);
+    await fixture.prisma.user.update({ where: { id }, data: { personalTenantId: null } });
+    await fixture.prisma.tenant.delete({ where: { id: personalTenantId! } });
+    const owned = async () => (await fixture.prisma.user.findUniqueOrThrow({ where: { id } })).personalTenantId;
+    expect([(await login(email, 'wrong password')).status, await owned()]).toEqual([401, null]);
+    expect([(await login(email)).status, typeof (await owned())]).toEqual([200, 'string']);
+  });
+
   it('refuses empty and oversized input with 400', async () => {
     for (const body of [
       {},
@@ -148,6 +158,11 @@ describe('access tokens', () => {
     }
     expect(texts.size).toBe(1);
     expect((await fixture.call('GET', '/admin/auth/me')).text).toBe([...texts][0]);
+    // A cookie is for refreshing only, whatever it holds.
+    for (const cookie of [token, refresh_token as string]) {
+      const headers = { cookie: `${COOKIE}=${cookie}` };
+      expect((await fixture.call('GET', '/admin/auth/me', { headers })).status).toBe(401);
+    }
   });
 
   it('end with the user', async () => {

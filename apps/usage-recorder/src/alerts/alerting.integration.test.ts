@@ -267,7 +267,7 @@ describe('channels', () => {
     expect([receiver.calls.length, await alertsOf(off.tenantId)]).toEqual([1, []]);
   });
 
-  it('and limits changed in the admin API win over the configuration file', async () => {
+  it('and limits changed in the admin API win over the configuration file, without a restart', async () => {
     const receiver = await startReceiver(200);
     const setting = {
       limitNano: '500000000',
@@ -275,11 +275,14 @@ describe('channels', () => {
       schedule: 'daily',
       alert: { enabled: true, emails: [], webhooks: [receiver.url], cooldownSeconds: 60 },
     };
-    await s.pool.query('INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, now())', [SETTING_KEYS.budget, JSON.stringify(setting)]);
     const who = await createTenant();
     await s.pool.query('DELETE FROM tenant_budget_overrides WHERE tenant_id = $1', [who.tenantId]);
     startAlerting(withAlert({ enabled: false }));
-    await spend(who, 26);
+    await spend(who, 25);
+    await evaluationsDone();
+    expect(await alertsOf(who.tenantId)).toEqual([]);
+    await s.pool.query('INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, now())', [SETTING_KEYS.budget, JSON.stringify(setting)]);
+    await spend(who, 1);
     await endedAlerts(who.tenantId, 1);
     expect(JSON.parse(receiver.calls[0]!.body)).toMatchObject({ level: 'warning', limit_cents: 50, total_cost_cents: 26 });
   });
@@ -316,8 +319,8 @@ describe('a mail', () => {
     }
   });
 
-  it('uses the server and the sealed password that were set in the admin API', async () => {
-    const server = await startMailServer({ authOptional: false });
+  it('uses the server and the sealed password that were set in the admin API, and others from the next mail on', async () => {
+    const [server, next] = [await startMailServer({ authOptional: false }), await startMailServer({ authOptional: false })];
     const smtp = {
       host: '127.0.0.1',
       port: server.port,
@@ -337,6 +340,11 @@ describe('a mail', () => {
     await spend(who, 85);
     const [alert] = await endedAlerts(who.tenantId, 1);
     expect([alert!.success, server.mails.length]).toEqual([true, 1]);
+    await s.pool.query(`UPDATE settings SET value = jsonb_set(value, '{smtp,port}', to_jsonb($2::int)) WHERE key = $1`, [SETTING_KEYS.alerts, next.port]);
+    const another = await createTenant({ emails: ['owner@example.com'] });
+    await spend(another, 85);
+    await endedAlerts(another.tenantId, 1);
+    expect([server.mails.length, next.mails.length]).toEqual([1, 1]);
   });
 
   it('gives up within its deadline on a server that accepts and says nothing', async () => {

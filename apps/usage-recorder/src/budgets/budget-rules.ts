@@ -32,7 +32,8 @@ export interface AlertTransport {
   webhook: { timeoutMs: number; attemptsMax: number };
 }
 
-const CACHE_MS = 5_000;
+/** For what is asked at every booking. Alerts follow a change at once: they are few. */
+const BOOKING_CACHE_MS = 5_000;
 
 interface Effective {
   budget: DefaultBudget;
@@ -41,7 +42,7 @@ interface Effective {
 
 /**
  * Budgets and alert settings in force: the tenant's override, else the persisted settings, else the configuration file.
- * The settings are read at most every five seconds; overrides each time.
+ * Bookings read the settings at most every five seconds; alerts read them, and overrides, each time.
  */
 export class BudgetRules {
   private fromConfig: Effective;
@@ -62,16 +63,16 @@ export class BudgetRules {
   }
 
   async defaults(tx: Transaction): Promise<DefaultBudget> {
-    return (await this.effective(tx)).budget;
+    return (await this.effective(tx, BOOKING_CACHE_MS)).budget;
   }
 
   async transport(tx: Transaction): Promise<AlertTransport> {
-    return (await this.effective(tx)).transport;
+    return (await this.effective(tx, 0)).transport;
   }
 
   /** Undefined: no such tenant. */
   async forTenant(tx: Transaction, tenantId: string): Promise<TenantBudget | undefined> {
-    const defaults = await this.defaults(tx);
+    const { budget: defaults } = await this.effective(tx, 0);
     const override = await readTenantBudget(tx, tenantId);
     if (!override) return undefined;
     return {
@@ -88,8 +89,8 @@ export class BudgetRules {
     };
   }
 
-  private async effective(tx: Transaction): Promise<Effective> {
-    if (this.cached && performance.now() - this.cachedAtMs < CACHE_MS) return this.cached;
+  private async effective(tx: Transaction, ageMaxMs: number): Promise<Effective> {
+    if (this.cached && performance.now() - this.cachedAtMs < ageMaxMs) return this.cached;
     try {
       const { budget, alerts } = await readSettings(tx);
       this.cached = {
