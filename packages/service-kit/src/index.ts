@@ -4,7 +4,7 @@ export { catalogEntrySchema, PROVIDER_BLOCKS, type CatalogEntry, type CatalogIte
 export { type BootstrapApiKey } from './config/sections/bootstrap.js';
 export { formatDuration, parseDurationMs } from './config/duration.js';
 export { createLogger, describeError, type Logger, type LoggerOptions } from './logging/logger.js';
-export { REDACT_PATHS, scrub } from './logging/redaction.js';
+export { scrub } from './logging/redaction.js';
 export { Lifecycle } from './lifecycle/lifecycle.js';
 export { DeadlineError, withDeadline } from './lifecycle/deadline.js';
 export { errorClass, type ErrorClass } from './health/error-class.js';

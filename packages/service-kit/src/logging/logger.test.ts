@@ -29,6 +29,15 @@ describe('the log', () => {
     expect(text()).not.toContain(CANARY);
   });
 
+  it('hides it in lists and in what a child of the logger always tells, and changes nothing that it was given', () => {
+    const { logger, text } = capture();
+    const fields = { calls: [{ name: 'shown', secret: CANARY }, 7, null], at: new Date(0), token: undefined };
+    logger.child({ part: 'p', password: CANARY }).info(fields, 'calls');
+    expect(text()).not.toContain(CANARY);
+    expect(JSON.parse(text())).toMatchObject({ part: 'p', calls: [{ name: 'shown', secret: '[redacted]' }, 7, null], at: '1970-01-01T00:00:00.000Z' });
+    expect(fields.calls[0]).toEqual({ name: 'shown', secret: CANARY });
+  });
+
   it('shows of an error only known fields, without credentials in its text', () => {
     const { logger, text } = capture();
     const cause = Object.assign(new Error(`connect redis://user:${CANARY}@host failed`), { command: { args: [CANARY] }, code: 'ECONNREFUSED' });

@@ -1,5 +1,5 @@
 import pino, { type DestinationStream, type Logger } from 'pino';
-import { REDACT_PATHS, scrub } from './redaction.js';
+import { REDACTED_NAMES, redactor, scrub } from './redaction.js';
 
 export type { Logger };
 
@@ -15,16 +15,17 @@ const CAUSES_MAX = 4;
 
 /** JSON lines on stdout. Refuses to start without a redaction list. */
 export function createLogger(options: LoggerOptions): Logger {
-  const paths = options.redact ?? REDACT_PATHS;
-  if (paths.length === 0) throw new Error('refusing to log without a redaction list');
+  const names = options.redact ?? REDACTED_NAMES;
+  if (names.length === 0) throw new Error('refusing to log without a redaction list');
+  const redact = redactor(names);
   return pino(
     {
       level: options.level ?? 'info',
       base: { service: options.service, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: [...paths], censor: '[redacted]' },
-      serializers: { err: describeError, error: describeError },
+      formatters: { level: (label) => ({ level: label }), log: redact },
+      // What a child of the logger always tells passes these only.
+      serializers: { ...Object.fromEntries(names.map((name) => [name, () => '[redacted]'])), err: describeError, error: describeError },
     },
     options.destination ?? pino.destination({ fd: 1, sync: false }),
   );
