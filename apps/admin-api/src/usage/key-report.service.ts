@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { PAGE_LIMIT_MAX, type keyReportQuerySchema } from '@omg/contracts';
+import type { keyReportQuerySchema } from '@omg/contracts';
 import { usdFromNanoUsd, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
 import type { PrismaTx } from '@omg/database';
@@ -10,11 +10,14 @@ import { ADMIN_CONFIG } from '../http/tokens.js';
 import { termsOf } from './budget-terms.js';
 import { TOTALS_COLUMNS } from './csv-rows.js';
 import { ReportContext } from './report-context.js';
-import { rangeBody } from './report-range.js';
+import { rangeBody, type ReportRange } from './report-range.js';
 import { runningSpend } from './running-spend.js';
 import { byCost, NO_SUMS, totalsBody, type Sums } from './totals.js';
 import { sumUsage } from './usage.queries.js';
 
+type Query = Parsed<typeof keyReportQuerySchema>;
+
+const EXPORT_PAGE_KEYS = 500;
 const EXPORT_KEYS_MAX = 1_000_000;
 
 interface KeyRow {
@@ -36,24 +39,42 @@ export class KeyReportService {
     @Inject(ADMIN_CONFIG) private readonly config: ConfigOf<'budgets'>,
   ) {}
 
-  async list(caller: Principal, query: Parsed<typeof keyReportQuerySchema>) {
+  async list(caller: Principal, query: Query) {
     const tenantIds = this.context.scope(caller, query.tenant_id);
     const range = await this.context.range(query, '30d');
     return this.context.snapshot(async (tx) => {
-      const where = tenantIds === undefined ? {} : { tenantId: { in: tenantIds } };
-      const sums = (await sumUsage(tx, { range, boundariesMs: [range.startMs], by: 'api_key', tenantIds })).sort(byCost);
-      const used = new Map<string, Sums>(sums.map((sum) => [sum.id, sum]));
-      const ids = sums.slice(query.offset, query.offset + query.limit).map(({ id }) => id);
+      const used = await usedKeys(tx, range, tenantIds);
+      const ids = [...used.keys()].slice(query.offset, query.offset + query.limit);
       const missing = query.limit - ids.length;
-      if (missing > 0) ids.push(...(await unusedKeys(tx, tenantIds, [...used.keys()], missing, Math.max(0, query.offset - sums.length))));
-      const rows = await tx.apiKey.findMany({ where: { id: { in: ids } }, include: { tenant: true } });
-      const byId = new Map<string, KeyRow>(rows.map((row) => [row.id, row]));
-      const spent = await this.spentInWindow(tx, rows);
-      const items = ids.flatMap((id) => {
-        const row = byId.get(id);
-        return row ? [keyItem(row, used.get(id) ?? NO_SUMS, spent.get(id) ?? 0n)] : [];
-      });
-      return { ...rangeBody(range), ...page(query, await tx.apiKey.count({ where }), { items }) };
+      if (missing > 0) ids.push(...(await unusedKeys(tx, tenantIds, [...used.keys()], missing, Math.max(0, query.offset - used.size))));
+      const total = await tx.apiKey.count({ where: tenantIds === undefined ? {} : { tenantId: { in: tenantIds } } });
+      return { ...rangeBody(range), ...page(query, total, { items: await this.items(tx, ids, used) }) };
+    });
+  }
+
+  /** All keys, page by page; the usage is summed once. */
+  async *csvRows(caller: Principal, query: Query): AsyncGenerator<CsvRow> {
+    const tenantIds = this.context.scope(caller, query.tenant_id);
+    const range = await this.context.range(query, '30d');
+    const used = await this.context.snapshot((tx) => usedKeys(tx, range, tenantIds));
+    const ids = [...used.keys()];
+    for (let at = query.offset; at < ids.length; at += EXPORT_PAGE_KEYS)
+      yield* await this.context.snapshot((tx) => this.items(tx, ids.slice(at, at + EXPORT_PAGE_KEYS), used));
+    for (let offset = Math.max(0, query.offset - ids.length); offset < EXPORT_KEYS_MAX; offset += EXPORT_PAGE_KEYS) {
+      const unused = await this.context.snapshot((tx) => unusedKeys(tx, tenantIds, ids, EXPORT_PAGE_KEYS, offset));
+      yield* await this.context.snapshot((tx) => this.items(tx, unused, used));
+      if (unused.length < EXPORT_PAGE_KEYS) return;
+    }
+  }
+
+  /** In the order of the ids; a key that is gone is left out, whatever usage it had. */
+  private async items(tx: PrismaTx, ids: readonly string[], used: ReadonlyMap<string, Sums>) {
+    const rows = await tx.apiKey.findMany({ where: { id: { in: [...ids] } }, include: { tenant: true } });
+    const byId = new Map<string, KeyRow>(rows.map((row) => [row.id, row]));
+    const spent = await this.spentInWindow(tx, rows);
+    return ids.flatMap((id) => {
+      const row = byId.get(id);
+      return row ? [keyItem(row, used.get(id) ?? NO_SUMS, spent.get(id) ?? 0n)] : [];
     });
   }
 
@@ -67,6 +88,12 @@ export class KeyReportService {
       this.context.timezone,
     );
   }
+}
+
+/** The dearest first. */
+async function usedKeys(tx: PrismaTx, range: ReportRange, tenantIds: string[] | undefined): Promise<Map<string, Sums>> {
+  const sums = await sumUsage(tx, { range, boundariesMs: [range.startMs], by: 'api_key', tenantIds });
+  return new Map(sums.sort(byCost).map((sum) => [sum.id, sum]));
 }
 
 async function unusedKeys(tx: PrismaTx, tenantIds: readonly string[] | undefined, used: readonly string[], limit: number, offset: number): Promise<string[]> {
@@ -103,12 +130,3 @@ export const KEY_COLUMNS = [
   'budget_usd',
   'budget_used_usd',
 ] as const;
-
-/** All keys, page by page. */
-export async function* keyRows(report: KeyReportService, caller: Principal, query: Parsed<typeof keyReportQuerySchema>): AsyncGenerator<CsvRow> {
-  for (let offset = query.offset; offset < EXPORT_KEYS_MAX; offset += PAGE_LIMIT_MAX) {
-    const { items } = await report.list(caller, { ...query, limit: PAGE_LIMIT_MAX, offset });
-    yield* items;
-    if (items.length < PAGE_LIMIT_MAX) return;
-  }
-}

@@ -249,6 +249,23 @@ describe('API keys, exports and input', () => {
     expect(pages.at(-1)).toMatchObject({ name: 'unused', requests: 0, budget_usd: 5, budget_used_usd: 0 });
   });
 
+  it('exports all keys, also past one that is gone and whose usage stays', async () => {
+    const range = 'start=2026-03-01T00:00:00Z&end=2026-05-01T00:00:00Z';
+    // More than a page of the list, and of the export.
+    const many = Array.from({ length: 1_100 }, (_, index) => ({ id: randomUUID(), tenantId: tenantIds[2]!, prefix: `m${index}`, name: 'many' }));
+    await fixture.prisma.apiKey.createMany({ data: many.map((key) => ({ ...key, secretDigest: new Uint8Array(32), lastFour: '0000' })) });
+    const before = (await get(`/admin/usage/api-keys?${range}&format=csv`)).text.trim().split('\r\n');
+    const { items, total } = (await get(`/admin/usage/api-keys?${range}`)).json;
+    expect(before.slice(1, items.length + 1).map((line) => line.split(',')[0])).toEqual(items.map((item: any) => item.api_key_id));
+    expect([before.length, new Set(before).size]).toEqual([total + 1, total + 1]);
+    const dearest = items[0].api_key_id;
+    const row = await fixture.prisma.apiKey.delete({ where: { id: dearest } });
+    const after = (await get(`/admin/usage/api-keys?${range}&format=csv`)).text.trim().split('\r\n');
+    expect(after.map((line) => line.split(',')[0])).toEqual(before.map((line) => line.split(',')[0]).filter((id) => id !== dearest));
+    await fixture.prisma.apiKey.create({ data: row as never });
+    await fixture.prisma.apiKey.deleteMany({ where: { name: 'many' } });
+  });
+
   it('streams CSV for every report, and keeps spreadsheets from running names as formulas', async () => {
     const range = 'start=2026-03-01T00:00:00Z&end=2026-03-08T00:00:00Z';
     const paths = [

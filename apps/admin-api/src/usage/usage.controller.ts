@@ -24,7 +24,7 @@ import { Returns } from '../http/returns.js';
 import { AnomaliesService } from './anomalies.service.js';
 import { POINT_COLUMNS, pointRows, TOTALS_COLUMNS, totalsCells } from './csv-rows.js';
 import { DailyService } from './daily.service.js';
-import { KEY_COLUMNS, keyRows, KeyReportService } from './key-report.service.js';
+import { KEY_COLUMNS, KeyReportService } from './key-report.service.js';
 import { ReportsService } from './reports.service.js';
 import { REQUEST_COLUMNS, RequestLogService } from './request-log.service.js';
 
@@ -88,7 +88,7 @@ export class UsageController {
   @Permission('any:viewer', { tenantQuery: 'tenant_id' })
   @Returns(keyReportSchema, { summary: 'Usage by API key; the CSV has all of them', csv: true })
   async apiKeys(@Caller() caller: Principal, @Query({ schema: keyReportQuerySchema }) query: Parsed<typeof keyReportQuerySchema>, @WantsCsv() csv: boolean) {
-    return csv ? csvFile('usage-api-keys', KEY_COLUMNS, keyRows(this.keys, caller, query)) : this.keys.list(caller, query);
+    return csv ? csvFile('usage-api-keys', KEY_COLUMNS, this.keys.csvRows(caller, query)) : this.keys.list(caller, query);
   }
 
   @Get('tenants/:tenantId/api-keys/:keyId/usage')
