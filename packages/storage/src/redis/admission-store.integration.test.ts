@@ -391,6 +391,17 @@ describe('settle, release and seed', () => {
     nowMs = T0;
   });
 
+  it('the end of a mark takes nothing from an attempt that came after the mark was released', async () => {
+    const caller = newCaller();
+    const late = admitRequest(caller, { leaseMs: 1_000 });
+    await store.cancel(caller.tenantId, caller.keyId, late.attemptId);
+    await ledger.release(caller.tenantId, [late.attemptId], []);
+    await store.admit(late);
+    nowMs += 300_001;
+    for (let look = 0; look < 2; look++) expect(await ledger.expiredAttempts(caller.tenantId, 0, 10)).toMatchObject([{ attemptId: late.attemptId }]);
+    nowMs = T0;
+  });
+
   it('the same admission sent twice counts once', async () => {
     const caller = newCaller();
     const request = admitRequest(caller);
