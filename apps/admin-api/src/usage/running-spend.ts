@@ -71,7 +71,7 @@ async function summed(tx: PrismaTx, windows: readonly RunningWindow[]): Promise<
       FROM unnest(${columns[0]}::uuid[], ${columns[1]}::uuid[], ${columns[2]}::timestamptz[]) AS u(tenant, key, since)
     ) w CROSS JOIN LATERAL (
       SELECT coalesce(sum(r.cost_nano), 0)::bigint AS spent FROM usage_rollups r
-      WHERE r.tenant_id = w.tenant AND r.bucket >= w.since AND (w.key IS NULL OR r.api_key_id = w.key)
+      WHERE r.tenant_id = w.tenant AND (r.tenant_id, r.bucket) >= (w.tenant, w.since) AND (w.key IS NULL OR r.api_key_id = w.key)
     ) s`;
   return new Map(rows.map((row) => [row.id, row.spent]));
 }

@@ -24,5 +24,9 @@ export const serverSection = z.object({
   graceful_shutdown_delay: leaf(positiveDuration().default(durationOf('5s')), {
     about: 'After SIGTERM and `server.shutdown_notice`: how long running work may go on before it is aborted and recorded.',
   }),
-  trusted_proxies: leaf(list().default([]), { about: 'Addresses or CIDR ranges whose `X-Forwarded-*` headers count.', example: ['10.0.0.0/8'] }),
+  trusted_proxies: leaf(list().default([]), {
+    about:
+      'Addresses or CIDR ranges whose `X-Forwarded-*` headers count. Name your load balancer: without it all clients have its address, and one that makes up API keys uses up what this address may look up.',
+    example: ['10.0.0.0/8'],
+  }),
 });
