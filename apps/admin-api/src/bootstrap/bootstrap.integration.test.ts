@@ -189,6 +189,20 @@ describe('what operators changed stays until the file changes', () => {
     expect((await prisma.refreshTokenFamily.findFirstOrThrow()).revokedAt).not.toBeNull();
   });
 
+  it('passwords of the longest addresses, each for itself', async () => {
+    // As long as an address may be; the two differ in their last letter only.
+    const admins = ['a', 'b'].map((last) => ({ email: `${'x'.repeat(242)}@example.co${last}`, name: last, password: `password-of-${last}` }));
+    const hashes = async () => (await prisma.credential.findMany({ orderBy: { user: { email: 'asc' } } })).map(({ passwordHash }) => passwordHash);
+    await runBootstrap(prisma, input({ bootstrap: { admin_users: admins } }));
+    expect(await hashes()).toEqual(['hash of password-of-a', 'hash of password-of-b']);
+    await prisma.credential.updateMany({ data: { passwordHash: 'own' } });
+    expect((await runBootstrap(prisma, input({ bootstrap: { admin_users: admins } }))).updated).toEqual([]);
+    expect(await hashes()).toEqual(['own', 'own']);
+    admins[0]!.password = 'second-password';
+    await runBootstrap(prisma, input({ bootstrap: { admin_users: admins } }));
+    expect(await hashes()).toEqual(['hash of second-password', 'own']);
+  });
+
   it('never takes over the password of an account that was made elsewhere', async () => {
     await runBootstrap(prisma, input({ bootstrap: { admin_users: [{ email: 'a@example.com', name: 'A' }] } }));
     await prisma.credential.create({

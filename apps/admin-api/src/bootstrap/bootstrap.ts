@@ -3,6 +3,7 @@ import { hashApiKeySecret, nanoUsdFromUsd, parseBudgetSchedule, canonicalJson } 
 import { parseDurationMs } from '@omg/service-kit';
 import { ADVISORY_LOCKS, Prisma, type PrismaClient, type PrismaTx } from '@omg/database';
 import { audit } from '../audit/audit.js';
+import { boundedName } from '../bounded-name.js';
 import type { AdminConfig, CatalogContext } from '../config.js';
 import { syncConfigCatalog } from '../model-catalog/sync-config.js';
 import { newId } from '../new-id.js';
@@ -40,6 +41,10 @@ export class BootstrapError extends Error {
     this.name = 'BootstrapError';
   }
 }
+
+const RECORD_CHARS_MAX = 256;
+
+const storedName = (record: string): string => boundedName(record, RECORD_CHARS_MAX);
 
 const TRANSACTION = { maxWait: 30_000, timeout: 300_000 };
 
@@ -129,7 +134,7 @@ class BootstrapRun {
   private async password(userId: string, email: string, password: string): Promise<void> {
     const record = `admin_user_password:${email}`;
     const existing = await this.tx.credential.findFirst({ where: { userId, kind: 'password' }, select: { id: true } });
-    const applied = this.fingerprints.get(record);
+    const applied = this.fingerprints.get(storedName(record));
     const isNew = await this.remember(record, password);
     if (existing && (applied === undefined || !isNew)) return;
     await setPasswordHash(this.tx, userId, await this.input.hashPassword(password));
@@ -240,10 +245,14 @@ class BootstrapRun {
   /** Stores the fingerprint of what the file says now. True when that differs from the last time, or was never applied. */
   private async remember(record: string, value: unknown): Promise<boolean> {
     const fingerprint = createHmac('sha256', this.input.pepper).update(canonicalJson(value)).digest('hex');
-    if (this.fingerprints.get(record) === fingerprint) return false;
-    const key = record.slice(0, 256);
-    await this.tx.bootstrapFingerprint.upsert({ where: { record: key }, create: { record: key, fingerprint }, update: { fingerprint, appliedAt: new Date() } });
-    this.fingerprints.set(record, fingerprint);
+    const name = storedName(record);
+    if (this.fingerprints.get(name) === fingerprint) return false;
+    await this.tx.bootstrapFingerprint.upsert({
+      where: { record: name },
+      create: { record: name, fingerprint },
+      update: { fingerprint, appliedAt: new Date() },
+    });
+    this.fingerprints.set(name, fingerprint);
     return true;
   }
 

@@ -8,7 +8,7 @@ import {
   type ProviderDefinition,
   type ResolvedSettings,
 } from '@omg/providers';
-import { createHash } from 'node:crypto';
+import { boundedName } from '../bounded-name.js';
 import type { CatalogContext } from '../config.js';
 
 /**
@@ -55,9 +55,7 @@ const REASON_CHARS_MAX = 1000;
 type SourceName = keyof CatalogSources;
 
 export function identityOf(entry: RouteEntry): string {
-  const identity = routeIdentity(getProvider(entry.provider), entry, entry.sources);
-  if (identity.length <= IDENTITY_CHARS_MAX) return identity;
-  return `${identity.slice(0, IDENTITY_CHARS_MAX - 65)}#${createHash('sha256').update(identity).digest('hex')}`;
+  return boundedName(routeIdentity(getProvider(entry.provider), entry, entry.sources), IDENTITY_CHARS_MAX);
 }
 
 /** Settings as the adapter will get them, and why the route cannot be used, if so. */
