@@ -2,7 +2,7 @@ import { uuidV7 } from '@omg/domain';
 import { encodeUsageEvent, type GatewayError } from '@omg/contracts';
 import type { RequestContext } from '../context.js';
 import { abortedError } from './invoke.js';
-import { refusalEvent } from './settle.js';
+import { refusalEvent } from '../usage-event.js';
 
 /**
  * Who refused, for the `provider` column of a request row that never reached one. Where usage cannot be kept anywhere
