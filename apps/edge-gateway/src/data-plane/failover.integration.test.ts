@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { configKey } from '@omg/contracts';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
+import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
 
 let harness: EdgeHarness;
@@ -12,15 +13,7 @@ let model: string;
 let primaryRoute: string;
 let secondaryRoute: string;
 
-const answer = (content: string): string =>
-  JSON.stringify({
-    id: 'chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT',
-    object: 'chat.completion',
-    created: 1741569952,
-    model: 'gpt-4.1-2025-04-14',
-    choices: [{ index: 0, message: { role: 'assistant', content, refusal: null }, logprobs: null, finish_reason: 'stop' }],
-    usage: { prompt_tokens: 19, completion_tokens: 10, total_tokens: 29 },
-  });
+const answer = (content: string): string => JSON.stringify(chatAnswer(undefined, content));
 const SERVER_ERROR = '{"error":{"message":"The server had an error on gpu-7","type":"server_error","param":null,"code":null}}';
 
 beforeAll(async () => {

@@ -3,20 +3,13 @@ import { budgetWindow } from '@omg/domain';
 import { RedisLedgerStore, closeRedis, connectRedis } from '@omg/storage';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream, type UpstreamExchange } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
+import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
 
 let harness: EdgeHarness;
 let upstream: FakeUpstream;
 
-const USAGE = { prompt_tokens: 100, completion_tokens: 200, total_tokens: 300 };
-const ANSWER = JSON.stringify({
-  id: 'chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT',
-  object: 'chat.completion',
-  created: 1741569952,
-  model: 'gpt-4.1-2025-04-14',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello!', refusal: null }, logprobs: null, finish_reason: 'stop' }],
-  usage: USAGE,
-});
+const ANSWER = JSON.stringify(chatAnswer({ prompt_tokens: 100, completion_tokens: 200 }));
 /** 100 x 500 + 200 x 1500 nano-USD. */
 const COST_NANO = 350_000n;
 const plain = (exchange: UpstreamExchange): Promise<void> => exchange.respond(200, ANSWER);

@@ -1,21 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
+import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
 
 let harness: EdgeHarness;
 let upstream: FakeUpstream;
 
-const ANSWER = JSON.stringify({
-  id: 'chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT',
-  object: 'chat.completion',
-  created: 1741569952,
-  model: 'gpt-4.1-2025-04-14',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello!', refusal: null, annotations: [] }, logprobs: null, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 19, completion_tokens: 10, total_tokens: 29, prompt_tokens_details: { cached_tokens: 0 } },
-});
-
 beforeAll(async () => {
-  upstream = await startFakeUpstream((exchange) => exchange.respond(200, ANSWER));
+  upstream = await startFakeUpstream((exchange) => exchange.respond(200, JSON.stringify(chatAnswer())));
   harness = await startEdge({ config: { ROUTER_SERVER_BODY_LIMIT_MB: '1' } });
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
   await harness.putModel('no-tools', [chatRoute(`${upstream.origin}/v1`, { supportsTools: false })]);
