@@ -35,4 +35,18 @@ describe('a service as a process', () => {
     for (const name of ['ROUTER_SECRETS_ENCRYPTION_KEYS', 'ROUTER_HEALTH_CHECK_INTERVAL', 'ROUTER_NATS_URL']) expect(text.split(name)).toHaveLength(2);
     expect(text + JSON.stringify(app.logs)).not.toContain(secret);
   });
+
+  it.each(['edge-gateway', 'admin-api', 'usage-recorder', 'health-monitor'] as const)(
+    '%s says in one line that its Node is too old, before any dependency is loaded',
+    async (name) => {
+      // As on Node 20: its version, and a missing function on which a dependency breaks while it is loaded.
+      const oldNode = `import zlib from 'node:zlib';
+        Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });
+        Object.defineProperty(zlib, 'createZstdDecompress', { value: undefined });`;
+      const app = await startService(name, { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(oldNode)}` }, { readyPath: null });
+      expect(await app.exited).toContain('1');
+      expect(app.logs).toEqual([]);
+      expect(app.rawOutput).toEqual(['Node.js 24.9 or newer is needed; this is 20.20.2']);
+    },
+  );
 });

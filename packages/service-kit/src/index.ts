@@ -1,3 +1,5 @@
+// First: nothing else may be loaded on a Node that is too old.
+import './service/require-node.js';
 export { loadConfig, ConfigError, type LoadConfigOptions, type LoadedConfig } from './config/load-config.js';
 export { type Config, type ConfigOf, type SectionName } from './config/schema.js';
 export { catalogEntrySchema, PROVIDER_BLOCKS, type CatalogEntry, type CatalogItem } from './config/sections/catalog.js';
