@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { costOf, perThousand, type PriceVersion } from './price.js';
+import { TIER_BUCKETS, costOf, perThousand, unbilledBuckets, type PriceVersion } from './price.js';
 import { tierProblems, tierUnit, type PriceTier } from './price-tiers.js';
 import type { Meters } from './usage.js';
 
@@ -191,5 +191,18 @@ describe('the tiers of a catalog entry', () => {
   it('have one spelling of each unit', () => {
     expect(tierUnit(' Per_Image ')).toBe('per_image');
     expect(tierUnit('per_pixel')).toBeUndefined();
+  });
+});
+
+describe('a bucket of tiers', () => {
+  const everything = { inputTokens: 100, cachedInputTokens: 20, cacheWriteTokens: 20, outputTokens: 100, reasoningTokens: 20, images: 1, audioSeconds: 60 };
+  const price = { id: 'v1', input: '1', output: '1', imageCents: '1' };
+  const bills = (tiers: PriceVersion['tiers']) =>
+    (['chat', 'embeddings', 'images'] as const).map((name) => costOf({ ...price, tiers }, everything, name).totalNano);
+
+  it.each(TIER_BUCKETS)('that changes no cost of any operation is told as unbilled, any other is not: %s', (bucket) => {
+    const units = ['per_image', 'tokens_per_million', 'per_minute', 'per_million_characters'] as const;
+    const isBilled = units.some((unit) => String(bills({ [bucket]: [{ unit, price_per_unit: '999' }] })) !== String(bills({})));
+    expect(unbilledBuckets({ [bucket]: [] })).toEqual(isBilled ? [] : [bucket]);
   });
 });

@@ -21,6 +21,14 @@ export const TIER_BUCKETS = [
 ] as const;
 export type TierBucket = (typeof TIER_BUCKETS)[number];
 
+/** Kept for information: the gateway serves none of the operations that these are for, so nothing is billed by them. */
+const UNBILLED_BUCKETS: ReadonlySet<string> = new Set<TierBucket>(['image_edit', 'image_variation', 'audio', 'tts', 'video']);
+
+/** The buckets of a catalog entry by which nothing is billed. */
+export function unbilledBuckets(tiers: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(tiers).filter((bucket) => UNBILLED_BUCKETS.has(bucket));
+}
+
 /** One immutable version of a route's prices. A price that is absent is unknown, which is not the same as zero. */
 export interface PriceVersion {
   id: string;

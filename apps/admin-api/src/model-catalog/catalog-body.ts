@@ -1,4 +1,5 @@
 import type { Prisma } from '@omg/database';
+import { unbilledBuckets } from '@omg/domain';
 import { getProvider, isSecretSetting } from '@omg/providers';
 import type { CatalogContext } from '../config.js';
 import { maskSecret } from '../settings/mask.js';
@@ -41,6 +42,7 @@ export function catalogBody(row: CatalogRow, context: CatalogContext) {
     supports_tools: row.supportsTools,
     ...priceBody(row.priceVersions[0]),
     pricing_tiers: tiersBody(row.priceVersions[0]?.tiers),
+    unbilled_tiers: unbilledBuckets(Object(row.priceVersions[0]?.tiers ?? {})),
     price_version_id: row.priceVersions[0]?.id ?? null,
     currency: row.currency,
     enabled: row.enabled,
@@ -91,6 +93,7 @@ export function catalogAudit(body: ReturnType<typeof catalogBody>) {
     version: _v,
     price_version_id: _pv,
     invalid_reason: _i,
+    unbilled_tiers: _ut,
     ...rest
   } = body;
   return { ...rest, has_api_key: body.api_key !== '' };

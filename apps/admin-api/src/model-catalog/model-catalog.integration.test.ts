@@ -124,6 +124,14 @@ describe('200', () => {
     expect((await post(entry(fresh(), { price_input: undefined, price_output: 0 }))).json).toMatchObject({ price_input: null, price_output: 0 });
   });
 
+  it('keeps pricing tiers by which nothing is billed, and names them', async () => {
+    const pricing_tiers = { input: [{ unit: 'tokens_per_million', price_per_unit: 1 }], tts: [{ unit: 'per_million_characters', price_per_unit: 15 }] };
+    const alias = fresh();
+    expect((await post(entry(alias, { pricing_tiers }))).json).toMatchObject({ pricing_tiers, unbilled_tiers: ['tts'] });
+    expect(await list(alias)).toMatchObject([{ pricing_tiers, unbilled_tiers: ['tts'] }]);
+    expect((await post(entry(alias, { pricing_tiers: { input: pricing_tiers.input } }))).json.unbilled_tiers).toEqual([]);
+  });
+
   it('replaces a route of the configuration file by a row of its own, also when its place changes', async () => {
     const alias = fresh();
     await fromFile(alias);

@@ -99,6 +99,8 @@ export const catalogEntrySchema = z.object({
     z.string(),
     z.array(z.object({ unit: z.string(), price_per_unit: z.number(), max_units: z.number().optional(), metadata: settings.optional() })),
   ),
+  /** Buckets of `pricing_tiers` that are kept for information: no operation that is served is billed by them. */
+  unbilled_tiers: z.array(z.string()),
   price_version_id: uuidSchema.nullable(),
   currency: z.string(),
   enabled: z.boolean(),

@@ -261,6 +261,15 @@ describe('model catalog', () => {
     expect(warnings.join()).toContain('MISSING_KEY');
   });
 
+  it('keeps pricing tiers by which nothing is billed, and tells so', () => {
+    const yaml = `model_catalog:
+  - {alias: a, provider: openai, provider_model: m, pricing_tiers: {input: [{unit: tokens_per_million, price_per_unit: 1}], tts: [{unit: per_million_characters, price_per_unit: 15}]}}
+`;
+    const { config, warnings } = load(['model_catalog'], { yaml });
+    expect(config.modelCatalog).toMatchObject([{ ok: true, entry: { pricing_tiers: { tts: [{ price_per_unit: 15 }] } } }]);
+    expect(warnings).toEqual([expect.stringMatching(/^model_catalog\[0\]\.pricing_tiers\.tts: .*billed/)]);
+  });
+
   it('switches off an entry whose pricing tiers cannot be used, naming the place', () => {
     const yaml = `model_catalog:
   - {alias: a, provider: openai, provider_model: m, pricing_tiers: {image: [{unit: Per_Image, price_per_unit: 0.04}, {unit: per_megapixel, price_per_unit: 0.03}]}}

@@ -1,4 +1,5 @@
 import { pricingTiersSchema } from '@omg/contracts';
+import { unbilledBuckets } from '@omg/domain';
 import { z } from 'zod';
 import { asFlag } from '../coerce.js';
 import { boolean, leaf, numeric } from '../fields.js';
@@ -115,7 +116,7 @@ export const modelCatalog = leaf(z.array(z.unknown()).max(10_000).default([]), {
 /** Set by the loader on an entry that refers to variables which are not set: their names. */
 export const UNRESOLVED = Symbol('unresolved');
 
-/** Validates entry by entry; a price above 1 USD per 1 000 tokens is probably meant per million. */
+/** Validates entry by entry; a price above 1 USD per 1 000 tokens is probably meant per million, and prices that bill nothing are told. */
 export function readCatalog(raw: readonly unknown[]): { items: CatalogItem[]; warnings: string[] } {
   const warnings: string[] = [];
   const items = raw.map((value, index): CatalogItem => {
@@ -140,6 +141,8 @@ export function readCatalog(raw: readonly unknown[]): { items: CatalogItem[]; wa
     for (const field of ['price_input', 'price_output', 'price_cached_input', 'price_cache_write', 'price_reasoning'] as const) {
       if ((parsed.data[field] ?? 0) > 1) warnings.push(`model_catalog[${index}].${field}: more than 1 USD per 1 000 tokens; is it meant per million?`);
     }
+    for (const bucket of unbilledBuckets(parsed.data.pricing_tiers))
+      warnings.push(`model_catalog[${index}].pricing_tiers.${bucket}: kept for information; no operation that is served is billed by it`);
     return { ok: true, index, entry: parsed.data };
   });
   return { items, warnings };
