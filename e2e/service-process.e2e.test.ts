@@ -37,12 +37,16 @@ describe('a service as a process', () => {
   });
 
   it.each(['edge-gateway', 'admin-api', 'usage-recorder', 'health-monitor'] as const)(
-    '%s says in one line that its Node is too old, before any dependency is loaded',
+    '%s says in one line that its Node is too old, before any dependency runs',
     async (name) => {
-      // As on Node 20: its version, and a missing function on which a dependency breaks while it is loaded.
-      const oldNode = `import zlib from 'node:zlib';
+      // An old version, on which every dependency throws as soon as it runs.
+      const oldNode = `import { registerHooks } from 'node:module';
         Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });
-        Object.defineProperty(zlib, 'createZstdDecompress', { value: undefined });`;
+        registerHooks({ load(url, context, next) {
+          const loaded = next(url, context);
+          if (!url.includes('/node_modules/') || !/^(module|commonjs)$/.test(loaded.format)) return loaded;
+          return { ...loaded, source: 'throw new Error("a dependency ran");' + loaded.source };
+        } });`;
       const app = await startService(name, { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(oldNode)}` }, { readyPath: null });
       expect(await app.exited).toContain('1');
       expect(app.logs).toEqual([]);
