@@ -14,7 +14,13 @@ function statOf(pid: number): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
-/** CPU time that a process and its children have used, user and system, in microseconds (Linux). Children that ended count. */
+/** CPU time that a process has used itself, user and system, in microseconds. */
+export function ownCpuMicros(pid: number): number {
+  const own = statOf(pid);
+  return ((Number(own[11]) + Number(own[12])) * 1e6) / TICKS_PER_SECOND;
+}
+
+/** The same with its children. Children that ended count. */
 export function cpuMicros(pid: number): number {
   const own = statOf(pid);
   let ticks = Number(own[11]) + Number(own[12]) + Number(own[13]) + Number(own[14]);
