@@ -32,9 +32,6 @@ export interface AlertTransport {
   webhook: { timeoutMs: number; attemptsMax: number };
 }
 
-/** For what is asked at every booking. Alerts follow a change at once: they are few. */
-const BOOKING_CACHE_MS = 5_000;
-
 interface Effective {
   budget: DefaultBudget;
   transport: AlertTransport;
@@ -42,12 +39,11 @@ interface Effective {
 
 /**
  * Budgets and alert settings in force: the tenant's override, else the persisted settings, else the configuration file.
- * Bookings read the settings at most every five seconds; alerts read them, and overrides, each time.
+ * Read anew each time, one statement for a whole commit: which tenants are near their limit must follow a change at once.
  */
 export class BudgetRules {
   private fromConfig: Effective;
-  private cached: Effective | undefined;
-  private cachedAtMs = -Infinity;
+  private lastKnown: Effective | undefined;
 
   constructor(
     config: Config['budgets'],
@@ -59,20 +55,19 @@ export class BudgetRules {
   /** The configuration file says something else now. */
   replaceConfig(config: Config['budgets']): void {
     this.fromConfig = effectiveFrom(config);
-    this.cachedAtMs = -Infinity;
   }
 
   async defaults(tx: Transaction): Promise<DefaultBudget> {
-    return (await this.effective(tx, BOOKING_CACHE_MS)).budget;
+    return (await this.effective(tx)).budget;
   }
 
   async transport(tx: Transaction): Promise<AlertTransport> {
-    return (await this.effective(tx, 0)).transport;
+    return (await this.effective(tx)).transport;
   }
 
   /** Undefined: no such tenant. */
   async forTenant(tx: Transaction, tenantId: string): Promise<TenantBudget | undefined> {
-    const { budget: defaults } = await this.effective(tx, 0);
+    const { budget: defaults } = await this.effective(tx);
     const override = await readTenantBudget(tx, tenantId);
     if (!override) return undefined;
     return {
@@ -89,11 +84,10 @@ export class BudgetRules {
     };
   }
 
-  private async effective(tx: Transaction, ageMaxMs: number): Promise<Effective> {
-    if (this.cached && performance.now() - this.cachedAtMs < ageMaxMs) return this.cached;
+  private async effective(tx: Transaction): Promise<Effective> {
     try {
       const { budget, alerts } = await readSettings(tx);
-      this.cached = {
+      this.lastKnown = {
         budget: budget ? budgetFromSetting(budget) : this.fromConfig.budget,
         transport: alerts ? transportFromSetting(alerts) : this.fromConfig.transport,
       };
@@ -101,10 +95,8 @@ export class BudgetRules {
       if ((error as { code?: unknown }).code !== undefined) throw error;
       // A row that cannot be read must not stop the booking.
       this.onInvalidSettings(error);
-      this.cached ??= this.fromConfig;
     }
-    this.cachedAtMs = performance.now();
-    return this.cached;
+    return this.lastKnown ?? this.fromConfig;
   }
 }
 

@@ -105,7 +105,9 @@ export class NatsClient {
     clearTimeout(this.retry);
     const connection = this.current;
     if (!connection || connection.isClosed()) return;
-    await (this.isUp ? connection.drain() : connection.close());
+    if (!this.isUp) return connection.close();
+    // A server that goes away meanwhile leaves nothing to drain.
+    await connection.drain().catch(() => connection.close());
   }
 
   private async open(attempt: number): Promise<void> {
