@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { budgetWindow, nanoUsdFromUsd } from '@omg/domain';
-import { RedisLedgerStore, closeRedis, connectRedis, type RedisClient } from '@omg/storage';
+import type { RedisClient, RedisLedgerStore } from '@omg/storage';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream, type UpstreamExchange } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
 import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
+import { openLedger } from '../testing/open-ledger.js';
 
 /** A first attempt that fails and is billed all the same, and what its budget lets the gateway do after it. */
 
@@ -41,15 +42,10 @@ beforeAll(async () => {
   // Writes as much as it may.
   answering = await startFakeUpstream((exchange) => exchange.respond(200, JSON.stringify(chatAnswer(usage(outputAllowed(exchange))))));
   harness = await startEdge({ config: { ROUTER_EDGE_RETRY_BUDGET_RATIO: '1' } });
-  redis = connectRedis({ url: harness.redisUrl }, { name: 'test', mode: 'background' });
-  ledger = new RedisLedgerStore(redis, { commandTimeoutMs: 2_000 });
+  ({ redis, ledger } = openLedger(harness.redisUrl));
 }, 60_000);
 
-afterAll(async () => {
-  ledger.close();
-  await closeRedis(redis);
-  await cleanUp();
-});
+afterAll(cleanUp);
 
 beforeEach(async () => {
   model = `m-${randomUUID().slice(0, 8)}`;

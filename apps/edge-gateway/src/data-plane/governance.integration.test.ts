@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { budgetWindow } from '@omg/domain';
-import { RedisLedgerStore, closeRedis, connectRedis } from '@omg/storage';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream, type UpstreamExchange } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
 import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
+import { openLedger } from '../testing/open-ledger.js';
 
 let harness: EdgeHarness;
 let upstream: FakeUpstream;
@@ -195,8 +195,7 @@ describe('budgets', () => {
     const keyId = randomUUID();
     await harness.putKey({ id: keyId, quota: { limitNano: String(4n * COST_NANO), warningThreshold: 0.5 } });
     await inForce((response) => response.headers.get('x-budget-limit-usd') === '0.0014', 'the quota to reach the edge');
-    const redis = connectRedis({ url: harness.redisUrl }, { name: 'test', mode: 'background' });
-    const ledger = new RedisLedgerStore(redis, { commandTimeoutMs: 2_000 });
+    const { ledger } = openLedger(harness.redisUrl);
     const window = budgetWindow('calendar_month', 'UTC', Date.now());
     const total = { windowId: window.id, windowEndMs: window.endMs };
     // What the recorder does when it is asked: the tenant has spent nothing, the key all but half a call.
@@ -221,8 +220,6 @@ describe('budgets', () => {
       'x-budget-limit-usd': '0.0014',
     });
     expect(upstream.requests).toHaveLength(calls);
-    ledger.close();
-    await closeRedis(redis);
     await harness.putKey({ id: randomUUID() });
     await waitFor(async () => (await harness.chat()).status === 200, { what: 'another key' });
   });

@@ -1,17 +1,17 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { budgetWindow } from '@omg/domain';
-import { RedisLedgerStore, closeRedis, connectRedis, type RedisClient } from '@omg/storage';
+import type { RedisLedgerStore } from '@omg/storage';
 import { cleanUp, startFakeUpstream, startRedis, waitFor, type FakeUpstream, type RunningService } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
 import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
+import { openLedger } from '../testing/open-ledger.js';
 
 /** One edge whose Redis hangs: its own part of each limit, a small allowance of each budget, then 503. */
 
 let harness: EdgeHarness;
 let upstream: FakeUpstream;
 let redis: RunningService;
-let client: RedisClient;
 let ledger: RedisLedgerStore;
 
 /** 100 x 500 + 200 x 1500 nano-USD. */
@@ -23,8 +23,7 @@ beforeAll(async () => {
   upstream = await startFakeUpstream((exchange) => exchange.respond(200, JSON.stringify(chatAnswer(USAGE))));
   harness = await startEdge({ config: { ROUTER_REDIS_URL: redis.url, ROUTER_EDGE_REDIS_TIMEOUT: '80ms' } });
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
-  client = connectRedis({ url: redis.url }, { name: 'test', mode: 'background' });
-  ledger = new RedisLedgerStore(client, { commandTimeoutMs: 2_000 });
+  ({ ledger } = openLedger(redis.url));
 }, 60_000);
 
 afterEach(async () => {
@@ -32,11 +31,7 @@ afterEach(async () => {
   await waitFor(async () => (await harness.chat({ model: 'nope' })).headers.get('x-budget-limit-usd') !== null, { what: 'Redis to be back' });
 });
 
-afterAll(async () => {
-  ledger.close();
-  await closeRedis(client);
-  await cleanUp();
-});
+afterAll(cleanUp);
 
 const calls = async (count: number): Promise<Response[]> => {
   const answers: Response[] = [];

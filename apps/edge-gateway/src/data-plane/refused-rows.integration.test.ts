@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { UsageEvent } from '@omg/contracts';
 import { budgetWindow } from '@omg/domain';
-import { RedisLedgerStore, closeRedis, connectNats, connectRedis, subscribeToUsage } from '@omg/storage';
+import { connectNats, subscribeToUsage } from '@omg/storage';
 import { addCleanup, cleanUp, startFakeUpstream, startRedis, waitFor, type FakeUpstream, type RunningService } from '@omg/testkit';
 import { randomUUID } from 'node:crypto';
 import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
+import { openLedger } from '../testing/open-ledger.js';
 
 /** Refused requests as the recorder hears of them: what became of each request that named a model can be asked later. */
 
@@ -44,8 +45,7 @@ describe('a refused request is told with who refused it, and without usage', () 
 
   it('by its budget', async () => {
     const keyId = randomUUID();
-    const client = connectRedis({ url: redis.url }, { name: 'test', mode: 'background' });
-    const ledger = new RedisLedgerStore(client, { commandTimeoutMs: 2_000 });
+    const { ledger } = openLedger(redis.url);
     const { id: windowId, endMs: windowEndMs } = budgetWindow('calendar_month', 'UTC', Date.now());
     await ledger.seed(harness.tenantId, [
       { scope: 'tenant', windowId, windowEndMs, spentNano: 0n, version: 1n },
@@ -54,8 +54,6 @@ describe('a refused request is told with who refused it, and without usage', () 
     await harness.putKey({ id: keyId, quota: { limitNano: '1000' } });
     const refused = await waitFor(async () => [await harness.chat()].find(({ status }) => status === 403), { what: 'the quota' });
     expect(await eventOf(refused)).toMatchObject({ status: 403, errorCode: 'budget_exceeded', provider: 'budget', apiKeyId: keyId, ...NOTHING });
-    ledger.close();
-    await closeRedis(client);
     await harness.putKey({ id: randomUUID() });
     await waitFor(async () => (await harness.chat()).status === 200, { what: 'another key' });
   });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { RedisLedgerStore, closeRedis, connectRedis, type RedisClient } from '@omg/storage';
+import type { RedisClient, RedisLedgerStore } from '@omg/storage';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream, type UpstreamExchange } from '@omg/testkit';
 import { chatAnswer } from '../testing/chat-answer.js';
 import { chatRoute, startEdge, type EdgeHarness } from '../testing/edge-harness.js';
+import { openLedger } from '../testing/open-ledger.js';
 
 /**
  * However a call ends, its lease and its hold end with it: what stays in Redis is one ended attempt with its cost, or nothing where
@@ -38,15 +39,10 @@ beforeAll(async () => {
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
   await harness.putModel('two', [chatRoute(`${upstream.origin}/v1`, { weight: 1_000_000 }), chatRoute(`${second.origin}/v1`, { weight: 1 })]);
   await harness.putModel('broken', [chatRoute('', { provider: 'no-such-provider' })]);
-  redis = connectRedis({ url: harness.redisUrl }, { name: 'test', mode: 'background' });
-  ledger = new RedisLedgerStore(redis, { commandTimeoutMs: 2_000 });
+  ({ redis, ledger } = openLedger(harness.redisUrl));
 }, 60_000);
 
-afterAll(async () => {
-  ledger.close();
-  await closeRedis(redis);
-  await cleanUp();
-});
+afterAll(cleanUp);
 
 beforeEach(async () => void (await redis.flushdb()));
 
