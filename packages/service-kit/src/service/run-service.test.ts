@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
+import { once, EventEmitter } from 'node:events';
 import { Agent, request } from 'node:http';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Writable } from 'node:stream';
 import { loadConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
@@ -34,6 +34,9 @@ function get(agent: Agent, url: string): Promise<{ status: number | undefined; c
   });
 }
 
+/** `/slow` tells when it has `begun`, and answers when it is told to `end`. */
+const slowCalls = new EventEmitter();
+
 const lines: Record<string, unknown>[] = [];
 const destination = new Writable({
   write(chunk: Buffer, _encoding, done) {
@@ -59,7 +62,9 @@ async function start(options: { env?: Record<string, string>; drainMs?: number; 
           module: HelloModule,
           routes: (fastify) => {
             fastify.get('/slow', async () => {
-              await delay(300);
+              const end = once(slowCalls, 'end');
+              slowCalls.emit('begun');
+              await end;
               return 'done';
             });
             fastify.get('/hang', (_request, reply) => {
@@ -121,10 +126,12 @@ describe('a running service', () => {
     const { url, context } = await start({
       build: (c) => (c.lifecycle.onClose('first', () => closed.push('first')), c.lifecycle.onClose('second', () => closed.push('second'))),
     });
+    const begun = once(slowCalls, 'begun');
     const slow = fetch(`${url}/slow`).then((response) => response.text());
-    await delay(50);
+    await begun;
     const closing = running!.close();
     expect(context.health.isDraining).toBe(true);
+    slowCalls.emit('end');
     await expect(slow).resolves.toBe('done');
     await closing;
     running = undefined;
@@ -133,13 +140,15 @@ describe('a running service', () => {
   });
 
   it('with a notice: fails readiness at once, still answers new connections and kept ones, and tells each client to leave', async () => {
-    const { url } = await start({ env: { ROUTER_SERVER_SHUTDOWN_NOTICE: '400ms' } });
+    const { url } = await start({ env: { ROUTER_SERVER_SHUTDOWN_NOTICE: '2s' } });
     const agent = new Agent({ keepAlive: true });
     const first = await get(agent, `${url}/hello`);
     expect(first.connection).toBe('keep-alive');
+    const begun = once(slowCalls, 'begun');
     const slow = get(agent, `${url}/slow`);
-    await delay(50);
+    await begun;
     const closing = running!.close();
+    slowCalls.emit('end');
     expect(await slow).toMatchObject({ status: 200, connection: 'close' });
     expect((await fetch(`${url}/readyz`)).status).toBe(503);
     expect(await get(agent, `${url}/hello`)).toMatchObject({ status: 200, connection: 'close' });
