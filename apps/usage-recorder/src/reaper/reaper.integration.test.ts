@@ -203,8 +203,8 @@ describe('a tenant whose attempts cannot be booked', () => {
     const broken = Array.from({ length: 5 }, newcomer);
     const healthy = newcomer();
     for (const who of [...broken, healthy]) await admit(who);
-    // Their lists of open attempts are no lists: every look at them is an error of Redis.
-    const listOf = ({ tenantId }: Who) => `omg:{${tenantId}}:open`;
+    // Their lists of attempts are no lists: every look at them is an error of Redis.
+    const listOf = ({ tenantId }: Who) => `omg:{${tenantId}}:times`;
     for (const who of broken) {
       await s.redis.rename(listOf(who), `${listOf(who)}:kept`);
       await s.redis.set(listOf(who), 'x');

@@ -113,7 +113,7 @@ export class AdmissionModel {
     }
     const second = Math.floor(nowMs / 1000);
     for (const { window } of scopes) window.charges.push({ second, requests: 1, tokens: request.estimatedTokens });
-    for (const { id } of claims) this.addOpen(id, held, true);
+    if (held > 0n) for (const { id } of claims) this.addOpen(id, held, true);
     const { attemptId, tenantId, keyId, estimatedTokens: tokens, attempt: payload } = request;
     const windows = claims.map(({ id, claim }) => ({ scope: id, windowId: claim.windowId }));
     this.attempts.set(attemptId, {
@@ -151,7 +151,7 @@ export class AdmissionModel {
     const wasOpen = attempt?.state === 'open';
     const { attemptId, tenantId, keyId, costNano: heldNano, tokens, event: payload } = request;
     if (attempt && wasOpen) {
-      for (const { scope } of attempt.windows) this.addOpen(scope, heldNano - attempt.heldNano, false);
+      for (const { scope } of attempt.windows) this.addOpen(scope, heldNano - attempt.heldNano, heldNano > attempt.heldNano);
       const diff = tokens - attempt.tokens;
       if (diff !== 0) for (const window of this.windowsOf(tenantId, keyId)) window.correct(nowMs, attempt.second, 0, diff);
       Object.assign(attempt, { state: 'ended', atMs: nowMs, heldNano, payload });
@@ -220,7 +220,7 @@ export class AdmissionModel {
     }
     return [...this.attempts.values()]
       .filter((attempt) => attempt.state === state && attempt.atMs < nowMs - olderThanMs)
-      .sort((a, b) => a.atMs - b.atMs || (a.attemptId < b.attemptId ? -1 : 1))
+      .sort((a, b) => a.atMs - b.atMs || (a.attemptId < b.attemptId === (state === 'open') ? -1 : 1))
       .map(({ attemptId, tenantId, keyId, atMs, heldNano, payload }) => ({ attemptId, tenantId, keyId, atMs, heldNano, payload }));
   }
 

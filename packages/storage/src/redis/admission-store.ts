@@ -14,12 +14,12 @@ import type {
   WindowState,
 } from './admission.types.js';
 import { GuardedRedis, RedisUnavailableError, type GuardOptions } from './guarded-redis.js';
-import { ACTIVE_TENANTS_KEY, keyBudget, keyOpen, keyWindow, tenantBudget, tenantKeys } from './keys.js';
+import { ACTIVE_TENANTS_KEY, keyBudget, keyOpen, keyRate, tenantBudget, tenantKeys } from './keys.js';
 import { loadLuaScript } from './lua-script.js';
 import { RecentTenants } from './recent-tenants.js';
 
 const ADMIT = loadLuaScript('admit', 7);
-const SETTLE = loadLuaScript('settle', 8);
+const SETTLE = loadLuaScript('settle', 7);
 const EXTEND_HOLD = loadLuaScript('extend-hold', 3);
 const CANCEL = loadLuaScript('cancel', 6);
 const RENEW = loadLuaScript('renew', 3);
@@ -79,10 +79,10 @@ export class RedisAdmissionStore implements AdmissionStore {
       ADMIT,
       [
         keys.attempts,
-        keys.open,
+        keys.times,
         keyOpen(keys.base, keyId),
-        keys.window,
-        keyWindow(keys.base, keyId),
+        keys.rate,
+        keyRate(keys.base, keyId),
         tenantBudget(keys.base, budgets.tenant.windowId),
         budgets.key ? keyBudget(keys.base, keyId, budgets.key.windowId) : keys.base,
       ],
@@ -122,11 +122,10 @@ export class RedisAdmissionStore implements AdmissionStore {
       SETTLE,
       [
         keys.attempts,
-        keys.open,
+        keys.times,
         keyOpen(keys.base, keyId),
-        keys.ended,
-        keys.window,
-        keyWindow(keys.base, keyId),
+        keys.rate,
+        keyRate(keys.base, keyId),
         tenantBudget(keys.base, budgets.tenant.windowId),
         budgets.key ? keyBudget(keys.base, keyId, budgets.key.windowId) : keys.base,
       ],
@@ -146,7 +145,7 @@ export class RedisAdmissionStore implements AdmissionStore {
 
   async renew(tenantId: string, keyId: string, attemptId: string, leaseMs: number): Promise<boolean> {
     const keys = tenantKeys(tenantId);
-    const reply = await this.redis.script(RENEW, [keys.attempts, keys.open, keyOpen(keys.base, keyId)], [attemptId, String(leaseMs), this.now()]);
+    const reply = await this.redis.script(RENEW, [keys.attempts, keys.times, keyOpen(keys.base, keyId)], [attemptId, String(leaseMs), this.now()]);
     return reply === 1;
   }
 
@@ -164,12 +163,12 @@ export class RedisAdmissionStore implements AdmissionStore {
 
   async readState(request: StateRequest): Promise<AdmissionState> {
     const { keyId, limits, budgets } = request;
-    const { base, window } = tenantKeys(request.tenantId);
+    const { base, rate } = tenantKeys(request.tenantId);
     const { key, tenant } = limits;
     const budgetLimits = `${budgets.tenant.limitNano},${budgets.key?.limitNano ?? 0}`;
     const reply = (await this.redis.script(
       READ_STATE,
-      [window, keyWindow(base, keyId), tenantBudget(base, budgets.tenant.windowId), budgets.key ? keyBudget(base, keyId, budgets.key.windowId) : base],
+      [rate, keyRate(base, keyId), tenantBudget(base, budgets.tenant.windowId), budgets.key ? keyBudget(base, keyId, budgets.key.windowId) : base],
       [
         `[${key.requestsPerMinute},${key.tokensPerMinute},${tenant.requestsPerMinute},${tenant.tokensPerMinute},${budgetLimits}]`,
         budgets.key ? '1' : '',
@@ -208,7 +207,7 @@ export class RedisAdmissionStore implements AdmissionStore {
     const keys = tenantKeys(tenantId);
     await this.redis.script(
       CANCEL,
-      [keys.attempts, keys.open, keyOpen(keys.base, keyId), keys.window, keyWindow(keys.base, keyId), keys.cancelled],
+      [keys.attempts, keys.times, keyOpen(keys.base, keyId), keys.rate, keyRate(keys.base, keyId), keys.cancelled],
       [keys.base, attemptId, keyId, this.now()],
     );
   }

@@ -109,6 +109,17 @@ describe('a Redis that does not answer', () => {
     idempotency.close();
   });
 
+  it('data of one tenant that no script can read leaves Redis open for the others', async () => {
+    await admittedAgain();
+    const [broken, unreadable] = [newCaller(), newCaller()];
+    await client.set(`omg:{${broken.tenantId}}:attempts`, 'no hash');
+    await client.set(`omg:{${unreadable.tenantId}}:rate`, 'no window');
+    for (const caller of [broken, broken, broken, unreadable, unreadable, unreadable, broken])
+      await expect(store.admit(admitRequest(caller))).rejects.toMatchObject({ name: 'RedisUnavailableError', failure: 'reply' });
+    expect(store.unavailable).toBe(false);
+    expect(await store.admit(admitRequest(newCaller()))).toMatchObject({ admitted: true });
+  });
+
   it('a settlement that timed out can be sent again', async () => {
     await admittedAgain();
     const caller = newCaller();

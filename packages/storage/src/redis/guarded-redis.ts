@@ -5,8 +5,8 @@ import type { LuaScript } from './lua-script.js';
  * Redis as the request path may use it: every call ends within its timeout, and while Redis is away or slow calls are
  * refused at once instead of waiting one by one.
  *
- * `failuresToOpen` failures in a row (timeouts, lost connections, error replies such as OOM or LOADING) open the circuit. A PING in the
- * background closes it again. A connection whose PING stays unanswered for long is torn down, so that a peer that
+ * `failuresToOpen` failures in a row (timeouts, lost connections, error replies such as OOM or LOADING) open the circuit; an error
+ * reply about what one key holds is an answer, and says nothing about Redis. A PING in the background closes it again. A connection whose PING stays unanswered for long is torn down, so that a peer that
  * vanished without a word is noticed before TCP does.
  */
 export interface GuardOptions {
@@ -93,7 +93,10 @@ export class GuardedRedis {
       const entry: Pending = {
         deadlineMs: performance.now() + this.options.commandTimeoutMs,
         settled: false,
-        expire: () => reject(this.failed('timeout', undefined)),
+        expire: () => {
+          this.fail('timeout');
+          reject(new RedisUnavailableError('timeout'));
+        },
       };
       this.watch(entry);
       command(() => entry.settled).then(
@@ -106,20 +109,20 @@ export class GuardedRedis {
         (error: unknown) => {
           if (entry.settled) return;
           entry.settled = true;
-          reject(this.failed(isReply(error) ? 'reply' : 'connection', error));
+          if (isAboutData(error)) this.failures = 0;
+          else this.fail(isReply(error) ? 'reply' : 'connection');
+          reject(new RedisUnavailableError(isReply(error) ? 'reply' : 'connection', { cause: error }));
         },
       );
     });
   }
 
-  private failed(failure: RedisFailure, cause: unknown): RedisUnavailableError {
+  private fail(failure: RedisFailure): void {
     this.failures++;
-    if (!this.open && this.failures >= (this.options.failuresToOpen ?? 3)) {
-      this.open = true;
-      this.options.onCircuit?.('open', failure);
-      this.scheduleProbe();
-    }
-    return new RedisUnavailableError(failure, cause === undefined ? undefined : { cause });
+    if (this.open || this.failures < (this.options.failuresToOpen ?? 3)) return;
+    this.open = true;
+    this.options.onCircuit?.('open', failure);
+    this.scheduleProbe();
   }
 
   private watch(entry: Pending): void {
@@ -194,4 +197,9 @@ export class GuardedRedis {
 
 function isReply(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** A key that holds something else than it should, or a script that met a value which it cannot read. */
+function isAboutData(error: unknown): boolean {
+  return isReply(error) && /^(WRONGTYPE|ERR user_script|ERR Error running script)/.test((error as Error).message);
 }

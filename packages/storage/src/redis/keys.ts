@@ -5,10 +5,9 @@
 export interface TenantKeys {
   base: string;
   attempts: string;
-  open: string;
-  ended: string;
+  times: string;
   cancelled: string;
-  window: string;
+  rate: string;
   budgets: string;
 }
 
@@ -20,16 +19,15 @@ export function tenantKeys(tenantId: string): TenantKeys {
   return {
     base,
     attempts: `${base}attempts`,
-    open: `${base}open`,
-    ended: `${base}ended`,
+    times: `${base}times`,
     cancelled: `${base}cancelled`,
-    window: `${base}window`,
+    rate: `${base}rate`,
     budgets: `${base}budgets`,
   };
 }
 
 export const keyOpen = (base: string, keyId: string): string => `${base}open:${keyId}`;
-export const keyWindow = (base: string, keyId: string): string => `${base}window:${keyId}`;
+export const keyRate = (base: string, keyId: string): string => `${base}rate:${keyId}`;
 export const tenantBudget = (base: string, windowId: string): string => `${base}budget:tenant:${windowId}`;
 export const keyBudget = (base: string, keyId: string, windowId: string): string => `${base}budget:key:${keyId}:${windowId}`;
 export const idempotencyEntry = (base: string, keyId: string, digest: string): string => `${base}idempotency:${keyId}:${digest}`;

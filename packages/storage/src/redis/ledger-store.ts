@@ -4,11 +4,11 @@ import { GuardedRedis, type GuardOptions } from './guarded-redis.js';
 import { ACTIVE_TENANTS_KEY, tenantKeys } from './keys.js';
 import { loadLuaScript } from './lua-script.js';
 
-const RELEASE = loadLuaScript('release', 3);
+const RELEASE = loadLuaScript('release', 2);
 const SEED = loadLuaScript('seed', 1);
 const LIST = loadLuaScript('list-attempts', 3);
-const END_EXPIRED = loadLuaScript('end-expired', 3);
-const INSPECT = loadLuaScript('inspect', 4);
+const END_EXPIRED = loadLuaScript('end-expired', 2);
+const INSPECT = loadLuaScript('inspect', 3);
 const FORGET = loadLuaScript('forget-tenant', 1);
 
 /** A script that runs for long blocks every edge: more attempts than this go in several calls. */
@@ -35,11 +35,12 @@ export class RedisLedgerStore implements LedgerStore {
 
   async release(tenantId: string, attemptIds: readonly string[], totals: readonly BudgetTotalSeed[]): Promise<void> {
     const keys = tenantKeys(tenantId);
+    if (attemptIds.length === 0) return this.seed(tenantId, totals);
     // The totals go with the first call: spent must have grown before (or when) the first hold is given back.
-    for (let from = 0; from === 0 || from < attemptIds.length; from += ATTEMPTS_PER_CALL) {
-      const ids = attemptIds.slice(from, from + ATTEMPTS_PER_CALL);
+    for (let from = 0; from < attemptIds.length; from += ATTEMPTS_PER_CALL) {
+      const ids = [...new Set(attemptIds.slice(from, from + ATTEMPTS_PER_CALL))];
       const args = [keys.base, this.now(), String(ids.length), ...ids, ...(from === 0 ? totalArgs(totals) : [])];
-      await this.redis.script(RELEASE, [keys.attempts, keys.open, keys.ended], args);
+      await this.redis.script(RELEASE, [keys.attempts, keys.times], args);
     }
   }
 
@@ -50,16 +51,16 @@ export class RedisLedgerStore implements LedgerStore {
   }
 
   async expiredAttempts(tenantId: string, olderThanMs: number, limit: number): Promise<StoredAttempt[]> {
-    return this.list(tenantId, tenantKeys(tenantId).open, olderThanMs, limit);
+    return this.list(tenantId, 'open', olderThanMs, limit);
   }
 
   async endedAttempts(tenantId: string, olderThanMs: number, limit: number): Promise<StoredAttempt[]> {
-    return this.list(tenantId, tenantKeys(tenantId).ended, olderThanMs, limit);
+    return this.list(tenantId, 'ended', olderThanMs, limit);
   }
 
   async endExpired(tenantId: string, attemptId: string, event: string): Promise<boolean> {
     const keys = tenantKeys(tenantId);
-    const reply = await this.redis.script(END_EXPIRED, [keys.attempts, keys.open, keys.ended], [keys.base, attemptId, event, this.now()]);
+    const reply = await this.redis.script(END_EXPIRED, [keys.attempts, keys.times], [keys.base, attemptId, event, this.now()]);
     return reply === 1;
   }
 
@@ -79,7 +80,7 @@ export class RedisLedgerStore implements LedgerStore {
 
   async inspect(tenantId: string): ReturnType<LedgerStore['inspect']> {
     const keys = tenantKeys(tenantId);
-    const reply = (await this.redis.script(INSPECT, [keys.budgets, keys.attempts, keys.open, keys.ended], [keys.base])) as (string | number)[];
+    const reply = (await this.redis.script(INSPECT, [keys.budgets, keys.attempts, keys.times], [keys.base])) as (string | number)[];
     const budgets = [];
     for (let i = 3; i + 3 < reply.length; i += 4) {
       const [name, spent, open, version] = reply.slice(i, i + 4).map(String) as [string, string, string, string];
@@ -102,9 +103,13 @@ export class RedisLedgerStore implements LedgerStore {
     return this.options.nowMs ? String(this.options.nowMs()) : '';
   }
 
-  private async list(tenantId: string, from: string, olderThanMs: number, limit: number): Promise<StoredAttempt[]> {
+  private async list(tenantId: string, state: 'open' | 'ended', olderThanMs: number, limit: number): Promise<StoredAttempt[]> {
     const keys = tenantKeys(tenantId);
-    const reply = (await this.redis.script(LIST, [from, keys.attempts, keys.cancelled], [String(olderThanMs), String(limit), this.now()])) as string[];
+    const reply = (await this.redis.script(
+      LIST,
+      [keys.attempts, keys.times, keys.cancelled],
+      [state, String(olderThanMs), String(limit), this.now()],
+    )) as string[];
     const found: StoredAttempt[] = [];
     for (let i = 0; i + 4 < reply.length; i += 5) {
       const [attemptId, at, keyId, held, payload] = reply.slice(i, i + 5) as [string, string, string, string, string];

@@ -1,6 +1,6 @@
 -- Decides one request for its key and its tenant, all or nothing: budget, requests, tokens, parallel.
 --
--- KEYS  1 attempts  2 open attempts of the tenant  3 open attempts of the key  4 window of the tenant
+-- KEYS  1 attempts  2 attempts' times  3 open attempts of the key  4 window of the tenant
 --       5 window of the key  6 budget of the tenant  7 budget of the key (not read without a key budget)
 -- ARGV  1 base (key prefix of the tenant)  2 attempt id  3 key id  4 tenant window id  5 key window id ('' for none)
 --       6 JSON array of integers: 1-3 key: requests, tokens per minute, parallel  4-6 tenant: the same
@@ -22,8 +22,8 @@ local now = clock_ms(ARGV[8])
 local estimate = n[7]
 
 local wk, wt = window_load(KEYS[5], now), window_load(KEYS[4], now)
-wk.who, wk.open, wk.requests, wk.tokens, wk.parallel = 'key', KEYS[3], n[1], n[2], n[3]
-wt.who, wt.open, wt.requests, wt.tokens, wt.parallel = 'tenant', KEYS[2], n[4], n[5], n[6]
+wk.who, wk.leases_by, wk.requests, wk.tokens, wk.parallel = 'key', KEYS[3], n[1], n[2], n[3]
+wt.who, wt.leases_by, wt.requests, wt.tokens, wt.parallel = 'tenant', KEYS[2], n[4], n[5], n[6]
 local bt = budget_load(KEYS[6], n[11], n[10], now)
 local bk = ARGV[5] ~= '' and budget_load(KEYS[7], n[13], n[10], now) or nil
 
@@ -55,20 +55,20 @@ local function refuse(why, who, wait_ms)
 end
 for _, w in ipairs({ wk, wt }) do
   if w.n >= w.requests then
-    refuse('requests', w.who, window_wait_ms(w, 'r', w.n, w.requests))
+    refuse('requests', w.who, window_wait_ms(w, 2, w.n, w.requests))
   end
 end
 for _, w in ipairs({ wk, wt }) do
   if w.t >= w.tokens then
-    refuse('tokens', w.who, window_wait_ms(w, 'x', w.t, w.tokens))
+    refuse('tokens', w.who, window_wait_ms(w, 3, w.t, w.tokens))
   end
 end
 local after = '(' .. int(now)
 for _, w in ipairs({ wk, wt }) do
-  w.leases = redis.call('ZCOUNT', w.open, after, '+inf')
+  w.leases = redis.call('ZCOUNT', w.leases_by, after, '+inf')
   if w.leases >= w.parallel then
     -- When a running call ends nobody knows; at the latest when the first lease does.
-    local first = redis.call('ZRANGEBYSCORE', w.open, after, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    local first = redis.call('ZRANGEBYSCORE', w.leases_by, after, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
     refuse('parallel', w.who, math.min(1000, first[2] and tonumber(first[2]) - now or 1000))
   end
 end
@@ -80,32 +80,26 @@ local held = math.min(n[8], bt.remaining)
 if bk then
   held = math.min(held, bk.remaining)
 end
--- Lives are prolonged once a minute; a key that may be new gets one in any case.
+-- Lives are prolonged once a minute; what may be new gets one in any case.
 local first = redis.call('EXISTS', KEYS[1]) == 0
+local tenant_due = first or window_in_new_minute(wt)
 attempt_write(KEYS[1], id, {
   state = 'o', key_id = key_id, sec = wt.sec, tokens = estimate, nano = held,
   tenant_window = ARGV[4], key_window = ARGV[5],
 }, ARGV[7])
-if first or window_in_new_minute(wt) then
-  redis.call('PEXPIRE', KEYS[1], RETAIN)
-end
 local lease_end = int(now + n[15])
-for _, w in ipairs({ wk, wt }) do
-  redis.call('ZADD', w.open, lease_end, id)
-  if w.leases == 0 or window_in_new_minute(w) then
-    redis.call('PEXPIRE', w.open, RETAIN)
-  end
+redis.call('ZADD', KEYS[2], lease_end, id)
+redis.call('ZADD', KEYS[3], lease_end, id)
+if tenant_due then
+  redis.call('PEXPIRE', KEYS[1], RETAIN)
+  redis.call('PEXPIRE', KEYS[2], RETAIN)
 end
-local function hold(b, w, window_end_ms)
-  b.open = b.open + held
-  redis.call('HSET', b.key, 'o', int(b.open))
-  if not b.exists or window_in_new_minute(w) then
-    budget_keep(base, b.key, not b.exists, window_end_ms, now)
-  end
+if wk.leases == 0 or window_in_new_minute(wk) then
+  redis.call('PEXPIRE', KEYS[3], RETAIN)
 end
-hold(bt, wt, n[12])
+budget_move(base, bt, held, n[12], now)
 if bk then
-  hold(bk, wk, n[14])
+  budget_move(base, bk, held, n[14], now)
 end
 window_charge(wk, 1, estimate)
 window_charge(wt, 1, estimate)

@@ -4,7 +4,7 @@
 -- other. An attempt that is not known is therefore marked as cancelled, for a while, and an admission that comes later
 -- changes nothing. The reaper drops the mark at its end of life.
 --
--- KEYS  1 attempts  2 open attempts of the tenant  3 open attempts of the key  4 window of the tenant  5 window of the key
+-- KEYS  1 attempts  2 attempts' times  3 open attempts of the key  4 window of the tenant  5 window of the key
 --       6 cancelled attempts, by their marks' end of life
 -- ARGV  1 base  2 attempt id  3 key id  4 time override ('' in production)
 -- Returns 1 when it was open, else 0

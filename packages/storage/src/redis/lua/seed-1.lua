@@ -1,7 +1,7 @@
 -- Takes over totals that the recorder read from Postgres.
 --
 -- KEYS  1 index of the tenant's budgets (names the slot; the budgets' keys follow from the arguments)
--- ARGV  1 base  2 time override ('' in production)  then per total as in release-3
+-- ARGV  1 base  2 time override ('' in production)  then per total as in release-2
 --- @include integer
 --- @include clock
 --- @include budget

@@ -3,13 +3,11 @@
 -- state `o` is open (payload: what a reaper needs), `e` ended (payload: the usage event), `c` cancelled before its admission
 -- came (no payload). All attempts of a tenant share
 -- one hash, so they expire together with the rest of the tenant or not at all.
+--
+-- The sorted set `times` has open ones by the end of their lease and ended ones by the negative of the time of their end.
 local ATTEMPT = '^(%a)|([^|]*)|(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|()'
 
-local function attempt_read(key, id)
-  local text = redis.call('HGET', key, id)
-  if not text then
-    return nil
-  end
+local function attempt_parse(text)
   local state, key_id, sec, tokens, nano, tenant_window, key_window, payload_at = string.match(text, ATTEMPT)
   return {
     state = state,
@@ -22,6 +20,11 @@ local function attempt_read(key, id)
     text = text,
     payload_at = payload_at,
   }
+end
+
+local function attempt_read(key, id)
+  local text = redis.call('HGET', key, id)
+  return text and attempt_parse(text) or nil
 end
 
 local function attempt_payload(a)

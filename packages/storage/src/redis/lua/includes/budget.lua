@@ -3,8 +3,10 @@
 --   s  spent: Postgres's total, never added to here; absent until it was seeded
 --   v  version of that total; an older one is ignored
 --   f  rolling windows: until when the total is fresh
+--   k  until when the hash is kept
 -- Every hash is listed in the tenant's index with its end of life, so that they can be found without a scan.
-local RETAIN_MS = 14 * 24 * 3600 * 1000
+local DAY_MS = 24 * 3600 * 1000
+local RETAIN_MS = 14 * DAY_MS
 local RETAIN = int(RETAIN_MS)
 
 local function budget_key(base, scope, key_id, window_id)
@@ -15,10 +17,11 @@ local function budget_key(base, scope, key_id, window_id)
 end
 
 local function budget_load(key, limit, allowance, now_ms)
-  local h = redis.call('HMGET', key, 'o', 's', 'f')
+  local h = redis.call('HMGET', key, 'o', 's', 'f', 'k')
   local b = { key = key, limit = limit, exists = h[1] ~= false or h[2] ~= false }
   b.open = tonumber(h[1] or 0)
   b.spent = h[2] and tonumber(h[2]) or nil
+  b.kept_until = tonumber(h[4] or 0)
   b.needs_seed = b.spent == nil or (h[3] and now_ms > tonumber(h[3])) or false
   -- Without Postgres's total only a small allowance may be open.
   local ceiling = b.spent and limit - b.spent or math.min(limit, allowance)
@@ -43,13 +46,16 @@ local function budget_list(base, key, expires_ms, now_ms)
   redis.call('PEXPIRE', index, ttl, 'GT')
 end
 
--- Keeps the hash for some time after its window's end: attempts may still have to be booked.
-local function budget_keep(base, key, list, window_end_ms, now_ms)
-  local ttl = math.max(window_end_ms - now_ms, 0) + RETAIN_MS
-  redis.call('PEXPIRE', key, int(ttl))
-  if list then
-    budget_list(base, key, now_ms + ttl, now_ms)
+-- Keeps the hash for two weeks after its window's end, attempts may still have to be booked; up to a day less, so that the
+-- moving end of a rolling window is written once a day.
+local function budget_keep(base, key, kept_until_ms, window_end_ms, now_ms)
+  local keep_until_ms = math.max(window_end_ms, now_ms) + RETAIN_MS
+  if kept_until_ms >= keep_until_ms - DAY_MS then
+    return
   end
+  redis.call('HSET', key, 'k', int(keep_until_ms))
+  redis.call('PEXPIRE', key, int(keep_until_ms - now_ms))
+  budget_list(base, key, keep_until_ms, now_ms)
 end
 
 -- Changes what is open. A hash that is gone (flushed, expired) has nothing to give back.
@@ -59,8 +65,6 @@ local function budget_move(base, b, delta, window_end_ms, now_ms)
   end
   b.open = math.max(0, b.open + delta)
   redis.call('HSET', b.key, 'o', int(b.open))
-  if not b.exists then
-    b.exists = true
-    budget_keep(base, b.key, true, window_end_ms, now_ms)
-  end
+  b.exists = true
+  budget_keep(base, b.key, b.kept_until, window_end_ms, now_ms)
 end

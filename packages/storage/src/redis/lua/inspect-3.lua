@@ -1,10 +1,10 @@
 -- What Redis holds of a tenant.
 --
--- KEYS  1 index of budgets  2 attempts  3 open attempts  4 ended attempts
+-- KEYS  1 index of budgets  2 attempts  3 attempts' times
 -- ARGV  1 base
 -- Returns 1 open attempts  2 ended attempts  3 attempts  then per budget: name without the base, spent, open, version
 local base = ARGV[1]
-local out = { redis.call('ZCARD', KEYS[3]), redis.call('ZCARD', KEYS[4]), redis.call('HLEN', KEYS[2]) }
+local out = { redis.call('ZCOUNT', KEYS[3], 0, '+inf'), redis.call('ZCOUNT', KEYS[3], '-inf', '(0'), redis.call('HLEN', KEYS[2]) }
 for _, key in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local h = redis.call('HMGET', key, 's', 'o', 'v')
   if h[1] or h[2] then

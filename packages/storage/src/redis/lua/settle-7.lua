@@ -1,8 +1,8 @@
 -- Ends an attempt: its hold becomes the real cost, the token windows get the real count, the lease is free and the usage
 -- event is stored until the recorder releases it. A second settlement of the same attempt changes nothing.
 --
--- KEYS  1 attempts  2 open attempts of the tenant  3 open attempts of the key  4 ended attempts
---       5 window of the tenant  6 window of the key  7 budget of the tenant  8 budget of the key
+-- KEYS  1 attempts  2 attempts' times  3 open attempts of the key  4 window of the tenant  5 window of the key
+--       6 budget of the tenant  7 budget of the key (not read without a key budget)
 -- ARGV  1 base  2 attempt id  3 key id  4 tenant window id  5 key window id ('' for none)
 --       6 JSON array of integers: 1 tokens  2 cost  3 tenant limit  4 end of its window in ms  5 key limit  6 end of its window
 --       7 event  8 time override ('' in production)
@@ -24,8 +24,8 @@ local same_windows = a == nil or (a.tenant_window == ARGV[4] and a.key_window ==
 if was_open and not same_windows then
   attempt_move_budgets(base, a, cost - a.nano, now)
 end
-local bt = budget_load(KEYS[7], n[3], 0, now)
-local bk = ARGV[5] ~= '' and budget_load(KEYS[8], n[5], 0, now) or nil
+local bt = budget_load(KEYS[6], n[3], 0, now)
+local bk = ARGV[5] ~= '' and budget_load(KEYS[7], n[5], 0, now) or nil
 
 -- An attempt that Redis lost is owed all the same, until the recorder has booked it.
 local delta = (was_open and cost - a.nano) or (not a and cost) or 0
@@ -38,10 +38,9 @@ end
 if was_open then
   local diff = tokens - a.tokens
   if diff ~= 0 then
-    window_correct(window_load(KEYS[6], now), a.sec, 0, diff)
     window_correct(window_load(KEYS[5], now), a.sec, 0, diff)
+    window_correct(window_load(KEYS[4], now), a.sec, 0, diff)
   end
-  redis.call('ZREM', KEYS[2], id)
   redis.call('ZREM', KEYS[3], id)
 end
 if was_open or not a then
@@ -49,10 +48,10 @@ if was_open or not a then
   a = a or { key_id = key_id, sec = math.floor(now / 1000), tokens = tokens, tenant_window = ARGV[4], key_window = ARGV[5] }
   a.state, a.nano = 'e', cost
   attempt_write(KEYS[1], id, a, ARGV[7])
-  redis.call('ZADD', KEYS[4], int(now), id)
-  redis.call('PEXPIRE', KEYS[4], RETAIN)
+  redis.call('ZADD', KEYS[2], int(-now), id)
   if lost then
     redis.call('PEXPIRE', KEYS[1], RETAIN)
+    redis.call('PEXPIRE', KEYS[2], RETAIN)
   end
 end
 

@@ -1,7 +1,7 @@
 -- Turns an open attempt whose lease has ended into an ended one with the reaper's event; what it held stays open until
 -- that is booked. Refuses when it was settled, cancelled or renewed meanwhile.
 --
--- KEYS  1 attempts  2 open attempts of the tenant  3 ended attempts
+-- KEYS  1 attempts  2 attempts' times
 -- ARGV  1 base  2 attempt id  3 event  4 time override ('' in production)
 -- Returns 1, or 0 when it is not an expired open attempt any more
 --- @include integer
@@ -16,8 +16,6 @@ if not a or a.state ~= 'o' then
 end
 a.state = 'e'
 attempt_write(KEYS[1], id, a, ARGV[3])
-redis.call('ZREM', KEYS[2], id)
 redis.call('ZREM', base .. 'open:' .. a.key_id, id)
-redis.call('ZADD', KEYS[3], int(now), id)
-redis.call('PEXPIRE', KEYS[3], RETAIN)
+redis.call('ZADD', KEYS[2], int(-now), id)
 return 1
