@@ -18,7 +18,7 @@ import { reapedEvent } from './reaped-event.js';
  * One recorder at a time does this; two would only do the same work twice.
  */
 export interface ReaperParts {
-  store: Pick<LedgerStore, 'activeTenants' | 'expiredAttempts' | 'endedAttempts' | 'endExpired' | 'release'>;
+  store: Pick<LedgerStore, 'activeTenants' | 'dueAttempts' | 'expiredAttempts' | 'endedAttempts' | 'endExpired' | 'release'>;
   bookkeeper: Pick<Bookkeeper, 'book'>;
   deadLetter: (id: string, letter: DeadLetter) => Promise<void>;
   metrics: RecorderMetrics;
@@ -38,6 +38,7 @@ export interface ReaperOptions {
 }
 
 const ATTEMPTS_AT_ONCE = 256;
+const TENANTS_AT_ONCE = 64;
 /** Per tenant and run; what is left waits for the next run. */
 const ROUNDS_MAX = 40;
 
@@ -58,8 +59,10 @@ export async function reap(parts: ReaperParts, options: ReaperOptions): Promise<
   const tenants = [...active.filter((id) => !failed.has(id)), ...active.filter((id) => failed.has(id))];
   // Again from nothing: those that fail are noted anew.
   failed.clear();
-  for (const tenantId of tenants) {
+  for await (const { tenantId, look } of looks(parts.store, tenants, options)) {
+    if (look.status === 'fulfilled' && look.value === 0) continue;
     try {
+      if (look.status === 'rejected') throw look.reason;
       await bothKinds(
         async () => (result.expired += await drain(() => reapExpired(parts, options, tenantId))),
         async () => (result.ended += await drain(() => reapEnded(parts, options, tenantId))),
@@ -74,6 +77,15 @@ export async function reap(parts: ReaperParts, options: ReaperOptions): Promise<
   if (result.expired + result.ended > 0) parts.log.warn(result, 'attempts were booked that their edge or the bus had lost');
   if (failures.length > 0) throw failures[0];
   return result;
+}
+
+/** Most tenants have nothing to book, which is asked of many of them at once. */
+async function* looks(store: ReaperParts['store'], tenants: readonly string[], options: ReaperOptions) {
+  for (let i = 0; i < tenants.length; i += TENANTS_AT_ONCE) {
+    const group = tenants.slice(i, i + TENANTS_AT_ONCE);
+    const found = await Promise.allSettled(group.map((tenantId) => store.dueAttempts(tenantId, graceOf(options))));
+    for (const [at, look] of found.entries()) yield { tenantId: group[at]!, look };
+  }
 }
 
 /** An error reply is about one tenant's data; no answer is about the store. */

@@ -172,8 +172,12 @@ const release = fc.tuple(fc.array(place, { maxLength: 4 }), fc.array(total, { ma
   run.model.release(ids, seeds);
 });
 const list = fc.nat({ max: 20_000 }).map((olderThanMs): Step => async (run) => {
+  const due = run.model.list('open', olderThanMs, nowMs).length + run.model.list('ended', olderThanMs, nowMs).length;
+  // Marks of cancelled admissions count until they are dropped.
+  expect(await ledger.dueAttempts(run.tenantId, olderThanMs)).toBeGreaterThanOrEqual(due);
   expect(await ledger.expiredAttempts(run.tenantId, olderThanMs, 1_000)).toEqual(run.model.list('open', olderThanMs, nowMs));
   expect(await ledger.endedAttempts(run.tenantId, olderThanMs, 1_000)).toEqual(run.model.list('ended', olderThanMs, nowMs));
+  expect(await ledger.dueAttempts(run.tenantId, olderThanMs)).toBe(due);
 });
 const wait = fc.oneof(fc.nat({ max: 2_000 }), fc.nat({ max: 40_000 }), fc.nat({ max: 130_000 }), fc.nat({ max: 30 * HOUR_MS })).map((ms): Step => async () => {
   nowMs += ms;

@@ -165,6 +165,8 @@ export interface LedgerStore {
   /** After the commit: frees the holds of the attempts and takes over the totals, in one call per tenant. Idempotent. */
   release(tenantId: string, attemptIds: readonly string[], totals: readonly BudgetTotalSeed[]): Promise<void>;
   seed(tenantId: string, totals: readonly BudgetTotalSeed[]): Promise<void>;
+  /** How many attempts the next two would find or clear away; 0 for most tenants at most times. */
+  dueAttempts(tenantId: string, olderThanMs: number): Promise<number>;
   /** Open attempts whose lease ended before now (Redis's time) minus `olderThanMs`. */
   expiredAttempts(tenantId: string, olderThanMs: number, limit: number): Promise<StoredAttempt[]>;
   /** Ended attempts that nobody released for `olderThanMs`. */

@@ -6,6 +6,7 @@ import { loadLuaScript } from './lua-script.js';
 
 const RELEASE = loadLuaScript('release', 2);
 const SEED = loadLuaScript('seed', 1);
+const COUNT_DUE = loadLuaScript('count-due', 2);
 const LIST = loadLuaScript('list-attempts', 3);
 const END_EXPIRED = loadLuaScript('end-expired', 2);
 const INSPECT = loadLuaScript('inspect', 3);
@@ -48,6 +49,11 @@ export class RedisLedgerStore implements LedgerStore {
     if (totals.length === 0) return;
     const keys = tenantKeys(tenantId);
     await this.redis.script(SEED, [keys.budgets], [keys.base, this.now(), ...totalArgs(totals)]);
+  }
+
+  async dueAttempts(tenantId: string, olderThanMs: number): Promise<number> {
+    const keys = tenantKeys(tenantId);
+    return (await this.redis.script(COUNT_DUE, [keys.times, keys.cancelled], [String(olderThanMs), this.now()])) as number;
   }
 
   async expiredAttempts(tenantId: string, olderThanMs: number, limit: number): Promise<StoredAttempt[]> {
