@@ -31,6 +31,8 @@ const shared = {
 const others = ['\\.integration\\.test\\.ts$', '\\.e2e\\.test\\.ts$', '\\.fault\\.test\\.ts$', '\\.real-model\\.test\\.ts$', '\\.soak\\.test\\.ts$'];
 
 export default {
+  // A bound for what hangs, not for what is slow: a machine with a twentieth of a core to give must come through.
+  testTimeout: 300_000,
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['**/*.test.ts'], testPathIgnorePatterns: ['/node_modules/', '/dist/', ...others] },
     { ...shared, displayName: 'integration', testMatch: ['**/*.integration.test.ts'] },

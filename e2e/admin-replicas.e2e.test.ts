@@ -28,7 +28,7 @@ beforeAll(async () => {
   pool = createPool({ url: database.url, maxConns: 2 }, { name: 'test' });
   tokens = await Promise.all(replicas.map(signIn));
   tenantId = (await call(0, 'GET', '/admin/tenants')).body.tenants[0].id;
-}, 120_000);
+});
 afterAll(async () => {
   await pool?.end();
   await nats?.close();

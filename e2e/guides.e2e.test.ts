@@ -32,7 +32,7 @@ beforeAll(async () => {
     model_catalog: [model('demo-chat'), model('demo-embed')],
   };
   stack = await startStack({ upstreamUrl: `${provider.url}/v1`, config });
-}, 120_000);
+});
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
   await cleanUp();

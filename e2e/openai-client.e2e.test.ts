@@ -61,7 +61,7 @@ beforeAll(async () => {
   const demo = await startService('demo-provider', { DEMO_STATIC: '1' });
   stack = await startStack({ upstreamUrl: `${demo.url}/v1`, config: { model_catalog: catalog(`${demo.url}/v1`, `${silent.origin}/v1`) } });
   ledger = Ledger.open(stack.databaseUrl);
-}, 120_000);
+});
 
 afterAll(async () => {
   await ledger?.close();
@@ -228,7 +228,7 @@ describe.each([
       text += chunk.choices[0]!.delta.content ?? '';
       if (text.endsWith('there')) controller.abort();
     }
-    await waitFor(() => silent.exchanges.every((exchange) => exchange.aborted), { timeoutMs: 5000, what: 'the upstream call to be cancelled' });
+    await waitFor(() => silent.exchanges.every((exchange) => exchange.aborted), { what: 'the upstream call to be cancelled' });
     const row = await ledger.call(request_id!);
     expect(row).toMatchObject({ status: 499, error_code: 'client_closed_request', usage_source: 'estimate' });
     // "Once upon a time there": 22 characters.

@@ -25,7 +25,7 @@ describe('the README', () => {
     demo.bootstrap.api_keys.push({ tenant: 'test', prefix: 'test', secret: 'test-secret', name: 'Test key' });
     const config = { bootstrap: demo.bootstrap, model_catalog: demo.model_catalog };
     stack = await startStack({ upstreamUrl: `${provider.url}/v1`, config, env: { DEMO_PROVIDER_URL: `${provider.url}/v1` } });
-  }, 120_000);
+  });
 
   it('has curls that work as they are written, one after the other', async () => {
     const blocks = documentedCommands(import.meta.filename, 'README.md');

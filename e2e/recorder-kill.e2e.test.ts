@@ -7,9 +7,9 @@ let story: Story;
 
 beforeAll(async () => {
   story = newStory(await startFaultStack({ ownServers: [] }));
-}, 120_000);
+});
 
-afterAll(cleanUp, 60_000);
+afterAll(cleanUp);
 
 describe('kill -9 of the recorder in mid-load', () => {
   it("leaves exactly one row per answered request, with the provider's numbers and the exact cost", async () => {
@@ -21,15 +21,15 @@ describe('kill -9 of the recorder in mid-load', () => {
     // Twice, so that the second death meets the first one's unfinished work.
     const outcomes = await play(story, {
       name: 'kill recorder twice',
-      perSecond: 80,
+      perSecond: 25,
+      call: { atOnceMax: 20 },
       beforeMs: 1_500,
       fault: kill,
       lastsMs: 1_000,
       heal: kill,
       afterMs: 1_500,
-      settledWithinMs: 20_000,
     });
-    expect(outcomes.length).toBeGreaterThan(200);
+    expect(outcomes.length).toBeGreaterThan(60);
     expect(outcomes.filter((outcome) => outcome.status !== 200 || !outcome.whole)).toEqual([]);
-  }, 180_000);
+  });
 });

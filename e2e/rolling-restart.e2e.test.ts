@@ -6,11 +6,11 @@ import { startMockProvider, type MockProvider } from './faults/support/mock-prov
 
 /** What a rolling update of the edges' Deployment does, with one pod more while it lasts, while clients go on calling. */
 
-const NOTICE_MS = 1_000;
-const DRAIN_MS = 4_000;
-/** The process's own end after the drain: flushing usage, closing connections. */
-const END_MS = 2_500;
-const CALLS_PER_SECOND = 40;
+const NOTICE_MS = 3_000;
+const DRAIN_MS = 8_000;
+/** The process's own end after the drain: flushing usage, closing connections. Some 100 ms where no other process wants the machine. */
+const END_MS_MAX = 20_000;
+const CALLS_PER_SECOND = 20;
 
 let stack: TestStack;
 let provider: MockProvider;
@@ -30,9 +30,9 @@ beforeAll(async () => {
   balancer = await startServiceBalancer({ probeMs: 100 });
   for (const edge of edges) balancer.add(edge.url);
   await waitFor(() => balancer.ready().length === 2);
-}, 120_000);
+});
 
-afterAll(cleanUp, 60_000);
+afterAll(cleanUp);
 
 /** A new edge is ready before an old one is told to go; the next one follows when that one has ended. Resolves with how long each took. */
 async function replaceEdges(): Promise<number[]> {
@@ -60,7 +60,7 @@ describe('a rolling restart of two edges under load', () => {
   it('fails no request and cuts no stream that ends within the drain', async () => {
     // Streams of up to 1.5 s: many are open whenever an edge is told to go.
     provider.pace.chunkMs = 50;
-    const load = startLoad([balancer.url], CALLS_PER_SECOND);
+    const load = startLoad([balancer.url], CALLS_PER_SECOND, { atOnceMax: 20 });
     const tookMs = await replaceEdges();
     const done = await load.stop();
     outcomes.push(...done);
@@ -70,16 +70,16 @@ describe('a rolling restart of two edges under load', () => {
     expect(balancer.refused).toBe(0);
     // The new ones got connections although every client keeps its own open.
     for (const edge of edges) expect(balancer.given.get(edge.url)).toBeGreaterThan(0);
-    for (const ms of tookMs) expect(ms).toBeLessThan(NOTICE_MS + DRAIN_MS + END_MS);
-  }, 120_000);
+    for (const ms of tookMs) expect(ms).toBeLessThan(NOTICE_MS + DRAIN_MS + END_MS_MAX);
+  });
 
   it('ends streams that would go on for ever at the drain deadline, with an error frame, and still fails nothing else', async () => {
     provider.pace.chunkMs = 10;
     provider.pace.held = true;
     const agent = createAgent();
-    const endless = Array.from({ length: 20 }, () => call(agent, balancer.url, 'stream', { timeoutMs: 60_000 }));
+    const endless = Array.from({ length: 20 }, () => call(agent, balancer.url, 'stream', { timeoutMs: 120_000 }));
     await waitFor(() => provider.openStreams === 20, { what: '20 open streams' });
-    const load = startLoad([balancer.url], CALLS_PER_SECOND, { kinds: ['chat', 'embeddings'] });
+    const load = startLoad([balancer.url], CALLS_PER_SECOND, { kinds: ['chat', 'embeddings'], atOnceMax: 20 });
     const tookMs = await replaceEdges();
     const cut = await Promise.all(endless);
     provider.pace.held = false;
@@ -90,7 +90,7 @@ describe('a rolling restart of two edges under load', () => {
     for (const one of cut) expect(one).toMatchObject({ status: 200, whole: false, lastEvent: expect.stringContaining('shutting_down') });
     for (const ms of tookMs) {
       expect(ms).toBeGreaterThanOrEqual(NOTICE_MS + DRAIN_MS - 50);
-      expect(ms).toBeLessThan(NOTICE_MS + DRAIN_MS + END_MS);
+      expect(ms).toBeLessThan(NOTICE_MS + DRAIN_MS + END_MS_MAX);
     }
-  }, 120_000);
+  });
 });

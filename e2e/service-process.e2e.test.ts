@@ -1,7 +1,6 @@
-import { afterAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, startService, waitFor } from '@omg/testkit';
 
-jest.setTimeout(60_000);
 afterAll(cleanUp);
 
 const ENCRYPTION_KEY = `k1:${Buffer.from('0f1e2d3c4b5a69788796a5b4c3d2e1f0').toString('base64')}`;
@@ -14,8 +13,10 @@ describe('a service as a process', () => {
     const ready = await fetch(`${app.url}/readyz`);
     expect(ready.status).toBe(503);
     expect(await ready.json()).toMatchObject({ status: 'degraded', checks: { nats: { status: 'error', error: 'closed' } } });
-    expect(app.logs.filter((line) => line['msg'] === 'connection is lost')).toHaveLength(1);
-    expect(app.logs.find((line) => line['msg'] === 'listening')).toMatchObject({ port: app.port });
+    const logged = (msg: string) => app.logs.filter((line) => line['msg'] === msg);
+    await waitFor(() => logged('connection is lost').length > 0 && logged('listening').length > 0, { what: 'both lines in the log' });
+    expect(logged('connection is lost')).toHaveLength(1);
+    expect(logged('listening')).toMatchObject([{ port: app.port }]);
     app.signal('SIGTERM');
     expect(await app.exited).toContain('0');
     expect(app.logs.at(-1)).toMatchObject({ msg: 'stopped', failed: [] });

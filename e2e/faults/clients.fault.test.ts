@@ -11,9 +11,9 @@ let story: Story;
 
 beforeAll(async () => {
   story = newStory(await startFaultStack({ edges: 2, ownServers: [], config: { server: { listen_addr: '127.0.0.1:0', graceful_shutdown_delay: '20s' } } }));
-}, 120_000);
+});
 
-afterAll(cleanUp, 60_000);
+afterAll(cleanUp);
 
 function streams(count: number, edgeUrl: string, options: CallOptions = {}): Promise<Outcome>[] {
   const agent = createAgent();
@@ -28,11 +28,11 @@ describe('1,000 clients leave at once in mid-stream', () => {
     stack.provider.pace.held = true;
     const leaving = new AbortController();
     const running = streams(1_000, stack.edge.url, { signal: leaving.signal, timeoutMs: 60_000 });
-    await waitFor(() => stack.provider.openStreams === 1_000, { timeoutMs: 60_000, what: '1,000 open streams' });
+    await waitFor(() => stack.provider.openStreams === 1_000, { what: '1,000 open streams' });
     const leftAt = performance.now();
     leaving.abort();
     story.outcomes.push(...(await Promise.all(running)));
-    await waitFor(() => stack.provider.openStreams === 0, { timeoutMs: 20_000, what: 'all upstream streams to be cancelled' });
+    await waitFor(() => stack.provider.openStreams === 0, { what: 'all upstream streams to be cancelled' });
     const cancelledAfterMs = Math.round(performance.now() - leftAt);
     stack.provider.pace.held = false;
     const figures = await books();
@@ -40,7 +40,7 @@ describe('1,000 clients leave at once in mid-stream', () => {
     expect(stack.provider.calls.filter((one) => one.kind === 'stream' && one.aborted)).toHaveLength(1_000);
     expect(figures.usageRows).toBe(1_000);
     expect(Number(figures.spentUsd)).toBeGreaterThan(0);
-  }, 180_000);
+  });
 });
 
 describe('200 open streams at SIGTERM', () => {
@@ -49,7 +49,7 @@ describe('200 open streams at SIGTERM', () => {
     stack.provider.pace.held = true;
     const edge = stack.edges[1]!;
     const running = streams(200, edge.url);
-    await waitFor(() => stack.provider.openStreams === 200, { timeoutMs: 30_000, what: '200 open streams' });
+    await waitFor(() => stack.provider.openStreams === 200, { what: '200 open streams' });
     edge.signal('SIGTERM');
     stack.provider.pace.held = false;
     const signalledAt = performance.now();
@@ -62,7 +62,7 @@ describe('200 open streams at SIGTERM', () => {
     expect(how).toMatch(/0/);
     // Well before the deadline: nothing but the streams holds it.
     expect(exitAfterMs).toBeLessThan(15_000);
-  }, 180_000);
+  });
 
   it('those that do not finish are ended with an error frame and billed for what they sent', async () => {
     const { stack } = story;
@@ -71,7 +71,7 @@ describe('200 open streams at SIGTERM', () => {
     stack.provider.pace.held = true;
     const edge = stack.edges[1];
     const running = streams(50, edge.url, { timeoutMs: 60_000 });
-    await waitFor(() => stack.provider.openStreams === 50, { timeoutMs: 30_000, what: '50 open streams' });
+    await waitFor(() => stack.provider.openStreams === 50, { what: '50 open streams' });
     edge.signal('SIGTERM');
     await edge.exited;
     const outcomes = await Promise.all(running);
@@ -80,5 +80,5 @@ describe('200 open streams at SIGTERM', () => {
     const figures = await books();
     printFigures('50 endless streams at SIGTERM', { ...figures, whole: outcomes.filter((outcome) => outcome.whole).length });
     expect(outcomes.filter((outcome) => outcome.whole)).toHaveLength(0);
-  }, 180_000);
+  });
 });

@@ -15,9 +15,9 @@ let story: Story;
 
 beforeAll(async () => {
   story = newStory(await startFaultStack());
-}, 120_000);
+});
 
-afterAll(cleanUp, 60_000);
+afterAll(cleanUp);
 
 const books = (estimatesAllowed = false) =>
   checkBooks(story.stack, { outcomes: story.outcomes, provider: story.stack.provider, formerApps: story.formerApps, estimatesAllowed });
@@ -49,7 +49,7 @@ describe('a clock one hour wrong on one edge', () => {
       await wrong.stop();
       printFigures(`edge clock one hour ${name}`, { ...figures, servedByWrongClock: outcomes.length / 2 });
       expect(share(outcomes, answered)).toBe(1);
-    }, 180_000);
+    });
   }
 });
 
@@ -100,5 +100,5 @@ describe('Redis and NATS away together, and then the disk full', () => {
     expect(again.status).toBe(200);
     await books();
     await edge.stop();
-  }, 240_000);
+  });
 });

@@ -18,12 +18,12 @@ let bus: NatsConnection;
 beforeAll(async () => {
   story = newStory(await startFaultStack({ ownServers: [] }));
   bus = await connect({ servers: story.stack.natsUrl });
-}, 120_000);
+});
 
 afterAll(async () => {
   await bus.close();
   await cleanUp();
-}, 60_000);
+});
 
 const books = () => checkBooks(story.stack, { outcomes: story.outcomes, provider: story.stack.provider });
 
@@ -68,7 +68,7 @@ describe('usage that arrives again', () => {
     const figures = await books();
     printFigures('delivered seven times', figures);
     expect(figures.usageRows).toBe(story.outcomes.length);
-  }, 120_000);
+  });
 });
 
 describe('poison', () => {
@@ -90,12 +90,12 @@ describe('poison', () => {
         const count = (await deadLetters()) - before;
         return count >= 8 ? count : undefined;
       },
-      { timeoutMs: 30_000, what: 'eight dead letters' },
+      { what: 'eight dead letters' },
     );
     story.outcomes.push(...(await load.stop()));
     const figures = await books();
     printFigures('poison', { ...figures, deadLetters: dead });
     expect(dead).toBe(8);
     expect(figures.answered).toBe(story.outcomes.length);
-  }, 120_000);
+  });
 });

@@ -41,7 +41,7 @@ export class Ledger {
         const found = await this.calls([requestId]);
         return found.length > 0 ? found : undefined;
       },
-      { timeoutMs: 15_000, what: `the row of request ${requestId}` },
+      { what: `the row of request ${requestId}` },
     );
     if (rows.length !== 1) throw new Error(`${rows.length} rows for one request`);
     return rows[0]!;

@@ -31,7 +31,7 @@ beforeAll(async () => {
   expect(config['observability']['metrics_listen_addr']).toBe(':9464');
   config['observability']['metrics_listen_addr'] = '127.0.0.1:0';
   writeFileSync(join(folder, 'router.yaml'), stringify(config));
-}, 60_000);
+});
 
 afterAll(cleanUp);
 
@@ -42,21 +42,16 @@ describe('the rendered manifests start the real services', () => {
   it('the migration Job ends well', async () => {
     const job = await start(containerOf(manifests, 'Job', 'migrate'), 'prisma', {});
     expect(await job.exited).toBe('exit code 0');
-  }, 60_000);
+  });
 
-  it.each(['edge-gateway', 'admin-api', 'usage-recorder', 'health-monitor'])(
-    '%s answers its probes',
-    async (component) => {
-      const container = containerOf(manifests, 'Deployment', component);
-      const port = await freePort();
-      const service = await start(container, join('apps', component), { PORT: String(port) });
-      const probe = async (path: string): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}${path}`)).ok;
-      await waitFor(() => probe(container.startupProbe.httpGet.path), { timeoutMs: 20_000, what: `${component} to live` });
-      // The edge is ready once the admin API has written the configuration: it was started after it here, and waits.
-      if (component !== 'edge-gateway')
-        await waitFor(() => probe(container.readinessProbe.httpGet.path), { timeoutMs: 20_000, what: `${component} to be ready` });
-      expect(service.child.exitCode).toBeNull();
-    },
-    60_000,
-  );
+  it.each(['edge-gateway', 'admin-api', 'usage-recorder', 'health-monitor'])('%s answers its probes', async (component) => {
+    const container = containerOf(manifests, 'Deployment', component);
+    const port = await freePort();
+    const service = await start(container, join('apps', component), { PORT: String(port) });
+    const probe = async (path: string): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}${path}`)).ok;
+    await waitFor(() => probe(container.startupProbe.httpGet.path), { what: `${component} to live` });
+    // The edge is ready once the admin API has written the configuration: it was started after it here, and waits.
+    if (component !== 'edge-gateway') await waitFor(() => probe(container.readinessProbe.httpGet.path), { what: `${component} to be ready` });
+    expect(service.child.exitCode).toBeNull();
+  });
 });

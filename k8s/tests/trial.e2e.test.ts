@@ -39,9 +39,9 @@ beforeAll(async () => {
   edgeUrl = `http://127.0.0.1:${ports.edge}`;
   adminUrl = `http://127.0.0.1:${ports.admin}`;
   const ready = async (url: string): Promise<boolean> => (await fetch(`${url}/readyz`)).ok;
-  await waitFor(() => ready(adminUrl), { timeoutMs: 60_000, what: 'the admin API to be ready' });
-  await waitFor(() => ready(edgeUrl), { timeoutMs: 60_000, what: 'the edge to be ready' });
-}, 150_000);
+  await waitFor(() => ready(adminUrl), { what: 'the admin API to be ready' });
+  await waitFor(() => ready(edgeUrl), { what: 'the edge to be ready' });
+});
 
 afterAll(cleanUp);
 
@@ -53,9 +53,9 @@ describe('a trial of the chart', () => {
         headers: { authorization: `Bearer ${secret['trial-key']}`, 'content-type': 'application/json' },
         body: JSON.stringify({ model: 'demo-chat', messages: [{ role: 'user', content: 'Hello!' }] }),
       });
-    await waitFor(async () => (await ask()).ok, { timeoutMs: 20_000, what: 'the route to be known' });
+    await waitFor(async () => (await ask()).ok, { what: 'the route to be known' });
     expect(await (await ask()).json()).toMatchObject({ object: 'chat.completion', model: 'demo-chat', usage: { prompt_tokens: 6 } });
-  }, 30_000);
+  });
 
   it('lets the administrator in with the password of its Secret', async () => {
     const login = await fetch(`${adminUrl}/admin/auth/login`, {

@@ -35,4 +35,4 @@ it('a backup restores into an empty database as it was, and never over one that 
   expect(await query(empty.url, TENANTS)).toEqual(await query(source.url, TENANTS));
   expect(await query(empty.url, TABLES)).toEqual(await query(source.url, TABLES));
   await expect(script('restore.sh', file, empty.url)).rejects.toThrow(/restore into an empty one/);
-}, 60_000);
+});

@@ -17,8 +17,8 @@ export async function openSurroundings() {
   const redisSettings = { url: redisServer.url };
   const redis = connectRedis(redisSettings, { name: 'recorder-test', mode: 'background' });
   addCleanup(() => closeRedis(redis));
-  const store = new RedisLedgerStore(redis, { commandTimeoutMs: 2_000 });
-  const admission = new RedisAdmissionStore(redis, { commandTimeoutMs: 2_000 });
+  const store = new RedisLedgerStore(redis, { commandTimeoutMs: 30_000 });
+  const admission = new RedisAdmissionStore(redis, { commandTimeoutMs: 30_000 });
   const queueRedis = connectQueues(redisSettings, { name: 'recorder-test-queues' });
   addCleanup(() => closeRedis(queueRedis));
   const nats = connectNats({ url: natsServer.url }, { name: 'recorder-test' });
@@ -55,6 +55,6 @@ export async function publish(nats: NatsClient, payload: string): Promise<void> 
 export async function publishEvents(nats: NatsClient, events: readonly unknown[]): Promise<string> {
   await nats.connected();
   const batchId = randomUUID();
-  await publishUsageBatch(nats, { batchId, edgeId: 'edge-1', events: (events as UsageEvent[]).map(encodeUsageEvent) }, 5_000);
+  await publishUsageBatch(nats, { batchId, edgeId: 'edge-1', events: (events as UsageEvent[]).map(encodeUsageEvent) }, 30_000);
   return batchId;
 }

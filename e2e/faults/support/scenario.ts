@@ -3,7 +3,7 @@ import { expect } from '@jest/globals';
 import type { RunningApp } from '@omg/testkit';
 import { checkBooks, printFigures, type BooksOptions } from './books.js';
 import type { FaultStack } from './fault-stack.js';
-import { startLoad, type CallOptions, type Outcome } from './load.js';
+import { startLoad, type LoadOptions, type Outcome } from './load.js';
 
 /** One stack, several scenarios one after the other: the books are checked over everything that happened so far. */
 export interface Story {
@@ -24,7 +24,7 @@ export interface Scenario {
   /** How long the fault lasts. */
   lastsMs: number;
   heal: () => Promise<void>;
-  call?: CallOptions;
+  call?: LoadOptions;
   /** After the load everything must be booked within this time. Default: the bound of the books themselves. */
   settledWithinMs?: number;
   books?: Partial<BooksOptions>;

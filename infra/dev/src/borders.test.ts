@@ -75,7 +75,7 @@ describe('the border check', () => {
     folder = mkdtempSync(join(tmpdir(), 'omg-borders-'));
     plant(folder);
     found = await cruise(folder, ['apps', 'packages']);
-  }, 60_000);
+  });
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -94,7 +94,7 @@ describe('the border check', () => {
     const seen = new Set(modules.map((module) => module.source));
     expect(files.length).toBeGreaterThan(100);
     expect(files.filter((file) => !seen.has(file) && !file.includes('__fixtures__'))).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe('provider names', () => {

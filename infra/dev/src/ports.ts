@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createConnection, createServer } from 'node:net';
 
 /** Whether a loopback port can be bound right now. */
@@ -9,16 +10,25 @@ export function portIsFree(port: number): Promise<boolean> {
   });
 }
 
-/** A loopback port that was free a moment ago, chosen by the system. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ port: 0, host: '127.0.0.1' }, () => {
-      const address = server.address();
-      server.close(() => (typeof address === 'object' && address !== null ? resolve(address.port) : reject(new Error('no port'))));
-    });
-  });
+/**
+ * Below the ports that systems give to connections and to servers that name none (from 32768 on Linux): until the process that a
+ * port is meant for has started, and while it is started again, nobody is given it by chance.
+ */
+const FIRST_PORT = 20_000;
+/** Each of Jest's workers has a share of its own, so that test files side by side cannot choose the same port. */
+const SHARES = 8;
+const PORTS_PER_SHARE = 1_500;
+let turn: number | undefined;
+
+/** A loopback port that is free, and that this process does not name again soon. */
+export async function freePort(): Promise<number> {
+  const share = Number(process.env['JEST_WORKER_ID'] ?? 0) % SHARES;
+  turn ??= randomInt(PORTS_PER_SHARE);
+  for (let tries = 0; tries < PORTS_PER_SHARE; tries += 1) {
+    const port = FIRST_PORT + share * PORTS_PER_SHARE + (turn++ % PORTS_PER_SHARE);
+    if (await portIsFree(port)) return port;
+  }
+  throw new Error(`no free port from ${FIRST_PORT + share * PORTS_PER_SHARE} on`);
 }
 
 /** `wanted` when it is free, else another one. */

@@ -69,8 +69,8 @@ describe('KeepAlive', () => {
     expect(second.identity.pid).not.toBe(first.pid);
     const count = started.length;
     kept.release();
-    await stopProcess(second.identity, 'SIGTERM', 1000);
-    await waitForExit(second.identity, 1000);
+    await stopProcess(second.identity, 'SIGTERM', 60_000);
+    await waitForExit(second.identity, 60_000);
     expect(started).toHaveLength(count);
   });
 });

@@ -6,7 +6,7 @@ import { signalProcess } from './processes.ts';
 import { requireStack } from './stack-commands.ts';
 
 const POLL_MS = 50;
-const ANSWER_MAX_MS = 10_000;
+const ANSWER_MAX_MS = 60_000;
 const READ_BYTES_MAX = 1024 * 1024;
 
 interface LogLine {

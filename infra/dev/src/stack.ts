@@ -12,7 +12,7 @@ import type { RunningService } from './services/running-service.ts';
 import { claimState, removeState, writeState, type StackState } from './state.ts';
 import { CommandError, say } from './terminal.ts';
 
-const READY_TIMEOUT_MS = 90_000;
+const READY_TIMEOUT_MS = 180_000;
 /** Longer than the services' own drain deadline. */
 const APP_STOP_GRACE_MS = 20_000;
 

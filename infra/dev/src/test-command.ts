@@ -26,9 +26,6 @@ const WORKERS: Record<Kind, number> = { unit: 2, integration: 2, e2e: 1, faults:
 /** More memory than any test file needs; above it a worker is replaced between two files. */
 const WORKER_MEMORY_LIMIT = '1GB';
 
-/** For tests that name no bound of their own: generous, since two cores may be shared with others. */
-const TEST_TIMEOUT_MS = 30_000;
-
 interface Plan {
   kinds: Kind[];
   checks: boolean;
@@ -67,7 +64,6 @@ async function runJest(kinds: readonly Kind[], plan: Plan, env: NodeJS.ProcessEn
     `--reporters=${join(ROOT, 'infra', 'dev', 'src', 'jest-counts-reporter.js')}`,
     `--maxWorkers=${Math.max(...kinds.map((kind) => WORKERS[kind]))}`,
     `--workerIdleMemoryLimit=${WORKER_MEMORY_LIMIT}`,
-    `--testTimeout=${TEST_TIMEOUT_MS}`,
     '--passWithNoTests',
     ...plan.jestArguments,
   ];

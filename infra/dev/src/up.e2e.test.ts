@@ -42,12 +42,12 @@ async function ask(edgeUrl: string): Promise<number> {
 describe('./omg up --detach', () => {
   beforeAll(async () => {
     expect(await omg('up', '--detach')).toContain('Open Model Gateway is running.');
-  }, 180_000);
+  });
 
   afterAll(async () => {
     await omg('down');
     rmSync(folder, { recursive: true, force: true });
-  }, 60_000);
+  });
 
   it('serves the demo key as soon as it returns, and names every process', async () => {
     const values = await readEnv();
@@ -76,7 +76,7 @@ describe('./omg up --detach', () => {
   it('starts a killed service again at its address', async () => {
     const before = await readEnv();
     process.kill(Number(before['EDGE_PID']), 'SIGKILL');
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + 120_000;
     for (let status = 0; status !== 200; status = await ask(before['EDGE_URL']!).catch(() => 0)) {
       if (Date.now() > deadline) throw new Error('the edge did not come back');
       await delay(100);
@@ -84,7 +84,7 @@ describe('./omg up --detach', () => {
     const after = await readEnv();
     expect(after['EDGE_PID']).not.toBe(before['EDGE_PID']);
     expect(after['EDGE_URL']).toBe(before['EDGE_URL']);
-  }, 60_000);
+  });
 
   it('called again says what runs instead of starting it twice', async () => {
     const before = await readEnv();
@@ -100,7 +100,7 @@ describe('./omg up --detach', () => {
     await expect(omg('env')).rejects.toThrow('no stack is running');
     await omg('up', '--detach');
     expect(await ask((await readEnv())['EDGE_URL']!)).toBe(200);
-  }, 120_000);
+  });
 
   it('down cleans up after a supervisor that was killed', async () => {
     const before = await readEnv();
@@ -108,7 +108,7 @@ describe('./omg up --detach', () => {
     process.kill(Number(before['SUPERVISOR_PID']), 'SIGKILL');
     await omg('down');
     expect(identities.filter(isRunning)).toEqual([]);
-  }, 60_000);
+  });
 
   it('of two that are called at once one starts the stack and the other says so; the state is that of the first', async () => {
     const outcomes = await Promise.allSettled([omg('up', '--detach'), omg('up', '--detach')]);
@@ -120,7 +120,7 @@ describe('./omg up --detach', () => {
     expect(await ask(values['EDGE_URL']!)).toBe(200);
     await omg('down');
     expect(identities.filter(isRunning)).toEqual([]);
-  }, 180_000);
+  });
 
   it('explains a command instead of carrying it out when asked for help', async () => {
     expect(await omg('up', '--help')).toContain('start everything');
@@ -150,5 +150,5 @@ describe('./omg up in the foreground', () => {
     expect(processesOfRun(state!.runId).filter(isRunning)).toEqual([]);
     expect(existsSync(join(own, 'run', 'state.json'))).toBe(false);
     rmSync(own, { recursive: true, force: true });
-  }, 180_000);
+  });
 });

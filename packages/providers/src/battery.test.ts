@@ -392,7 +392,7 @@ describe.each(loaded)('$slug', ({ provider, fixtures }) => {
   if (provider.create(makeRoute(fixtures.settings('http://127.0.0.1:9'), fixtures.route)).probe !== undefined) {
     it('is probed without spending money, and tells a dead provider', async () => {
       play(fixtures.probe ?? { status: 200, headers: { 'content-type': 'application/json' }, body: '{"object":"list","data":[]}' });
-      const context = { transport, signal: new AbortController().signal, timeoutMs: 2000 };
+      const context = { transport, signal: new AbortController().signal, timeoutMs: 30_000 };
       await adapter.probe!(context);
       const methods = server.requests.filter((request) => fixtures.aside?.(request) === undefined).map((request) => request.method);
       if (fixtures.probe === undefined) expect(methods).toEqual(['GET']);

@@ -12,4 +12,5 @@ export { startStack, TEST_ADMIN, TEST_KEY, type StackOptions, type TestStack } f
 export { startServiceBalancer, type ServiceBalancer } from './service-balancer.js';
 export { startFakeUpstream, UpstreamExchange, type FakeUpstream, type UpstreamScript } from './upstream.js';
 export { waitFor, type WaitOptions } from './wait-for.js';
+export { within } from './within.js';
 export { freePort, type RunningService } from '@omg/dev';

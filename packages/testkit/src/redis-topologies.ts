@@ -11,7 +11,7 @@ import { waitFor } from './wait-for.js';
 /** Redis as larger installations run it, as real processes on loopback ports that belong to the calling test file. */
 
 const SLOTS = 16_384;
-const STOP_MS = 5_000;
+const STOP_MS = 60_000;
 const SENTINEL_MASTER = 'omg';
 
 async function ask<T>(url: string, question: (client: Redis) => Promise<T>): Promise<T> {
@@ -51,7 +51,7 @@ export async function startRedisCluster(): Promise<RedisCluster> {
     const info = await ask(node.url, (client) => client.cluster('INFO'));
     return info.includes('cluster_state:ok') && info.includes(`cluster_size:${nodes.length}`);
   };
-  await waitFor(async () => (await Promise.all(nodes.map(isWhole))).every(Boolean), { timeoutMs: 30_000, what: 'the cluster to be whole' });
+  await waitFor(async () => (await Promise.all(nodes.map(isWhole))).every(Boolean), { what: 'the cluster to be whole' });
   return { url: `redis+cluster://${nodes.slice(0, 2).map(({ port }) => `127.0.0.1:${port}`)}`, nodes };
 }
 
@@ -61,7 +61,7 @@ export interface SentinelRedis {
   replica: OwnService;
 }
 
-/** A master, a replica, and one sentinel that promotes the replica when the master does not answer for half a second. */
+/** A master, a replica, and one sentinel that promotes the replica when the master does not answer for two seconds. */
 export async function startSentinelRedis(): Promise<SentinelRedis> {
   const master = await startRedis();
   const replica = await startRedis({ settings: { replicaof: `127.0.0.1 ${master.port}` } });
@@ -74,7 +74,7 @@ export async function startSentinelRedis(): Promise<SentinelRedis> {
     'bind 127.0.0.1',
     `dir ${folder}`,
     `sentinel monitor ${SENTINEL_MASTER} 127.0.0.1 ${master.port} 1`,
-    `sentinel down-after-milliseconds ${SENTINEL_MASTER} 500`,
+    `sentinel down-after-milliseconds ${SENTINEL_MASTER} 2000`,
     `sentinel failover-timeout ${SENTINEL_MASTER} 5000`,
   ];
   writeFileSync(file, `${settings.join('\n')}\n`);
@@ -86,7 +86,7 @@ export async function startSentinelRedis(): Promise<SentinelRedis> {
       const replicas = (await ask(`redis://127.0.0.1:${port}`, (client) => client.call('SENTINEL', 'REPLICAS', SENTINEL_MASTER))) as unknown[];
       return replicas.length === 1;
     },
-    { timeoutMs: 30_000, what: 'the sentinel to know the replica' },
+    { what: 'the sentinel to know the replica' },
   );
   return { url: `redis+sentinel://127.0.0.1:${port}/${SENTINEL_MASTER}`, master, replica };
 }

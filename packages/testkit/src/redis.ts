@@ -12,7 +12,7 @@ export interface TestRedis {
 
 const LEASE_PREFIX = 'omg:testkit:database:';
 /** Longer than any test file may run; a killed worker's database is free again afterwards. */
-const LEASE_MS = 20 * 60_000;
+const LEASE_MS = 120 * 60_000;
 
 async function databaseCount(client: Redis): Promise<number> {
   const answer = (await client.config('GET', 'databases')) as string[];

@@ -16,7 +16,12 @@ export interface ServiceBalancer {
   readonly refused: number;
 }
 
-const PROBE_TIMEOUT_MS = 1000;
+interface Instance {
+  ready: boolean;
+  isAsked: boolean;
+}
+
+const PROBE_TIMEOUT_MS = 10_000;
 
 /**
  * What a Kubernetes Service does, on this machine: each new TCP connection goes to the next ready instance, byte for byte; one
@@ -24,17 +29,21 @@ const PROBE_TIMEOUT_MS = 1000;
  * `probeMs`, so a change is noticed that much too late, as in a cluster.
  */
 export async function startServiceBalancer(options: { probeMs: number }): Promise<ServiceBalancer> {
-  const instances = new Map<string, { ready: boolean }>();
+  const instances = new Map<string, Instance>();
   const given = new Map<string, number>();
   const sockets = new Set<Socket>();
   let turn = 0;
   let refused = 0;
   const ready = (): string[] => [...instances].filter(([, instance]) => instance.ready).map(([url]) => url);
 
-  const probe = async (url: string, instance: { ready: boolean }): Promise<void> => {
+  const probe = async (url: string, instance: Instance): Promise<void> => {
+    // One look at a time: an answer that is late must not undo a newer one.
+    if (instance.isAsked) return;
+    instance.isAsked = true;
     const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) }).catch(() => undefined);
     await answer?.arrayBuffer().catch(() => undefined);
     instance.ready = answer?.ok === true;
+    instance.isAsked = false;
   };
   const timer = setInterval(() => instances.forEach((instance, url) => void probe(url, instance)), options.probeMs);
 
@@ -73,7 +82,7 @@ export async function startServiceBalancer(options: { probeMs: number }): Promis
   });
   return {
     url: `http://127.0.0.1:${(server.address() as { port: number }).port}`,
-    add: (url) => void instances.set(url, { ready: false }),
+    add: (url) => void instances.set(url, { ready: false, isAsked: false }),
     remove: (url) => void instances.delete(url),
     ready,
     given,

@@ -12,8 +12,6 @@ export type AppName = 'edge-gateway' | 'admin-api' | 'usage-recorder' | 'health-
 export interface StartAppOptions {
   /** Where to wait before resolving; default `/readyz`. `null`: do not wait. */
   readyPath?: string | null;
-  /** Default 60 000: a busy machine starts several services at once. */
-  readyTimeoutMs?: number;
   /** Working folder; default: an empty temporary one, so that no `.env` or `router.yaml` of the developer is read. */
   cwd?: string;
   /** Fixed port, to start a killed service again at its address; default: a free one. */
@@ -45,9 +43,11 @@ export interface RunningApp {
 }
 
 const LOG_LINES_MAX = 20_000;
+/** A busy machine starts several services at once. */
+const READY_MS_MAX = 120_000;
 const READY_POLL_MS = 25;
-const PROBE_TIMEOUT_MS = 2_000;
-const STOP_GRACE_MS = 15_000;
+const PROBE_TIMEOUT_MS = 10_000;
+const STOP_GRACE_MS = 60_000;
 
 function collectOutput(stream: NodeJS.ReadableStream | null, logs: Record<string, unknown>[], rawOutput: string[]): void {
   if (stream === null) return;
@@ -78,14 +78,14 @@ function outputTail(app: RunningApp): string {
   return [...app.logs.slice(-15).map((line) => JSON.stringify(line)), ...app.rawOutput.slice(-15)].join('\n');
 }
 
-async function waitUntilReady(running: RunningApp, path: string, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+async function waitUntilReady(running: RunningApp, path: string): Promise<void> {
+  const deadline = Date.now() + READY_MS_MAX;
   while (!(await answersOk(`${running.url}${path}`))) {
     if (running.isRunning() && Date.now() < deadline) {
       await delay(READY_POLL_MS);
       continue;
     }
-    const why = running.isRunning() ? `not ready after ${timeoutMs} ms` : `ended with ${await running.exited}`;
+    const why = running.isRunning() ? `not ready after ${READY_MS_MAX} ms` : `ended with ${await running.exited}`;
     await running.kill();
     throw new Error(`${running.app}: ${why}. Its output ends with:\n${outputTail(running)}`);
   }
@@ -151,6 +151,6 @@ export async function startService(app: AppName, env: Record<string, string>, op
     await running.kill();
   }, identity.pid);
   const readyPath = options.readyPath === undefined ? '/readyz' : options.readyPath;
-  if (readyPath !== null) await waitUntilReady(running, readyPath, options.readyTimeoutMs ?? 60_000);
+  if (readyPath !== null) await waitUntilReady(running, readyPath);
   return running;
 }

@@ -9,7 +9,7 @@ describe('startStack', () => {
 
   beforeAll(async () => {
     stack = await startStack({ edges: 2 });
-  }, 120_000);
+  });
 
   const ask = async (url: string): Promise<number> => {
     const response = await fetch(`${url}/v1/chat/completions`, {

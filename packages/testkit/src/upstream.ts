@@ -24,8 +24,8 @@ export class UpstreamExchange {
   }
 
   /** Resolves when the other side (or the script) closed the connection. */
-  async waitForClose(timeoutMs = 10_000): Promise<void> {
-    await waitFor(() => this.gone, { timeoutMs, what: 'the gateway to close the upstream connection' });
+  async waitForClose(): Promise<void> {
+    await waitFor(() => this.gone, { what: 'the gateway to close the upstream connection' });
   }
 
   /** Writes exactly these bytes and resolves when the system took them; false when the connection is gone. */

@@ -1,17 +1,15 @@
-import { afterAll, afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ProviderError, type TransportRequest } from '@omg/providers/spec';
 import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream, type UpstreamExchange } from '@omg/testkit';
 import { createTransport, type UpstreamTransport } from './transport.js';
-
-jest.setTimeout(30_000);
 
 let upstream: FakeUpstream;
 let transport: UpstreamTransport;
 
 beforeEach(async () => {
   upstream = await startFakeUpstream();
-  transport = createTransport({ connections: 4, allowlist: ['127.0.0.1'], waitingMax: 2, keepAliveMs: 1000 });
+  transport = createTransport({ connections: 4, allowlist: ['127.0.0.1'], waitingMax: 2, keepAliveMs: 60_000 });
 });
 afterEach(() => transport.close());
 afterAll(cleanUp);
@@ -22,8 +20,8 @@ const request = (more: Partial<TransportRequest> = {}): TransportRequest => ({
   headers: { 'content-type': 'application/json' },
   body: '{"a":1}',
   signal: new AbortController().signal,
-  headersTimeoutMs: 10_000,
-  idleTimeoutMs: 10_000,
+  headersTimeoutMs: 60_000,
+  idleTimeoutMs: 60_000,
   ...more,
 });
 
@@ -121,7 +119,7 @@ describe('what goes wrong', () => {
 
   it('is a timeout when the body stops', async () => {
     upstream.script((exchange) => exchange.startEventStream().then(() => exchange.chunk('data: 1\n\n').then(() => undefined)));
-    const response = await transport.send(request({ idleTimeoutMs: 100 }));
+    const response = await transport.send(request({ idleTimeoutMs: 1000 }));
     const seen: string[] = [];
     const error = await failure(
       (async () => {

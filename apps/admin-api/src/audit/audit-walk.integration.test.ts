@@ -24,7 +24,7 @@ beforeAll(async () => {
   root = await app.signIn('root@example.com');
   endpoint = `${(await startFakeUpstream((exchange) => exchange.respond(200, { object: 'list', data: [] }))).origin}/v1`;
   mailServerPort = await mailServer();
-}, 60_000);
+});
 afterAll(async () => {
   await app.close();
   await cleanUp();

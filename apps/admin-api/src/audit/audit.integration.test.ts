@@ -22,7 +22,7 @@ beforeAll(async () => {
   root = await fixture.signIn('root@example.com');
   admin = await fixture.signIn('admin@example.com');
   viewer = await fixture.signIn('viewer@example.com');
-}, 30_000);
+});
 afterAll(async () => {
   await pool?.end();
   await fixture?.close();

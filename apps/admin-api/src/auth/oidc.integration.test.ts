@@ -31,13 +31,14 @@ beforeAll(async () => {
       ROUTER_ADMIN_OIDC_CLIENT_ID: 'gateway',
       ROUTER_ADMIN_OIDC_CLIENT_SECRET: 'gateway-secret',
       ROUTER_ADMIN_OIDC_REDIRECT_URL: REDIRECT,
+      ROUTER_ADMIN_OIDC_HTTP_TIMEOUT: '60s',
       ROUTER_ADMIN_OIDC_ALLOWED_DOMAINS: 'Example.com',
       ROUTER_ADMIN_OIDC_ROLES_CLAIM: 'groups',
       ROUTER_ADMIN_OIDC_ALLOWED_ROLES: 'gateway-users,gateway-admins',
       ROUTER_ADMIN_OIDC_ADMIN_ROLES: 'Gateway-Admins',
     },
   });
-}, 30_000);
+});
 afterAll(async () => {
   await fixture?.close();
   await cleanUp();
@@ -261,7 +262,7 @@ describe('attacks on the sign-in', () => {
     const back = await signInAtProvider(elsewhere, person());
     expect(back.searchParams.get('iss')).toBe(other);
     expect((await callback(back.search.slice(1), started.cookie)).headers['location']).toContain('error=sign_in_failed');
-  }, 20_000);
+  });
 
   it('a browser that did not begin the sign-in cannot finish it', async () => {
     const started = await start();
@@ -303,7 +304,7 @@ describe('a provider that calls itself something else', () => {
     const answer = await elsewhere.call('GET', '/admin/auth/oidc/start');
     expect([answer.status, answer.json.code]).toEqual([503, 'unavailable']);
     await elsewhere.close();
-  }, 20_000);
+  });
 });
 
 describe('a provider that cannot be reached', () => {
@@ -323,5 +324,5 @@ describe('a provider that cannot be reached', () => {
     const local = await lonely.call('POST', '/admin/auth/login', { body: { email: 'a@b.c', password: 'x' } });
     expect([local.status, local.json.code]).toEqual([404, 'method_disabled']);
     await lonely.close();
-  }, 20_000);
+  });
 });

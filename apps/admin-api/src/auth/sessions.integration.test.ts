@@ -55,20 +55,21 @@ describe('local login', () => {
   it('answers an unknown mail like a wrong password, after the same work, and makes nothing', async () => {
     const email = mail();
     await fixture.user(email);
-    const time = async (address: string) => {
-      const started = performance.now();
+    const measured = async (address: string) => {
+      const before = process.cpuUsage();
       const answer = await login(address, 'wrong password');
-      return { answer, ms: performance.now() - started };
+      const { user } = process.cpuUsage(before);
+      return { answer, workUs: user };
     };
-    const wrong = await time(email);
+    const wrong = await measured(email);
     const tenants = await fixture.prisma.tenant.count();
-    const unknown = await time(mail());
+    const unknown = await measured(mail());
     expect([wrong.answer.status, unknown.answer.status]).toEqual([401, 401]);
     expect(unknown.answer.json).toEqual(wrong.answer.json);
     expect(unknown.answer.headers['set-cookie']).toBeUndefined();
     expect(await fixture.prisma.tenant.count()).toBe(tenants);
     // Both spend an Argon2 verification; without one, an unknown mail would answer in a tenth of the time.
-    expect(unknown.ms).toBeGreaterThan(wrong.ms / 4);
+    expect(unknown.workUs).toBeGreaterThan(wrong.workUs / 4);
   });
 
   it('makes the personal tenant of an older account when its password is right, not before', async () => {
@@ -267,7 +268,7 @@ describe('sessions that are over', () => {
     expect(await fixture.prisma.refreshToken.count({ where: { family: { userId: livingUser.id } } })).toBe(2);
     expect(await job.sweep()).toBe(0);
     expect((await refresh(second)).status).toBe(200);
-  }, 30_000);
+  });
 });
 
 describe('logout and password reset', () => {

@@ -118,7 +118,7 @@ beforeAll(async () => {
   const jwt = new JwtService({});
   const claims = jwt.decode(tokens.get('super')!) as Record<string, unknown>;
   expired = jwt.sign({ ...claims, exp: Math.floor(Date.now() / 1000) - 1 }, { secret: 'a test secret of more than 32 bytes' });
-}, 60_000);
+});
 afterAll(async () => {
   await fixture?.close();
   await cleanUp();

@@ -17,7 +17,7 @@ beforeAll(async () => {
   fixture = await startAdminApp();
   root = await fixture.user('root@example.com', { superAdmin: true });
   rootToken = await fixture.signIn(root.email);
-}, 30_000);
+});
 beforeEach(async () => {
   tenantId = await fixture.tenant();
   owner = await fixture.user(`owner-${tenantId}@example.com`, { memberships: { [tenantId]: 'owner' } });

@@ -13,7 +13,7 @@ beforeAll(async () => {
   await fixture.app.listen(0, '127.0.0.1');
   baseUrl = await fixture.app.getUrl();
   client = await signIn({ baseUrl }, 'root@example.com', PASSWORD);
-}, 30_000);
+});
 afterAll(async () => {
   await fixture?.close();
   await cleanUp();

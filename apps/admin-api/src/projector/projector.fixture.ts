@@ -64,7 +64,7 @@ export class ProjectorFixture {
 
   /** Until the outbox is empty. */
   settled(): Promise<unknown> {
-    return waitFor(async () => (await this.prisma.configOutbox.count()) === 0, { timeoutMs: 15_000 });
+    return waitFor(async () => (await this.prisma.configOutbox.count()) === 0);
   }
 
   async tenant(name = `t-${randomBytes(4).toString('hex')}`): Promise<string> {

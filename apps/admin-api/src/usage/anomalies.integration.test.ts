@@ -42,7 +42,7 @@ beforeAll(async () => {
     }
   }
   await bookUsage(fixture.prisma, rows);
-}, 60_000);
+});
 afterAll(async () => {
   await fixture?.close();
   await cleanUp();

@@ -25,7 +25,7 @@ beforeAll(async () => {
   });
   root = await fixture.signIn('root@example.com');
   viewer = await fixture.signIn('viewer@example.com');
-}, 30_000);
+});
 afterAll(async () => {
   await fixture?.close();
   await cleanUp();

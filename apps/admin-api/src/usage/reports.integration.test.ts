@@ -47,7 +47,7 @@ beforeAll(async () => {
   await bookUsage(fixture.prisma, randomRows(source, 2_000, Date.now() - 40 * DAY_MS, Date.now()));
   root = await fixture.signIn('root@example.com');
   viewer = await fixture.signIn('viewer@example.com');
-}, 60_000);
+});
 afterAll(async () => {
   await fixture?.close();
   await cleanUp();
@@ -120,7 +120,7 @@ describe.each(['from rollups', 'from built days', 'after late rows'])('reports e
       );
       expect(await fixture.prisma.usageDayBuilt.count()).toBeLessThan(before);
     }
-  }, 120_000);
+  });
 
   describe.each(ZONES)('in %s', (zone) => {
     it.each(RANGES)('summary, %s', async (_name, range) => {

@@ -20,22 +20,26 @@ beforeAll(async () => {
     await exchange.endChunks();
   });
   const failing = await startFakeUpstream((exchange) => exchange.respond(500, '{"error":{"message":"x","type":"server_error"}}'));
-  harness = await startEdge({ config: { ROUTER_SERVER_BODY_LIMIT_MB: '1', ROUTER_HEALTH_FAILURE_THRESHOLD: '1' } });
+  harness = await startEdge({ config: { ROUTER_SERVER_BODY_LIMIT_MB: '1', ROUTER_HEALTH_FAILURE_THRESHOLD: '1', ROUTER_HEALTH_COOLDOWN: '1h' } });
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
   await harness.putModel('private', [chatRoute(`${upstream.origin}/v1`)]);
   await harness.putModel('embed', [chatRoute(`${upstream.origin}/v1`, { modelType: 'embedding', modalities: ['embeddings'] })]);
   await harness.putModel('failing', [chatRoute(`${failing.origin}/v1`)]);
   await harness.putModel('open', [chatRoute(`${failing.origin}/v1`)]);
   await harness.putTenant({ models: ['chat', 'embed', 'failing', 'open'] });
-  await useKey();
+  await useKey({});
   await harness.chat({ model: 'open' });
-}, 60_000);
+});
 
 afterAll(cleanUp);
 
-async function useKey(change: object = {}): Promise<void> {
-  await harness.putKey({ id: randomUUID(), limits: LIMITS, ...change });
-  await waitFor(async () => (await harness.chat({ model: 'private' })).status === 403, { what: 'the allowlist' });
+async function useKey(limits: object): Promise<void> {
+  await harness.putKey({ id: randomUUID(), limits: { ...LIMITS, ...limits } });
+  const inForce = async (): Promise<boolean> => {
+    const { status, headers } = await harness.chat({ model: 'private' });
+    return status === 403 && headers.get('x-ratelimit-limit-requests') === String({ ...LIMITS, ...limits }.requestsPerMinute);
+  };
+  await waitFor(inForce, { what: 'the allowlist and the limits' });
 }
 
 const get = (path: string, method = 'GET') => fetch(harness.edge.url + path, { method, headers: { authorization: harness.authorization } });
@@ -98,7 +102,7 @@ describe('every answer to a caller whose key is good tells its limits and its bu
   });
 
   it('429 too, and reading costs nothing: what is left is the same after any number of such answers', async () => {
-    await useKey({ limits: { ...LIMITS, requestsPerMinute: 1 } });
+    await useKey({ requestsPerMinute: 1 });
     expect((await harness.chat()).headers.get('x-ratelimit-remaining-requests')).toBe('0');
     const refused = await harness.chat();
     expect([refused.status, refused.headers.get('x-ratelimit-limit-requests'), refused.headers.get('x-budget-limit-cents')]).toEqual([429, '1', '100000']);

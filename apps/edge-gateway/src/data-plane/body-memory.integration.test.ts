@@ -17,7 +17,7 @@ beforeAll(async () => {
   upstream = await startFakeUpstream((exchange) => exchange.respond(200, ANSWER));
   harness = await startEdge({ config: { ROUTER_SERVER_BODY_LIMIT_MB: '1', ROUTER_EDGE_BODY_MEMORY_MB: '2' } });
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
-}, 60_000);
+});
 
 afterAll(cleanUp);
 

@@ -19,8 +19,8 @@ const SERVER_ERROR = '{"error":{"message":"The server had an error on gpu-7","ty
 beforeAll(async () => {
   primary = await startFakeUpstream();
   secondary = await startFakeUpstream((exchange) => exchange.respond(200, answer('from the second')));
-  harness = await startEdge({ config: { ROUTER_SERVER_PROVIDER_TIMEOUT: '1s', ROUTER_EDGE_RETRY_BUDGET_RATIO: '1', ROUTER_HEALTH_COOLDOWN: '1s' } });
-}, 60_000);
+  harness = await startEdge({ config: { ROUTER_SERVER_PROVIDER_TIMEOUT: '5s', ROUTER_EDGE_RETRY_BUDGET_RATIO: '1', ROUTER_HEALTH_COOLDOWN: '5s' } });
+});
 
 afterAll(cleanUp);
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
   upstream = await startFakeUpstream(plain);
   harness = await startEdge();
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
-}, 60_000);
+});
 
 afterAll(cleanUp);
 

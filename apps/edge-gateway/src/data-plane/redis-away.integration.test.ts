@@ -21,10 +21,10 @@ const USAGE = { prompt_tokens: 100, completion_tokens: 200 };
 beforeAll(async () => {
   redis = await startRedis();
   upstream = await startFakeUpstream((exchange) => exchange.respond(200, JSON.stringify(chatAnswer(USAGE))));
-  harness = await startEdge({ config: { ROUTER_REDIS_URL: redis.url, ROUTER_EDGE_REDIS_TIMEOUT: '80ms' } });
+  harness = await startEdge({ config: { ROUTER_REDIS_URL: redis.url, ROUTER_EDGE_REDIS_TIMEOUT: '1s' } });
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
   ({ ledger } = openLedger(redis.url));
-}, 60_000);
+});
 
 afterEach(async () => {
   redis.resume();

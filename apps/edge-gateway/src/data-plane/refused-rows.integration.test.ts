@@ -18,7 +18,7 @@ const told: UsageEvent[] = [];
 beforeAll(async () => {
   redis = await startRedis();
   upstream = await startFakeUpstream((exchange) => exchange.respond(200, JSON.stringify(chatAnswer())));
-  harness = await startEdge({ config: { ROUTER_REDIS_URL: redis.url, ROUTER_EDGE_REDIS_TIMEOUT: '300ms' } });
+  harness = await startEdge({ config: { ROUTER_REDIS_URL: redis.url, ROUTER_EDGE_REDIS_TIMEOUT: '2s' } });
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
   await harness.putModel('broken', [chatRoute('', { provider: 'no-such-provider' })]);
   const nats = connectNats({ url: harness.nats.url }, { name: 'refused-rows-test' });
@@ -26,7 +26,7 @@ beforeAll(async () => {
   await subscribeToUsage(await nats.connected(), ({ payload }) => {
     told.push(...(JSON.parse(Buffer.from(payload).toString('utf8')) as { events: UsageEvent[] }).events);
   });
-}, 60_000);
+});
 
 afterAll(cleanUp);
 

@@ -28,10 +28,10 @@ beforeAll(async () => {
   second = await startFakeUpstream((exchange) => exchange.respond(200, ANSWER));
   harness = await startEdge({
     config: {
-      ROUTER_SERVER_SYNC_TIMEOUT: '700ms',
-      ROUTER_SERVER_PROVIDER_TIMEOUT: '500ms',
-      ROUTER_SERVER_STREAM_IDLE_TIMEOUT: '400ms',
-      ROUTER_SERVER_STREAM_MAX_DURATION: '600ms',
+      ROUTER_SERVER_SYNC_TIMEOUT: '6s',
+      ROUTER_SERVER_PROVIDER_TIMEOUT: '3s',
+      ROUTER_SERVER_STREAM_IDLE_TIMEOUT: '3s',
+      ROUTER_SERVER_STREAM_MAX_DURATION: '4s',
       ROUTER_HEALTH_FAILURE_THRESHOLD: '100',
       ROUTER_EDGE_RETRY_BUDGET_RATIO: '1',
     },
@@ -40,7 +40,7 @@ beforeAll(async () => {
   await harness.putModel('two', [chatRoute(`${upstream.origin}/v1`, { weight: 1_000_000 }), chatRoute(`${second.origin}/v1`, { weight: 1 })]);
   await harness.putModel('broken', [chatRoute('', { provider: 'no-such-provider' })]);
   ({ redis, ledger } = openLedger(harness.redisUrl));
-}, 60_000);
+});
 
 afterAll(cleanUp);
 

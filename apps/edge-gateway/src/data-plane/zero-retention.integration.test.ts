@@ -13,7 +13,7 @@ beforeAll(async () => {
   upstream = await startFakeUpstream((exchange) => exchange.respond(200, ANSWER));
   harness = await startEdge({ config: { ROUTER_RETENTION_ZERO_RETENTION: 'true' } });
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
-}, 60_000);
+});
 
 afterAll(cleanUp);
 

@@ -8,7 +8,7 @@ const OPTIONS: UsageOutletOptions = {
   batchEventsMax: 4,
   inFlightMax: 2,
   queueEventsMax: 10,
-  publishTimeoutMs: 200,
+  publishTimeoutMs: 60_000,
   refusalMs: 1000,
   retryMs: 5,
 };
@@ -37,7 +37,7 @@ describe('usage outlet', () => {
     const sent: EncodedUsageBatch[] = [];
     const out = outlet(async (batch) => void sent.push(batch));
     for (let i = 0; i < 9; i++) out.enqueue(event(`e${i}`));
-    await out.flush(1000);
+    await out.flush(60_000);
     expect(sent.flatMap(idsOf).sort()).toEqual(Array.from({ length: 9 }, (_, i) => `e${i}`));
     expect(Math.max(...sent.map((batch) => batch.events.length))).toBeLessThanOrEqual(OPTIONS.batchEventsMax);
     expect(new Set(sent.map((batch) => batch.batchId)).size).toBe(sent.length);
@@ -47,7 +47,7 @@ describe('usage outlet', () => {
     const sent: number[] = [];
     const out = outlet(async (batch) => void sent.push(batch.events.reduce((bytes, { json }) => bytes + Buffer.byteLength(json), 0)));
     for (let i = 0; i < 4; i++) out.enqueue(event('東'.repeat(120_000)));
-    await out.flush(1000);
+    await out.flush(60_000);
     expect(sent).toHaveLength(2);
     expect(Math.max(...sent)).toBeLessThan(1_000_000);
   });
@@ -61,7 +61,7 @@ describe('usage outlet', () => {
     });
     out.enqueue(event('a'));
     out.enqueue(event('b'));
-    await out.flush(2000);
+    await out.flush(60_000);
     expect(sent).toEqual(['a', 'b']);
   });
 

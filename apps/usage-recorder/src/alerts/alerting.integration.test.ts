@@ -15,6 +15,8 @@ import { startMailServer, startReceiver } from './receivers.fixture.js';
 
 const SIGNING_SECRET = `whsec_${randomBytes(24).toString('base64')}`;
 const LIMIT_NANO = 1_000_000_000n;
+/** For one delivery to a receiver that answers: the figures of production are for a network, this one is for a busy machine. */
+const PATIENT_MS = 30_000;
 
 let s: Surroundings;
 let budgets: Config['budgets'];
@@ -39,7 +41,17 @@ afterAll(cleanUp);
 type AlertConfig = Config['budgets']['alert'];
 
 function withAlert(alert: Partial<Omit<AlertConfig, 'smtp'>> & { smtp?: Partial<AlertConfig['smtp']> } = {}): Config['budgets'] {
-  return { ...budgets, alert: { ...budgets.alert, enabled: true, ...alert, smtp: { ...budgets.alert.smtp, ...alert.smtp } } };
+  const { webhook, smtp } = budgets.alert;
+  return {
+    ...budgets,
+    alert: {
+      ...budgets.alert,
+      enabled: true,
+      webhook: { ...webhook, timeoutMs: PATIENT_MS },
+      ...alert,
+      smtp: { ...smtp, connectTimeoutMs: PATIENT_MS, ...alert.smtp },
+    },
+  };
 }
 
 /** Those of the recorder that was started last. */
@@ -329,11 +341,11 @@ describe('a mail', () => {
       from: 'gateway@example.com',
       useTls: true,
       skipTlsVerify: true,
-      connectTimeoutSeconds: 5,
+      connectTimeoutSeconds: PATIENT_MS / 1000,
     };
     await s.pool.query('INSERT INTO settings (key, value, updated_at) VALUES ($1, $2, now())', [
       SETTING_KEYS.alerts,
-      JSON.stringify({ smtp, webhook: { timeoutSeconds: 5, maxRetries: 1 } }),
+      JSON.stringify({ smtp, webhook: { timeoutSeconds: PATIENT_MS / 1000, maxRetries: 1 } }),
     ]);
     const who = await createTenant({ emails: ['owner@example.com'] });
     startAlerting(withAlert());

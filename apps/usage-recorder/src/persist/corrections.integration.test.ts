@@ -256,5 +256,5 @@ describe('any order of estimates, exact events and their redeliveries, from seve
       }),
       { numRuns: 60 },
     );
-  }, 120_000);
+  });
 });

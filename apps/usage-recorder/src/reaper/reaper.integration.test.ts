@@ -22,7 +22,7 @@ let letters: DeadLetter[];
 
 beforeAll(async () => {
   s = await openSurroundings();
-  const options = { commandTimeoutMs: 2_000, nowMs: () => nowMs };
+  const options = { commandTimeoutMs: 30_000, nowMs: () => nowMs };
   admission = new RedisAdmissionStore(s.redis, options);
   store = new RedisLedgerStore(s.redis, options);
 });

@@ -32,9 +32,9 @@ export interface StartOptions {
   ownProcessGroup?: boolean;
 }
 
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = 120_000;
 const READY_POLL_MS = 15;
-const STOP_GRACE_MS = 10_000;
+const STOP_GRACE_MS = 30_000;
 
 interface LaunchRequest {
   name: RunningService['name'];

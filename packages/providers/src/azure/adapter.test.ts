@@ -218,7 +218,7 @@ describe('Azure by Entra ID', () => {
 
   it('is probed with a token of its own', async () => {
     answer = ({ url }) => ({ body: url.startsWith('/tenant/') ? '{"access_token":"t","expires_in":3600}' : '{"data":[]}' });
-    await entra().probe!({ transport, signal: new AbortController().signal, timeoutMs: 1000 });
+    await entra().probe!({ transport, signal: new AbortController().signal, timeoutMs: 30_000 });
     expect(request()).toMatchObject({ url: '/openai/models?api-version=2024-10-21', auth: 'Bearer t' });
   });
 });

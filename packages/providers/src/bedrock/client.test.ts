@@ -138,7 +138,7 @@ describe('the health probe', () => {
       await create({ ...KEYS, region: 'us-east-1', endpoint: asked.url }).probe!({
         transport: wire.sockets,
         signal: new AbortController().signal,
-        timeoutMs: 2000,
+        timeoutMs: 30_000,
       });
       expect(asked.last.url).toMatch(/^\/async-invoke\?maxResults=1/);
     } finally {

@@ -81,7 +81,7 @@ describe('embeddings of a TEI endpoint', () => {
 
   it('are probed at /health', async () => {
     answer = () => ({ body: '' });
-    await huggingFace.create(makeRoute({ endpoint: server.url })).probe!({ transport, signal: new AbortController().signal, timeoutMs: 1000 });
+    await huggingFace.create(makeRoute({ endpoint: server.url })).probe!({ transport, signal: new AbortController().signal, timeoutMs: 30_000 });
     expect(server.last.url).toBe('/health');
   });
 });

@@ -296,7 +296,7 @@ describe('the connection', () => {
 
   it('that stays open after [DONE] does not hold the client', async () => {
     answer = { body: ['data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'], then: 'hang' };
-    const { error } = await collect(await adapter().invoke(makeCall(transport, { ...CHAT, stream: true }, { idleTimeoutMs: 50 })));
+    const { error } = await collect(await adapter().invoke(makeCall(transport, { ...CHAT, stream: true }, { idleTimeoutMs: 2000 })));
     expect(error).toBeUndefined();
     await server.aborted;
   });
@@ -327,15 +327,15 @@ describe('the connection', () => {
 
   it('times out without headers, and between chunks', async () => {
     answer = { body: [': x\n\n'], then: 'hang' };
-    const { error } = await collect(await adapter().invoke(makeCall(transport, { ...CHAT, stream: true }, { idleTimeoutMs: 50 })));
+    const { error } = await collect(await adapter().invoke(makeCall(transport, { ...CHAT, stream: true }, { idleTimeoutMs: 2000 })));
     expect(error).toMatchObject({ kind: 'timeout' });
   });
 
   it('is probed by listing the models', async () => {
     answer = json({ object: 'list', data: [] });
-    await adapter().probe!({ transport, signal: new AbortController().signal, timeoutMs: 1000 });
+    await adapter().probe!({ transport, signal: new AbortController().signal, timeoutMs: 30_000 });
     expect([server.last.method, server.last.url, server.last.headers.authorization]).toEqual(['GET', '/v1/models', 'Bearer k-123']);
     answer = json({ error: { message: 'no' } }, { status: 401 });
-    await expect(adapter().probe!({ transport, signal: new AbortController().signal, timeoutMs: 1000 })).rejects.toMatchObject({ kind: 'auth', status: 401 });
+    await expect(adapter().probe!({ transport, signal: new AbortController().signal, timeoutMs: 30_000 })).rejects.toMatchObject({ kind: 'auth', status: 401 });
   });
 });

@@ -22,8 +22,8 @@ export function makeCall(transport: Transport, body: Record<string, unknown> | s
     inputTokensEstimate: 17,
     transport,
     signal: new AbortController().signal,
-    headersTimeoutMs: 5000,
-    idleTimeoutMs: 5000,
+    headersTimeoutMs: 60_000,
+    idleTimeoutMs: 60_000,
     responseBytesMax: 8 * 1024 * 1024,
     ...over,
   };

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
+import { within } from '@omg/testkit';
 import { once, EventEmitter } from 'node:events';
 import { Agent, request } from 'node:http';
 import { Writable } from 'node:stream';
@@ -101,9 +102,7 @@ describe('a running service', () => {
     context.health.add('postgres', () => Promise.reject(Object.assign(new Error('connect to 10.1.2.3 as root'), { code: 'ECONNREFUSED' })));
     context.health.add('redis', () => new Promise(() => undefined));
     context.health.add('extra', () => Promise.reject(new Error('x')), { critical: false });
-    const started = performance.now();
-    const response = await fetch(`${url}/readyz`);
-    expect(performance.now() - started).toBeLessThan(4000);
+    const response = await within(4000, fetch(`${url}/readyz`));
     expect(response.status).toBe(503);
     const body = (await response.json()) as { status: string; checks: Record<string, unknown> };
     expect(body).toMatchObject({
@@ -140,7 +139,7 @@ describe('a running service', () => {
   });
 
   it('with a notice: fails readiness at once, still answers new connections and kept ones, and tells each client to leave', async () => {
-    const { url } = await start({ env: { ROUTER_SERVER_SHUTDOWN_NOTICE: '2s' } });
+    const { url } = await start({ env: { ROUTER_SERVER_SHUTDOWN_NOTICE: '5s' } });
     const agent = new Agent({ keepAlive: true });
     const first = await get(agent, `${url}/hello`);
     expect(first.connection).toBe('keep-alive');

@@ -59,7 +59,7 @@ const restart = async () => {
   await nats.kill();
   await waitFor(() => !reader.isConnected && !writer.isConnected);
   nats = await startNats({ dataDir, port });
-  await waitFor(() => reader.isConnected && writer.isConnected, { timeoutMs: 15_000 });
+  await waitFor(() => reader.isConnected && writer.isConnected);
 };
 
 describe('watching a bucket', () => {
@@ -121,7 +121,7 @@ describe('watching a bucket', () => {
     await other.close();
     await aside.stop();
     nats = await startNats({ dataDir, port });
-    await waitFor(() => watch.isFresh && state.map.get('tenant.a') === '2' && !state.map.has('tenant.b'), { timeoutMs: 15_000 });
+    await waitFor(() => watch.isFresh && state.map.get('tenant.a') === '2' && !state.map.has('tenant.b'));
   });
 
   it('begins anew when the bucket was deleted and made again', async () => {
@@ -132,7 +132,7 @@ describe('watching a bucket', () => {
     await (await jetstreamManager(writer.current!)).streams.delete('KV_config');
     bucket.forget();
     await bucket.put('tenant.b', '2');
-    await waitFor(() => !state.map.has('tenant.a') && state.map.get('tenant.b') === '2', { timeoutMs: 15_000 });
+    await waitFor(() => !state.map.has('tenant.a') && state.map.get('tenant.b') === '2');
   });
 
   it('waits for a server that is not there yet', async () => {
@@ -171,9 +171,10 @@ describe('a bucket', () => {
 describe('a lease', () => {
   it('has one holder, and another takes over when it is given back or runs out', async () => {
     const events: string[] = [];
+    const ttlMs = 5000;
     const make = (name: string, client: NatsClient) => {
       const lease = holdLease({
-        bucket: new KvBucket(client, { name: 'leases', ttlMs: 1000 }),
+        bucket: new KvBucket(client, { name: 'leases', ttlMs }),
         key: 'prober',
         onGained: () => events.push(`${name}+`),
         onLost: () => events.push(`${name}-`),
@@ -184,16 +185,16 @@ describe('a lease', () => {
     const a = make('a', writer);
     await waitFor(() => a.isHeld);
     const b = make('b', reader);
-    await waitFor(async () => (await new KvBucket(writer, { name: 'leases', ttlMs: 1000 }).get('prober')) !== undefined);
+    await waitFor(async () => (await new KvBucket(writer, { name: 'leases', ttlMs }).get('prober')) !== undefined);
     expect([a.isHeld, b.isHeld]).toEqual([true, false]);
     await a.close();
     await waitFor(() => b.isHeld);
     expect(events).toEqual(['a+', 'a-', 'b+']);
     const c = make('c', writer);
     await nats.kill();
-    await waitFor(() => !b.isHeld, { timeoutMs: 3000 });
+    await waitFor(() => !b.isHeld);
     expect(c.isHeld).toBe(false);
     nats = await startNats({ dataDir, port });
-    await waitFor(() => b.isHeld !== c.isHeld, { timeoutMs: 15_000 });
+    await waitFor(() => b.isHeld !== c.isHeld);
   });
 });

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { cleanUp, startRedis, waitFor, type RunningService } from '@omg/testkit';
+import { cleanUp, startRedis, waitFor, within, type RunningService } from '@omg/testkit';
 import { Redis } from 'ioredis';
-import { setTimeout as delay } from 'node:timers/promises';
 import { admitRequest, newCaller, settleRequest } from './admission.fixture.js';
 import { RedisAdmissionStore } from './admission-store.js';
 import { RedisUnavailableError } from './guarded-redis.js';
@@ -11,9 +10,13 @@ import { RedisLedgerStore } from './ledger-store.js';
 /** What a caller may wait at most when Redis does not answer: the timeout, and some room. */
 const REFUSAL_MS_MAX = 100;
 const TIMEOUT_MS = 75;
+/** For what is not about that figure: no such time passes where Redis answers, however busy the machine. */
+const PATIENT_MS = 2_000;
 
 let service: RunningService;
 let client: Redis;
+/** With the timeout of the promise. */
+let brisk: RedisAdmissionStore;
 let store: RedisAdmissionStore;
 let ledger: RedisLedgerStore;
 const circuit: string[] = [];
@@ -27,36 +30,27 @@ beforeAll(async () => {
     retryStrategy: () => 50,
   });
   client.on('error', () => undefined);
-  store = new RedisAdmissionStore(client, { commandTimeoutMs: TIMEOUT_MS, probeIntervalMs: 20, onCircuit: (state) => circuit.push(state) });
-  ledger = new RedisLedgerStore(client, { commandTimeoutMs: 5_000, probeIntervalMs: 20 });
+  brisk = new RedisAdmissionStore(client, { commandTimeoutMs: TIMEOUT_MS, probeIntervalMs: 20, onCircuit: (state) => circuit.push(state) });
+  store = new RedisAdmissionStore(client, { commandTimeoutMs: PATIENT_MS, probeIntervalMs: 20 });
+  ledger = new RedisLedgerStore(client, { commandTimeoutMs: 30_000, probeIntervalMs: 20 });
   await waitFor(() => client.status === 'ready');
   await store.serverTimeMs();
 });
 
 afterAll(async () => {
+  brisk.close();
   store.close();
   ledger.close();
   client.disconnect();
   await cleanUp();
 });
 
-/**
- * Whether a caller has its refusal before a timer of its own fires. Where the machine lets this process stand still, both are late
- * alike, and timers fire in the order in which they were due.
- */
-async function isRefusedWithin(ms: number): Promise<boolean> {
-  const control = new AbortController();
-  const refused = store.admit(admitRequest(newCaller())).then(
-    () => false,
-    (error: unknown) => error instanceof RedisUnavailableError,
-  );
-  const late = delay(ms, false, { signal: control.signal }).catch(() => false);
-  const inTime = await Promise.race([refused, late]);
-  control.abort();
-  return inTime;
+/** A caller has its refusal within so many milliseconds. */
+async function isRefusedWithin(ms: number): Promise<void> {
+  await expect(within(ms, brisk.admit(admitRequest(newCaller())))).rejects.toThrow(RedisUnavailableError);
 }
 
-const areRefusedWithin = (count: number, ms: number): Promise<boolean[]> => Promise.all(Array.from({ length: count }, () => isRefusedWithin(ms)));
+const areRefusedWithin = (count: number, ms: number): Promise<void[]> => Promise.all(Array.from({ length: count }, () => isRefusedWithin(ms)));
 
 async function admittedAgain(): Promise<void> {
   await waitFor(async () => (await store.admit(admitRequest(newCaller()))).admitted);
@@ -65,13 +59,13 @@ async function admittedAgain(): Promise<void> {
 describe('a Redis that does not answer', () => {
   it('a Redis that hangs is a rejection within 100 ms, then at once, and is found again without traffic', async () => {
     service.pause();
-    expect(await areRefusedWithin(20, REFUSAL_MS_MAX)).not.toContain(false);
-    expect(store.unavailable).toBe(true);
-    expect(await areRefusedWithin(20, 20)).not.toContain(false);
+    await areRefusedWithin(20, REFUSAL_MS_MAX);
+    expect(brisk.unavailable).toBe(true);
+    await areRefusedWithin(20, 20);
     service.resume();
-    await waitFor(() => !store.unavailable);
-    await admittedAgain();
+    await waitFor(() => !brisk.unavailable);
     expect(circuit).toEqual(['open', 'closed']);
+    await waitFor(async () => (await brisk.admit(admitRequest(newCaller()))).admitted);
   });
 
   it('a cancellation while Redis hangs is carried out when it is back: an admission that timed out leaves nothing behind', async () => {
@@ -97,7 +91,7 @@ describe('a Redis that does not answer', () => {
   });
 
   it('the lock of an idempotency key that was asked for while Redis hangs is given back: the retry runs', async () => {
-    const idempotency = new IdempotencyStore(client, { commandTimeoutMs: TIMEOUT_MS, probeIntervalMs: 20, failuresToOpen: 1 });
+    const idempotency = new IdempotencyStore(client, { commandTimeoutMs: PATIENT_MS, probeIntervalMs: 20, failuresToOpen: 1 });
     const { tenantId, keyId } = newCaller();
     const scope = { tenantId, keyId, route: 'POST /v1/chat/completions', clientKey: 'order-17' };
     service.pause();
@@ -139,7 +133,7 @@ describe('a Redis that does not answer', () => {
     await admittedAgain();
     await service.kill();
     await waitFor(() => client.status !== 'ready');
-    expect(await isRefusedWithin(REFUSAL_MS_MAX)).toBe(true);
+    await isRefusedWithin(REFUSAL_MS_MAX);
     const port = Number(new URL(service.url).port);
     service = await startRedis({ port });
     await admittedAgain();
@@ -148,7 +142,7 @@ describe('a Redis that does not answer', () => {
   it('a full Redis is a rejection, not an unknown error', async () => {
     await admittedAgain();
     await client.config('SET', 'maxmemory', '1');
-    expect(await isRefusedWithin(REFUSAL_MS_MAX)).toBe(true);
+    await isRefusedWithin(REFUSAL_MS_MAX);
     await client.config('SET', 'maxmemory', '0');
     await admittedAgain();
   });

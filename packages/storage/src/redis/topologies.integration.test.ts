@@ -23,7 +23,7 @@ function open(settings: RedisSettings) {
   const request = connectRedis(settings, { name: 'test-edge', mode: 'request', autoPipelining: true });
   const background = connectRedis(settings, { name: 'test-recorder', mode: 'background' });
   const queues = connectQueues(settings, { name: 'test-queues' });
-  const guard = { commandTimeoutMs: 2_000, nowMs: () => nowMs };
+  const guard = { commandTimeoutMs: 10_000, nowMs: () => nowMs };
   const stores = {
     admission: new RedisAdmissionStore(request, guard),
     ledger: new RedisLedgerStore(background, guard),
@@ -94,11 +94,11 @@ async function liveThrough({ admission, ledger }: Opened, caller: Caller): Promi
 
 async function replays({ idempotency }: Opened, { tenantId, keyId }: Caller): Promise<void> {
   const scope = { tenantId, keyId, route: 'POST /v1/chat/completions', clientKey: randomUUID() };
-  const begun = await idempotency.begin(scope, 'print', 10_000);
+  const begun = await idempotency.begin(scope, 'print', 60_000);
   if (begun.outcome !== 'fresh') throw new Error(begun.outcome);
-  expect((await idempotency.begin(scope, 'print', 10_000)).outcome).toBe('in_use');
+  expect((await idempotency.begin(scope, 'print', 60_000)).outcome).toBe('in_use');
   await idempotency.complete(scope, begun.token, { status: 200, contentType: 'application/json', body: '{"a":1}' });
-  expect(await idempotency.begin(scope, 'print', 10_000)).toEqual({
+  expect(await idempotency.begin(scope, 'print', 60_000)).toEqual({
     outcome: 'replay',
     answer: { status: 200, contentType: 'application/json', body: '{"a":1}' },
   });
@@ -132,7 +132,7 @@ describe('Redis Cluster', () => {
     cluster = await startRedisCluster();
     opened = open({ url: cluster.url });
     await Promise.all([opened.request, opened.background, opened.queues].map((client) => waitFor(isUp(client))));
-  }, 60_000);
+  });
 
   afterAll(() => opened.close());
 
@@ -166,16 +166,9 @@ describe('Redis Cluster', () => {
     const lost = callers.find(({ tenantId }) => clusterSlot(`omg:{${tenantId}}:`) >= 10_924)!;
     await expect(opened.admission.admit(admitRequest(lost))).rejects.toThrow('redis unavailable');
     cluster.nodes[2] = await third!.again();
-    await waitFor(
-      () =>
-        opened.admission.admit(admitRequest(lost)).then(
-          (result) => result.admitted,
-          () => false,
-        ),
-      { timeoutMs: 30_000 },
-    );
+    await waitFor(async () => (await opened.admission.admit(admitRequest(lost))).admitted);
     await liveThrough(opened, newCaller());
-  }, 60_000);
+  });
 });
 
 describe('Redis behind sentinels', () => {
@@ -186,7 +179,7 @@ describe('Redis behind sentinels', () => {
     sentinel = await startSentinelRedis();
     opened = open({ url: sentinel.url });
     await Promise.all([opened.request, opened.background, opened.queues].map((client) => waitFor(isUp(client))));
-  }, 60_000);
+  });
 
   afterAll(() => opened.close());
 
@@ -196,17 +189,16 @@ describe('Redis behind sentinels', () => {
     const request = admitRequest(caller, { budgets: budgets() });
     await opened.admission.admit(request);
     await waitFor(async () => (await opened.background.info('replication')).includes('lag=0'));
-    await opened.background.wait(1, 2_000);
+    await opened.background.wait(1, 30_000);
     await sentinel.master.kill();
     const settled = await waitFor(() => opened.admission.settle(settleRequest(request)).catch(() => undefined), {
-      timeoutMs: 30_000,
       what: 'the replica to be promoted',
     });
     expect(settled.wasOpen).toBe(true);
-    await Promise.all([opened.background, opened.queues].map((client) => waitFor(isUp(client), { timeoutMs: 30_000 })));
+    await Promise.all([opened.background, opened.queues].map((client) => waitFor(isUp(client))));
     await liveThrough(opened, newCaller());
     await runsJobs(opened);
-  }, 90_000);
+  });
 });
 
 describe('Redis with TLS', () => {

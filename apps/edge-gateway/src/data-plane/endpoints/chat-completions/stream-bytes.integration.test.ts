@@ -9,9 +9,9 @@ let upstream: FakeUpstream;
 
 beforeAll(async () => {
   upstream = await startFakeUpstream();
-  harness = await startEdge({ config: { ROUTER_SERVER_STREAM_IDLE_TIMEOUT: '2s', ROUTER_HEALTH_FAILURE_THRESHOLD: '100' } });
+  harness = await startEdge({ config: { ROUTER_SERVER_STREAM_IDLE_TIMEOUT: '5s', ROUTER_HEALTH_FAILURE_THRESHOLD: '100' } });
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
-}, 60_000);
+});
 
 afterAll(cleanUp);
 
@@ -69,7 +69,7 @@ describe('a streamed answer', () => {
         }
       }
     }
-  }, 120_000);
+  });
 
   it('passes an event of one mebibyte', async () => {
     const large = 'x'.repeat(1024 * 1024 - 400);
@@ -154,7 +154,6 @@ describe('a streamed answer', () => {
     let last = -1;
     await waitFor(() => (sent === last && sent > 0 ? true : ((last = sent), false)), {
       intervalMs: 250,
-      timeoutMs: 8000,
       what: 'backpressure to reach the provider',
     });
     expect(sent).toBeLessThan(total / 4);
@@ -162,7 +161,7 @@ describe('a streamed answer', () => {
     clearInterval(slow);
     response.destroy();
     expect(read).toBeLessThan(16 * 1024);
-  }, 30_000);
+  });
 });
 
 function residentBytes(pid: number): number {
