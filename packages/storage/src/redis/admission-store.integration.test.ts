@@ -457,7 +457,7 @@ describe('reaping', () => {
 });
 
 describe('keys', () => {
-  it('all keys of a tenant are in one slot of Redis Cluster and have an end of life', async () => {
+  it('all keys of a tenant are in one slot of Redis Cluster and have an end of life, but for attempts: they stay until they are booked', async () => {
     const caller = newCaller();
     const request = admitRequest(caller, { budgets: { tenant: claim(10_000n), key: claim(10_000n) } });
     await seeded(caller, 0n);
@@ -469,7 +469,10 @@ describe('keys', () => {
     expect(keys.length).toBeGreaterThanOrEqual(10);
     expect(clusterSlot('foo')).toBe(12_182); // Known value: CLUSTER KEYSLOT foo.
     expect(new Set(keys.map(clusterSlot))).toEqual(new Set([clusterSlot(caller.tenantId)]));
-    for (const key of [...keys, 'omg:tenants']) expect(await client.pttl(key)).toBeGreaterThan(0);
+    const lasting = ['attempts', 'times', 'cancelled'].map((name) => `omg:{${caller.tenantId}}:${name}`);
+    expect(keys).toEqual(expect.arrayContaining(lasting));
+    for (const key of lasting) expect(await client.pttl(key)).toBe(-1);
+    for (const key of [...keys, 'omg:tenants'].filter((name) => !lasting.includes(name))) expect(await client.pttl(key)).toBeGreaterThan(0);
   });
 
   it('goes on after SCRIPT FLUSH', async () => {

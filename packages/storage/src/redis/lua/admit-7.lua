@@ -7,7 +7,7 @@
 --         7 estimated tokens  8 wanted hold  9 least hold  10 allowance while unseeded
 --         11 tenant limit  12 end of its window in ms  13 key limit  14 end of its window in ms  15 lease in ms
 --       7 payload  8 time override ('' in production)
--- Returns 1 reason ('' = admitted)  2 scope  3 retry after ms  4 held  5 1 if the tenant had no attempts before
+-- Returns 1 reason ('' = admitted)  2 scope  3 retry after ms  4 held  5 1 if Redis had nothing of the tenant
 --       6-8 requests: limit, remaining, reset ms  9-11 tokens: the same
 --       12-14 tenant budget: spent ('' unseeded), open, needs seed  15-17 key budget: the same
 --- @include integer
@@ -80,9 +80,7 @@ local held = math.min(n[8], bt.remaining)
 if bk then
   held = math.min(held, bk.remaining)
 end
--- Lives are prolonged once a minute; what may be new gets one in any case.
-local first = redis.call('EXISTS', KEYS[1]) == 0
-local tenant_due = first or window_in_new_minute(wt)
+local first = not wt.l and redis.call('EXISTS', KEYS[1]) == 0
 attempt_write(KEYS[1], id, {
   state = 'o', key_id = key_id, sec = wt.sec, tokens = estimate, nano = held,
   tenant_window = ARGV[4], key_window = ARGV[5],
@@ -90,10 +88,7 @@ attempt_write(KEYS[1], id, {
 local lease_end = int(now + n[15])
 redis.call('ZADD', KEYS[2], lease_end, id)
 redis.call('ZADD', KEYS[3], lease_end, id)
-if tenant_due then
-  redis.call('PEXPIRE', KEYS[1], RETAIN)
-  redis.call('PEXPIRE', KEYS[2], RETAIN)
-end
+-- A life is prolonged once a minute; what may be new gets one in any case.
 if wk.leases == 0 or window_in_new_minute(wk) then
   redis.call('PEXPIRE', KEYS[3], RETAIN)
 end

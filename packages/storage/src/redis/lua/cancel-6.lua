@@ -20,8 +20,6 @@ local a = attempt_read(KEYS[1], id)
 if not a then
   attempt_write(KEYS[1], id, { state = 'c', key_id = ARGV[3], sec = int(now / 1000), tokens = 0, nano = 0, tenant_window = '', key_window = '' }, '')
   redis.call('ZADD', KEYS[6], int(now + MARK_MS), id)
-  redis.call('PEXPIRE', KEYS[1], RETAIN)
-  redis.call('PEXPIRE', KEYS[6], RETAIN)
   return 0
 end
 if a.state ~= 'o' then

@@ -44,15 +44,10 @@ if was_open then
   redis.call('ZREM', KEYS[3], id)
 end
 if was_open or not a then
-  local lost = not a
   a = a or { key_id = key_id, sec = math.floor(now / 1000), tokens = tokens, tenant_window = ARGV[4], key_window = ARGV[5] }
   a.state, a.nano = 'e', cost
   attempt_write(KEYS[1], id, a, ARGV[7])
   redis.call('ZADD', KEYS[2], int(-now), id)
-  if lost then
-    redis.call('PEXPIRE', KEYS[1], RETAIN)
-    redis.call('PEXPIRE', KEYS[2], RETAIN)
-  end
 end
 
 local out = { outcome, bt.spent or '', bt.open, bt.needs_seed and 1 or 0 }

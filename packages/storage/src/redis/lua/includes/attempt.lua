@@ -1,10 +1,7 @@
 -- An attempt is one field of the tenant's hash `attempts`:
 --   state|key id|second of admission|estimated tokens|held or owed nano-USD|tenant window|key window|payload
 -- state `o` is open (payload: what a reaper needs), `e` ended (payload: the usage event), `c` cancelled before its admission
--- came (no payload). All attempts of a tenant share
--- one hash, so they expire together with the rest of the tenant or not at all.
---
--- The sorted set `times` has open ones by the end of their lease and ended ones by the negative of the time of their end.
+-- came (no payload). None of them expires: each is released or, by the reaper, booked or dropped. The sorted set `times` has open ones by the end of their lease and ended ones by the negative of the time of their end.
 local ATTEMPT = '^(%a)|([^|]*)|(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|()'
 
 local function attempt_parse(text)
