@@ -17,12 +17,13 @@ import { PasswordHasher } from './password-hasher.js';
 import { PrincipalLoader } from './principal.loader.js';
 import { SessionSweepJob } from './session-sweep.job.js';
 import { SessionService } from './session.service.js';
+import { SignInResultController } from './sign-in-result.controller.js';
 import { AdminTokenStrategy, DownloadLinkStrategy, JwtStrategy } from './strategies.js';
 import { TokenService } from './token.service.js';
 
 @Module({
   imports: [JwtModule.register({}), PassportModule.register({ session: false })],
-  controllers: [AuthController, AdminTokensController],
+  controllers: [AuthController, AdminTokensController, SignInResultController],
   providers: [
     { provide: AUTH_SETTINGS, useFactory: authSettings, inject: [ADMIN_CONFIG] },
     { provide: AuthStore, useFactory: (redis: RedisClient) => new AuthStore(redis), inject: [REDIS] },

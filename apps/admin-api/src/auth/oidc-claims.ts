@@ -3,6 +3,9 @@ import type { OidcSettings } from './auth.settings.js';
 /** Why a verified identity may not sign in; the slug that the browser is sent back with. */
 export type OidcRefusal = 'email_missing' | 'email_not_verified' | 'domain_not_allowed' | 'role_not_allowed';
 
+/** Every slug with which a sign-in can end. */
+export type OidcFailure = OidcRefusal | 'invalid_state' | 'access_denied' | 'provider_error' | 'provider_unavailable' | 'sign_in_failed' | 'account_conflict';
+
 export interface OidcProfile {
   /** Lower case, verified. */
   email: string;

@@ -10,7 +10,7 @@ import { newId } from '../new-id.js';
 import { createAccount, ensurePersonalTenant } from '../users/accounts.js';
 import type { UserRow } from '../users/user-body.js';
 import { OidcClient, type VerifiedIdentity } from './oidc.client.js';
-import { readProfile, type OidcProfile } from './oidc-claims.js';
+import { readProfile, type OidcFailure, type OidcProfile } from './oidc-claims.js';
 import { safeReturnTo } from './return-to.js';
 import { SessionService, type IssuedSession } from './session.service.js';
 
@@ -24,7 +24,7 @@ export interface OidcStart {
   state: string;
 }
 
-export type OidcCallbackOutcome = { returnTo: string; session: IssuedSession } | { returnTo: string; error: string };
+export type OidcCallbackOutcome = { returnTo: string; session: IssuedSession } | { returnTo: string; error: OidcFailure };
 
 /**
  * Sign-in through an OpenID provider. The state is 256 random bits, kept in Redis for ten minutes, read and deleted in one

@@ -1,9 +1,10 @@
-const DEFAULT_PATH = '/admin/ui/auth/oidc/callback';
+/** Where a sign-in ends that names no place; see sign-in-result.controller.ts. */
+export const DEFAULT_RETURN_PATH = '/admin/ui/auth/oidc/callback';
 const PLACE = 'https://gateway.invalid';
 
 /** A path of ours to go back to after the sign-in; undefined for anything that could lead elsewhere. */
 export function safeReturnTo(path: string | undefined): string | undefined {
-  if (path === undefined || path === '') return DEFAULT_PATH;
+  if (path === undefined || path === '') return DEFAULT_RETURN_PATH;
   // Browsers take "\" for "/" and drop control characters, so neither may take part.
   if (!path.startsWith('/') || path.startsWith('//') || /[\\\u0000-\u0020\u007f]/.test(path)) return undefined;
   let url: URL;

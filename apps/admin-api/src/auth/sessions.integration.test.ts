@@ -311,6 +311,23 @@ describe('logout and password reset', () => {
   });
 });
 
+describe("a user's admin API tokens after a password reset", () => {
+  it('work on, as scripts need them, unless the reset says that they shall end', async () => {
+    const email = mail();
+    const root = mail();
+    const user = await fixture.user(email);
+    await fixture.user(root, { superAdmin: true });
+    const made = await fixture.call('POST', '/admin/tokens', { token: await fixture.signIn(email), body: { name: 'script' } });
+    const token = await fixture.signIn(root);
+    const reset = (body: object) => fixture.call('POST', `/admin/users/${user.id}/password`, { token, body: { password: 'a new password', ...body } });
+    expect([(await reset({})).status, (await me(made.json.token)).status]).toEqual([204, 200]);
+    expect((await reset({ revoke_tokens: 'yes' })).status).toBe(400);
+    expect([(await reset({ revoke_tokens: true })).status, (await me(made.json.token)).status]).toEqual([204, 401]);
+    const logged = await fixture.prisma.auditLog.findMany({ where: { action: 'admin_user.password_reset', resourceId: user.id }, orderBy: { seq: 'asc' } });
+    expect(logged.map(({ metadata }) => (metadata as Record<string, unknown>)['machine_access_ended'])).toEqual([undefined, 1]);
+  });
+});
+
 describe('accounts', () => {
   it('every account owns one personal tenant, which follows the default models until a super admin restricts it', async () => {
     const user = await fixture.user(mail());

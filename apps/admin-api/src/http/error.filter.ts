@@ -2,10 +2,18 @@ import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter 
 import { AdminError, type AdminErrorCode } from '@omg/contracts';
 import { Prisma } from '@omg/database';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { isForPerson, pageHeaders, renderNotice } from './page.js';
 
 const RETRY_AFTER_SECONDS = 2;
 
-/** Turns whatever was thrown into `{error, code}`. Unknown errors are logged under the request id and answer a bare 500. */
+const TITLES: Partial<Record<AdminErrorCode, string>> = {
+  invalid_download_link: 'This link does not open any more',
+  unauthenticated: 'Not signed in',
+  forbidden: 'Not allowed',
+  not_found: 'Nothing here',
+};
+
+/** Turns whatever was thrown into `{error, code}`, or into a page where a person opened the address. Unknown errors are logged under the request id and answer a bare 500. */
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
   private readonly logger = new Logger('http');
@@ -22,7 +30,12 @@ export class ErrorFilter implements ExceptionFilter {
     }
     if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
     if (error.status === 401) reply.header('www-authenticate', 'Bearer');
-    void reply.status(error.status).send(error.toBody());
+    void reply.status(error.status).header('vary', 'accept');
+    if (isForPerson(request))
+      void pageHeaders(reply).send(
+        renderNotice({ title: TITLES[error.code] ?? 'That did not work', text: error.message, detail: `${error.status} ${error.code}` }),
+      );
+    else void reply.send(error.toBody());
   }
 
   private log(thrown: unknown, error: AdminError, request: FastifyRequest): void {

@@ -11,11 +11,14 @@ import { RouteRules, type RouteRule } from './route-rules.js';
  * without a rule keeps the app from starting (route-rules.test.ts).
  */
 const ROUTES = `
+GET /: public
+GET /admin: public
 GET /admin/auth/methods: public
 GET /admin/auth/oidc/callback: public
 GET /admin/auth/oidc/start: public
 GET /admin/docs: public
 GET /admin/openapi.json: public
+GET /admin/ui/auth/oidc/callback: public
 POST /admin/auth/login: public
 POST /admin/auth/logout: public
 POST /admin/auth/refresh: public
@@ -204,6 +207,37 @@ describe('every route of the admin API', () => {
       const member = await send(rule, tokens.get(roleOf(rule)));
       expect([name(rule), member.status === 401 || member.json?.code === 'forbidden']).toEqual([name(rule), false]);
     }
+  });
+});
+
+describe('a query parameter that a route does not have', () => {
+  it('is a 400 that names it on every route, and changes nothing', async () => {
+    const audited = await fixture.prisma.auditLog.count();
+    for (const rule of guarded()) {
+      const answer = await send(rule, tokens.get('super'), `${pathOf(rule)}?form=2026-01-01`);
+      expect([name(rule), answer.status, answer.json?.code, String(answer.json?.error).split(';')[0]]).toEqual([
+        name(rule),
+        400,
+        'invalid_request',
+        'form: no such query parameter',
+      ]);
+    }
+    expect(await fixture.prisma.auditLog.count()).toBe(audited);
+  });
+
+  it('is answered with those that there are, and to nobody who may not call the route', async () => {
+    const ask = (path: string, token?: string) => fixture.call('GET', path, token === undefined ? {} : { token });
+    expect((await ask('/admin/users?limt=5&Q=x', tokens.get('super'))).json.error).toBe('limt, Q: no such query parameter; there are: limit, offset, q');
+    expect((await ask(`/admin/providers?${'x'.repeat(500)}=1`, tokens.get('super'))).json.error).toBe(
+      `${'x'.repeat(64)}: no such query parameter; there are none`,
+    );
+    expect((await ask('/admin/users?limt=5')).status).toBe(401);
+    expect((await ask('/admin/users?limt=5', tokens.get('viewer'))).status).toBe(403);
+  });
+
+  it('may be there where others choose the address: the way back from an OpenID provider', async () => {
+    expect((await fixture.call('GET', '/admin/auth/oidc/callback?state=x&code=y&session_state=z')).json.code).toBe('method_disabled');
+    expect((await fixture.call('GET', '/admin/auth/oidc/start?return=/admin')).json.error).toMatch(/^return: no such query parameter/);
   });
 });
 

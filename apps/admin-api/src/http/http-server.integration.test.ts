@@ -61,7 +61,7 @@ describe('addresses', () => {
     ['/admin/tenants/%zz', 400],
     ['/admin/tenants/%c3%28', 400],
     ['/admin/nothing', 404],
-    ['/', 404],
+    ['/nothing', 404],
     [`/admin/model-catalog/${'x'.repeat(5_000)}/prices`, 414],
   ])('%s answers %d in the form of all errors', async (path, status) => {
     const answer = await call('GET', path);

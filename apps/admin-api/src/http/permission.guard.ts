@@ -1,7 +1,7 @@
 import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
-import { AdminError } from '@omg/contracts';
+import { AdminError, DOWNLOAD_TOKEN_PARAM } from '@omg/contracts';
 import type { Role } from '@omg/domain';
 import type { PrismaClient } from '@omg/database';
 import { PERMISSION_KEY, type AuthenticatedRequest, type Permission } from './permission.js';
@@ -33,10 +33,12 @@ export class PermissionGuard extends CredentialGuard implements CanActivate {
     return true;
   }
 
-  override handleRequest<T>(error: unknown, user: T): T {
+  override handleRequest<T>(error: unknown, user: T, _info: unknown, context: ExecutionContext): T {
     if (error) throw error;
-    if (!user) throw new AdminError('unauthenticated');
-    return user;
+    if (user) return user;
+    const { query } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+    // Whoever opened a link that is too old must not be told to sign in, which would not help him.
+    throw new AdminError(DOWNLOAD_TOKEN_PARAM in (query as object) ? 'invalid_download_link' : 'unauthenticated');
   }
 
   private async authorize(permission: Permission, request: AuthenticatedRequest, principal: Principal): Promise<void> {

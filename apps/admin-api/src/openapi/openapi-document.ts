@@ -22,7 +22,7 @@ export async function buildOpenapiDocument(module: Type<unknown>): Promise<OpenA
     .setOpenAPIVersion('3.1.0')
     .setTitle('Open Model Gateway admin API')
     .setDescription(
-      'Tenants, keys, models, budgets, people and reports. Answers to errors are `{"error": text, "code": slug}`. ' +
+      'Tenants, keys, models, budgets, people and reports. Answers to errors are `{"error": text, "code": slug}`. Unknown fields of a body are ignored, unknown query parameters are a 400. ' +
         '`x-permission` names who may call an operation: `any:<role>` a role in some organization, `tenant:<role>` a role in the tenant of the path; super admins may call everything. ' +
         'What has a version says it in `ETag` or `version`; a change that names another one in `If-Match` answers 409 `version_conflict` and changes nothing ' +
         '(`"0"`: what does not exist yet). What only makes, ends, adds or tests something takes no `If-Match`.',

@@ -41,12 +41,12 @@ export class UsersController {
 
   @Post(':userId/password')
   @Permission('super_admin')
-  @Returns(undefined, { summary: 'Set a new password and end all sessions of the user' })
+  @Returns(undefined, { summary: 'Set a new password and end all sessions of the user; with `revoke_tokens` his admin API tokens as well' })
   async resetPassword(
     @Caller() caller: Principal,
     @Param('userId', { schema: uuidSchema }) userId: string,
     @Body({ schema: resetPasswordSchema }) body: Parsed<typeof resetPasswordSchema>,
   ): Promise<void> {
-    await this.users.resetPassword(caller, userId, body.password);
+    await this.users.resetPassword(caller, userId, body);
   }
 }

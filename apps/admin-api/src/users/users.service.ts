@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { AdminError, type createUserSchema, type listUsersQuerySchema } from '@omg/contracts';
+import { AdminError, type createUserSchema, type listUsersQuerySchema, type resetPasswordSchema } from '@omg/contracts';
 import { Prisma, type PrismaClient } from '@omg/database';
 import { audit } from '../audit/audit.js';
 import { AUTH_SETTINGS, type AuthSettings } from '../auth/auth.settings.js';
@@ -82,8 +82,11 @@ export class UsersService {
     return { tenants };
   }
 
-  /** Sets the password and ends all sessions of the user: whoever knew the old one is out. */
-  async resetPassword(caller: Principal, userId: string, password: string): Promise<void> {
+  /**
+   * Sets the password and ends all sessions of the user. His admin API tokens, which scripts use, end only when that is asked for:
+   * then whoever knew the old password is out altogether.
+   */
+  async resetPassword(caller: Principal, userId: string, { password, revoke_tokens }: Parsed<typeof resetPasswordSchema>): Promise<void> {
     if (!this.settings.localEnabled) throw new AdminError('invalid_request', { message: 'password: local sign-in is off' });
     const passwordHash = await this.hasher.hash(password);
     await this.prisma.$transaction(async (tx) => {
@@ -91,12 +94,13 @@ export class UsersService {
       if (!user) throw new AdminError('not_found', { message: 'The user does not exist.' });
       await setPasswordHash(tx, userId, passwordHash);
       const sessionsEnded = await revokeFamilies(tx, { userId }, 'password_reset');
+      const tokens = revoke_tokens ? await tx.adminToken.updateMany({ where: { userId, revokedAt: null }, data: { revokedAt: new Date() } }) : undefined;
       await audit(tx, {
         actor: actorOf(caller),
         action: 'admin_user.password_reset',
         resource: 'user',
         resourceId: userId,
-        metadata: { email: user.email, sessions_ended: sessionsEnded },
+        metadata: { email: user.email, sessions_ended: sessionsEnded, ...(tokens && { machine_access_ended: tokens.count }) },
       });
     });
   }

@@ -45,6 +45,8 @@ export const tokenResponseSchema = z.object({
 export type TokenResponse = z.output<typeof tokenResponseSchema>;
 
 export const oidcStartQuerySchema = z.object({ return_to: z.string().max(1024).optional() });
+/** What the way back from the OpenID provider adds to `return_to`. */
+export const oidcResultQuerySchema = z.object({ status: z.string().max(32).optional(), error: z.string().max(64).optional() });
 export const oidcStartResponseSchema = z.object({ auth_url: z.url(), state: z.string() });
 
 export const meSchema = z.object({
@@ -84,7 +86,11 @@ export const adminTokenListSchema = z.object({ admin_tokens: z.array(adminTokenS
 export const createUserSchema = z.object({ email: emailSchema, name: text(256).optional(), password: passwordSchema.optional() });
 export const listUsersQuerySchema = z.object({ ...pagingShape(100), q: text(128).optional() });
 export const userListSchema = z.object({ users: z.array(userSchema), ...pageShape });
-export const resetPasswordSchema = z.object({ password: passwordSchema });
+export const resetPasswordSchema = z.object({
+  password: passwordSchema,
+  /** True where the account may have been in wrong hands: the admin API tokens that were made with it end as well. */
+  revoke_tokens: z.boolean().default(false),
+});
 export const userTenantsSchema = z.object({
   tenants: z.array(z.object({ tenant_id: uuidSchema, tenant_name: z.string(), role: z.string(), status: z.string(), joined_at: timeSchema })),
 });

@@ -15,6 +15,10 @@ export const ADMIN_ERRORS = {
   missing_refresh_token: { status: 400, message: 'No refresh token was sent.' },
   oidc_state_missing: { status: 400, message: 'The sign-in state is missing.' },
   unauthenticated: { status: 401, message: 'Sign in to use this.' },
+  invalid_download_link: {
+    status: 401,
+    message: 'A download link opens one address, for a minute, as long as the login or token lasts that made it. Make a new one.',
+  },
   invalid_credentials: { status: 401, message: 'E-mail or password is wrong.' },
   invalid_refresh_token: { status: 401, message: 'The session has ended. Sign in again.' },
   forbidden: { status: 403, message: 'Your role does not allow this.' },
