@@ -2,8 +2,8 @@ import { ConfigError, createLogger, loadConfig } from '@omg/service-kit';
 import { createPool, ledgerDatabase } from '@omg/database';
 import { RedisLedgerStore, closeRedis, connectNats, connectRedis, usageBacklog } from '@omg/storage';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { usageKeptMs } from './retention.js';
+import { readVerifyArguments, UsageError } from './verify/verify-arguments.js';
 import { verifyLedger, type VerifyReport } from './verify/verify-ledger.js';
 
 /**
@@ -17,10 +17,8 @@ const CONNECT_MS = 10_000;
 const RETENTION_MARGIN_MS = DAY_MS;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: { days: { type: 'string' }, wait: { type: 'string', default: '10' }, running: { type: 'boolean', default: false }, config: { type: 'string' } },
-  });
-  const { config } = loadConfig({ sections: ['database', 'redis', 'nats', 'retention'], argv: values.config ? ['--config', values.config] : [] });
+  const { days, waitSeconds, running, config: file } = readVerifyArguments(process.argv.slice(2));
+  const { config } = loadConfig({ sections: ['database', 'redis', 'nats', 'retention'], argv: file ? ['--config', file] : [] });
   const pool = createPool(config.database, { name: 'verify' });
   const redis = connectRedis(config.redis, { name: 'verify', mode: 'background' });
   const store = new RedisLedgerStore(redis, { commandTimeoutMs: CONNECT_MS });
@@ -29,14 +27,13 @@ async function main(): Promise<number> {
     const connection = await Promise.race([nats.connected(), delay(CONNECT_MS, undefined, { ref: false })]);
     if (!connection) throw new Error('NATS does not answer');
     const usageSinceMs = Math.max(0, Date.now() - usageKeptMs(config.retention) + RETENTION_MARGIN_MS);
-    const days = values.days === undefined ? undefined : Number(values.days);
     const report = await verifyLedger(
       { database: ledgerDatabase(pool), store, backlog: () => usageBacklog(connection) },
       {
         usageSinceMs,
         costsSinceMs: days === undefined ? usageSinceMs : Math.max(usageSinceMs, Date.now() - days * DAY_MS),
-        settleMs: Number(values.wait) * 1_000,
-        allowRunning: values.running,
+        settleMs: waitSeconds * 1_000,
+        allowRunning: running,
       },
     );
     print(report);
@@ -59,7 +56,7 @@ function print({ mismatches, ...counts }: VerifyReport): void {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`);
+  if (error instanceof ConfigError || error instanceof UsageError) process.stderr.write(`${error.message}\n`);
   else createLogger({ service: 'verify' }).error({ err: error }, 'the ledger could not be verified');
   process.exitCode = 2;
 }

@@ -10,7 +10,7 @@ import { runningStack } from './state.ts';
  */
 export async function adminCommand(args: readonly string[]): Promise<number> {
   await prepare();
-  const env = { ...runningStack()?.env, ...process.env };
+  const env = { ...runningStack()?.env, ...process.env, OMG_ADMIN_NAME: './omg admin' };
   const child = spawn(process.execPath, [join(ROOT, 'packages', 'admin-client', 'dist', 'cli.js'), ...args], { cwd: ROOT, env, stdio: 'inherit' });
   return new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1)));
 }

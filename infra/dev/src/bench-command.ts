@@ -11,7 +11,7 @@ const FOLDER = join(ROOT, 'infra', 'bench', 'src');
 const TOOLS: Record<string, string> = { wrk: 'wrk', nginx: 'nginx', taskset: 'util-linux', 'redis-server': 'redis-server', 'nats-server': 'nats-server' };
 
 /** A benchmark is a file of infra/bench/src that starts itself; files that others import have no entry here. */
-const BENCHMARKS: readonly string[] = ['edge', 'peers', 'providers', 'governance', 'recorder', 'reports', 'streams'];
+export const BENCHMARKS: readonly string[] = ['edge', 'peers', 'providers', 'governance', 'recorder', 'reports', 'streams'];
 
 async function installTools(): Promise<void> {
   const missing = Object.keys(TOOLS).filter((name) => findBinary(name) === undefined);

@@ -19,7 +19,7 @@ export async function migrateDatabase(url: string): Promise<string> {
 }
 
 /** `./omg migrate` */
-export async function migrateCommand(_args: readonly string[]): Promise<number> {
+export async function migrateCommand(): Promise<number> {
   const url = databaseUrl();
   await prepare();
   process.stdout.write(`${await migrateDatabase(url)}\n`);

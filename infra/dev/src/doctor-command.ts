@@ -38,7 +38,7 @@ async function portFindings(): Promise<Finding[]> {
 }
 
 /** `./omg doctor`: what this machine has, what is missing and how to get it. */
-export async function doctorCommand(_args: readonly string[]): Promise<number> {
+export async function doctorCommand(): Promise<number> {
   const pnpm = await run('pnpm', ['--version']);
   const findings: Finding[] = [
     { ok: true, text: `Node ${process.version} on ${process.platform} ${process.arch}` },

@@ -1,15 +1,14 @@
 import { processesOfRun, isRunning, stopProcess, waitForExit } from './processes.ts';
 import { removeContainer } from './services/docker.ts';
 import { readState, removeState } from './state.ts';
-import { CommandError, say } from './terminal.ts';
+import { say } from './terminal.ts';
 
 /** The supervisor stops its children first: their drain deadline plus the stores' end. */
 const SUPERVISOR_GRACE_MS = 45_000;
 const CHILD_GRACE_MS = 15_000;
 
 /** `./omg down`: stops what `up` started, and nothing else. Fine when nothing runs. */
-export async function downCommand(args: readonly string[]): Promise<number> {
-  if (args[0] !== undefined) throw new CommandError(`down takes nothing, not "${args[0]}"`);
+export async function downCommand(): Promise<number> {
   const state = readState();
   if (state === undefined) {
     say('nothing is running');

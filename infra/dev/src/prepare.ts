@@ -35,10 +35,15 @@ export async function installDependencies(): Promise<void> {
 
 export const TURBO_ENVIRONMENT = { TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', TURBO_NO_UPDATE_NOTIFIER: '1' };
 
+const BUILD_SILENT_MS = 3_000;
+
 /** Generates and builds every package that changed since the last build. */
 export async function buildAll(): Promise<void> {
-  say('building');
-  await mustRun('the build', 'pnpm', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only'], { env: TURBO_ENVIRONMENT });
+  // Nearly always there is nothing to do, which takes a second and is not worth a word.
+  const telling = setTimeout(() => say('building'), BUILD_SILENT_MS);
+  await mustRun('the build', 'pnpm', ['exec', 'turbo', 'run', 'build', '--output-logs=errors-only'], { env: TURBO_ENVIRONMENT }).finally(() =>
+    clearTimeout(telling),
+  );
 }
 
 export async function prepare(): Promise<void> {

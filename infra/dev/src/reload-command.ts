@@ -67,7 +67,7 @@ export function outcomeOf(lines: readonly LogLine[]): Outcome | undefined {
 }
 
 /** `./omg reload`: every service of the stack reads its configuration again and tells what became of it. 1: one refused it, failed to apply it, or did not answer. */
-export async function reloadCommand(_args: readonly string[]): Promise<number> {
+export async function reloadCommand(): Promise<number> {
   const services = requireStack().processes.filter(({ name }) => name !== 'demo-provider' && APPS.some((app) => app.name === name));
   const told = services.map(({ name, identity }) => {
     const file = logFileOfApp(name);

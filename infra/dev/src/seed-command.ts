@@ -44,7 +44,8 @@ async function send(edgeUrl: string, call: Call): Promise<number> {
 /** `./omg seed [n]`: sends n demo requests through the running edge, so that reports and dashboards have something to show. */
 export async function seedCommand(args: readonly string[]): Promise<number> {
   const count = Number(args[0] ?? REQUESTS_DEFAULT);
-  if (!Number.isInteger(count) || count < 1 || count > REQUESTS_MAX) throw new CommandError(`seed takes a number of requests from 1 to ${REQUESTS_MAX}`);
+  if (args.length > 1 || !Number.isInteger(count) || count < 1 || count > REQUESTS_MAX)
+    throw new CommandError(`seed takes a number of requests from 1 to ${REQUESTS_MAX}`);
   const edgeUrl = requireStack().env['EDGE_URL']!;
   const statuses = new Map<number, number>();
   let next = 0;

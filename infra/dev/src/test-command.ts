@@ -16,7 +16,7 @@ interface Counts {
   skipped: number;
 }
 
-const KINDS = ['unit', 'integration', 'e2e', 'faults', 'real-model', 'soak'] as const;
+export const KINDS = ['unit', 'integration', 'e2e', 'faults', 'real-model', 'soak'] as const;
 type Kind = (typeof KINDS)[number];
 const DEFAULT_KINDS: readonly Kind[] = ['unit', 'integration', 'e2e'];
 

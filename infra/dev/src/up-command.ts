@@ -23,7 +23,9 @@ function summary(env: Readonly<Record<string, string>>, stopWith: string): strin
     '',
     `  curl -N ${env['EDGE_URL']}/v1/chat/completions -H 'Authorization: Bearer ${DEMO.apiKey}' -H 'Content-Type: application/json' -d '${body}'`,
     '',
-    `Admin login: ${DEMO.adminEmail}, password ${DEMO.adminPassword}. All addresses: ./omg env. Logs: ./omg logs. Stop: ${stopWith}.`,
+    `OpenAI clients: base URL ${env['EDGE_URL']}/v1, key ${DEMO.apiKey}.`,
+    `Admin API: ${env['ADMIN_URL']}/admin/docs, or ./omg admin help. Login ${DEMO.adminEmail}, password ${DEMO.adminPassword}.`,
+    `All addresses: ./omg env. Logs: ./omg logs. Stop: ${stopWith}.`,
     '',
   ].join('\n');
 }
@@ -95,7 +97,7 @@ export async function upCommand(args: readonly string[]): Promise<number> {
     return 0;
   }
   // A supervisor that was killed may have left its children.
-  if (readState() !== undefined) await downCommand([]);
+  if (readState() !== undefined) await downCommand();
   await prepare();
   if (args.length > 0) return detach();
   return supervise((text) => process.stdout.write(text), 'Ctrl-C');

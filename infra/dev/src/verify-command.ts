@@ -5,6 +5,13 @@ import { run } from './run.ts';
 import { runningStack } from './state.ts';
 import { CommandError } from './terminal.ts';
 
+/** What `./omg verify --help` adds; the program that verifies reads and checks them. */
+export const VERIFY_HELP = [
+  '--days n        recompute the costs of the last n days only; without it of all rows that are kept',
+  '--wait seconds  how long running requests may take to end, and usage to be booked (10)',
+  '--running       requests go on running: what they hold is no mismatch',
+];
+
 const STORES = ['ROUTER_DB_URL', 'ROUTER_REDIS_URL', 'ROUTER_NATS_URL'] as const;
 
 /**

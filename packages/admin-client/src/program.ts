@@ -15,6 +15,8 @@ interface GlobalOptions {
 
 export interface ProgramIo {
   write: (text: string) => void;
+  /** How the program was called, for its help. */
+  name?: string;
 }
 
 /** What a command needs: the API as the caller, and a place for its answer. */
@@ -25,21 +27,22 @@ export interface CommandContext {
   show(answer: unknown, table: () => string): void;
 }
 
-const HELP = `
+const help = (name: string): string => `
 Tenants are named by id or name, keys by id or prefix. Answers go to standard output, errors to standard error.
 Exit code: 0 done, 1 refused or not reached, 2 not understood.
 
 Examples:
-  omg-admin tenants create acme
-  omg-admin budgets set acme 500 --schedule calendar_month --warning-threshold 0.8
-  omg-admin keys issue acme "ci robot" --rpm 60 --budget-usd 20
-  omg-admin spend --by model --tenant acme --period 7d
-  omg-admin tokens create nightly --role viewer --days 30
+  ${name} tenants create acme
+  ${name} budgets set acme 500 --schedule calendar_month --warning-threshold 0.8
+  ${name} keys issue acme "ci robot" --rpm 60 --budget-usd 20
+  ${name} spend --by model --tenant acme --period 7d
+  ${name} tokens create nightly --role viewer --days 30
 `;
 
 /** The daily tasks of an operator. Credentials come from options or variables; a token is the better one for scripts. */
 export function buildProgram(io: ProgramIo): Command {
-  const program = new Command('omg-admin')
+  const name = io.name ?? 'omg-admin';
+  const program = new Command(name)
     .description('Manage tenants, keys, budgets, models and spend through the admin API')
     .addOption(new Option('--url <url>', 'address of the admin API').env('ADMIN_URL').default('http://127.0.0.1:8081'))
     .addOption(new Option('--token <token>', 'admin API token').env('OMG_ADMIN_TOKEN'))
@@ -48,7 +51,7 @@ export function buildProgram(io: ProgramIo): Command {
     .option('--json', 'print the whole answer as JSON')
     .showSuggestionAfterError()
     .exitOverride()
-    .addHelpText('after', HELP);
+    .addHelpText('after', help(name));
   const context: CommandContext = {
     connect: () => connect(program.opts<GlobalOptions>()),
     baseUrl: () => program.opts<GlobalOptions>().url,

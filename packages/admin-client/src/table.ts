@@ -9,5 +9,7 @@ export function formatTable(header: readonly string[], rows: readonly (readonly 
 
 function cellText(cell: Cell): string {
   if (cell === null || cell === undefined) return '-';
+  // 1e-7 is no amount that people read.
+  if (typeof cell === 'number' && !Number.isInteger(cell)) return cell.toFixed(9).replace(/0+$/, '');
   return String(cell).replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }

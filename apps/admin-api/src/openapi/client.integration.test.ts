@@ -21,7 +21,7 @@ afterAll(async () => {
 
 async function omgAdmin(...args: string[]): Promise<string> {
   let output = '';
-  const program = buildProgram({ write: (text) => (output += text) }).exitOverride();
+  const program = buildProgram({ name: './omg admin', write: (text) => (output += text) }).exitOverride();
   await program.parseAsync(['--url', baseUrl, '--email', 'root@example.com', '--password', PASSWORD, ...args], { from: 'user' });
   return output;
 }
@@ -87,6 +87,7 @@ describe('the command line', () => {
     expect(await omgAdmin('keys', 'list', 'by cli')).toContain('robot');
     expect(await omgAdmin('budgets', 'history', 'by cli', '--windows', '2')).toContain('12.5');
     expect(await omgAdmin('models')).toContain('ALIAS');
+    expect(await omgAdmin('models', 'list')).toBe(await omgAdmin('models'));
     const link = (await omgAdmin('download-link', '/admin/usage/summary?period=1d')).trim();
     expect((await fetch(link)).headers.get('content-disposition')).toBe('attachment; filename="usage-summary.csv"');
     expect(JSON.parse(await omgAdmin('--json', 'spend', '--tenant', 'by cli'))).toMatchObject({ group: 'tenant', items: [] });

@@ -55,6 +55,8 @@ export function addModelCommands(program: Command, { connect, show }: CommandCon
   program
     .command('models')
     .description('models and their routes')
+    .command('list', { isDefault: true })
+    .description('all of them')
     .action(async () => {
       const client = await connect();
       const answer = await unwrap(client.GET('/admin/model-catalog', {}));
