@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { TIER_BUCKETS, costOf, perThousand, unbilledBuckets, type PriceVersion } from './price.js';
-import { tierProblems, tierUnit, type PriceTier } from './price-tiers.js';
+import { TIER_UNITS, tierProblems, tierUnit, type PriceTier } from './price-tiers.js';
 import type { Meters } from './usage.js';
 
 const PRICE: PriceVersion = { id: 'v1', input: '0.0025', output: '0.01' };
@@ -201,8 +201,19 @@ describe('a bucket of tiers', () => {
     (['chat', 'embeddings', 'images'] as const).map((name) => costOf({ ...price, tiers }, everything, name).totalNano);
 
   it.each(TIER_BUCKETS)('that changes no cost of any operation is told as unbilled, any other is not: %s', (bucket) => {
-    const units = ['per_image', 'tokens_per_million', 'per_minute', 'per_million_characters'] as const;
-    const isBilled = units.some((unit) => String(bills({ [bucket]: [{ unit, price_per_unit: '999' }] })) !== String(bills({})));
-    expect(unbilledBuckets({ [bucket]: [] })).toEqual(isBilled ? [] : [bucket]);
+    for (const unit of TIER_UNITS) {
+      const tiers = { [bucket]: [{ unit, price_per_unit: '999' }] };
+      // What cannot be saved needs no telling.
+      if (tierProblems(tiers).length > 0) continue;
+      const isBilled = String(bills(tiers)) !== String(bills({}));
+      expect([unit, unbilledBuckets(tiers)]).toEqual([unit, isBilled ? [] : [bucket]]);
+    }
+  });
+
+  it('for images in general is told as unbilled beside one for their generation, which takes its place', () => {
+    const own: PriceTier = { unit: 'per_image', price_per_unit: '2' };
+    const general: PriceTier = { unit: 'per_image', price_per_unit: '999' };
+    expect(bills({ image: [general], image_generation: [own] })).toEqual(bills({ image_generation: [own] }));
+    expect(unbilledBuckets({ image: [general], image_generation: [own] })).toEqual(['image']);
   });
 });

@@ -24,9 +24,20 @@ export type TierBucket = (typeof TIER_BUCKETS)[number];
 /** Kept for information: the gateway serves none of the operations that these are for, so nothing is billed by them. */
 const UNBILLED_BUCKETS: ReadonlySet<string> = new Set<TierBucket>(['image_edit', 'image_variation', 'audio', 'tts', 'video']);
 
-/** The buckets of a catalog entry by which nothing is billed. */
-export function unbilledBuckets(tiers: Readonly<Record<string, unknown>>): string[] {
-  return Object.keys(tiers).filter((bucket) => UNBILLED_BUCKETS.has(bucket));
+/**
+ * The buckets of a catalog entry by which nothing is billed: those of operations that are not served, those for images of
+ * which no tier counts images, and the general one for images beside one of its own for their generation.
+ */
+export function unbilledBuckets(tiers: Readonly<Record<string, readonly { unit: string }[] | undefined>>): string[] {
+  return Object.entries(tiers).flatMap(([bucket, list = []]) => {
+    if (UNBILLED_BUCKETS.has(bucket)) return [bucket];
+    if (bucket !== 'image' && bucket !== 'image_generation') return [];
+    return (bucket === 'image' && tiers['image_generation'] !== undefined) || !list.some(countsImages) ? [bucket] : [];
+  });
+}
+
+function countsImages({ unit }: { unit: string }): boolean {
+  return unit === 'per_image' || unit === 'per_megapixel';
 }
 
 /** One immutable version of a route's prices. A price that is absent is unknown, which is not the same as zero. */
@@ -163,7 +174,7 @@ function isFree(price: PriceVersion | undefined): boolean {
 }
 
 function tieredImages(price: PriceVersion | undefined, meters: Meters, images: number): Cost | undefined {
-  const bucket = (price?.tiers?.image_generation ?? price?.tiers?.image)?.filter((tier) => tier.unit === 'per_image' || tier.unit === 'per_megapixel');
+  const bucket = (price?.tiers?.image_generation ?? price?.tiers?.image)?.filter(countsImages);
   if (bucket === undefined || bucket.length === 0) return undefined;
   const size = meters.imageSize ?? DEFAULT_SIZE;
   const selection: TierSelection = { operation: 'image_generation', resolution: size };

@@ -98,7 +98,8 @@ ${table(
 )}
 
 Of the buckets of \`pricing_tiers\`, \`image_edit\`, \`image_variation\`, \`audio\`, \`tts\` and \`video\` are kept for information: no operation that the
-gateway serves is billed by them. The admin API's start tells it in the log, and \`unbilled_tiers\` of a catalog entry in \`/admin\` names them.
+gateway serves is billed by them. The same holds for \`image\` and \`image_generation\` whose tiers count no images (\`per_image\`,
+\`per_megapixel\`), and for \`image\` beside \`image_generation\`. The admin API's start tells it in the log, and \`unbilled_tiers\` of a catalog entry in \`/admin\` names them.
 `;
   return [INTRODUCTION, `${capabilityTable()}\n`, settings, ...sections].join('\n');
 }
