@@ -32,7 +32,7 @@ const others = ['\\.integration\\.test\\.ts$', '\\.e2e\\.test\\.ts$', '\\.fault\
 
 export default {
   // A bound for what hangs, not for what is slow: a machine with a twentieth of a core to give must come through.
-  testTimeout: 300_000,
+  testTimeout: 600_000,
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['**/*.test.ts'], testPathIgnorePatterns: ['/node_modules/', '/dist/', ...others] },
     { ...shared, displayName: 'integration', testMatch: ['**/*.integration.test.ts'] },

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Default 60 000: far above what anything takes, since a test that waits for nothing must not fail on a machine that is only slow. */
+  /** Default 120 000: far above what anything takes, since a test that waits for nothing must not fail on a machine that is only slow. */
   timeoutMs?: number;
   /** Default 20. */
   intervalMs?: number;
@@ -14,7 +14,7 @@ export interface WaitOptions {
  * cause of the timeout's.
  */
 export async function waitFor<T>(probe: () => T | Promise<T>, options: WaitOptions = {}): Promise<NonNullable<T>> {
-  const timeoutMs = options.timeoutMs ?? 60_000;
+  const timeoutMs = options.timeoutMs ?? 120_000;
   const deadline = Date.now() + timeoutMs;
   let lastError: unknown;
   for (;;) {
