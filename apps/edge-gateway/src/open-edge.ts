@@ -127,7 +127,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
 }
 
 function openRedis({ config: file, lifecycle, logger }: Service, observer: ConnectionObserver) {
-  const redis = connectRedis(file.redis, { name: 'edge', mode: 'guarded', autoPipelining: true, observer });
+  const redis = connectRedis(file.redis, { name: 'edge', mode: 'guarded', observer });
   lifecycle.onClose('redis', () => closeRedis(redis));
   const guard = { commandTimeoutMs: file.edge.redisTimeoutMs, onCircuit: (state: string, reason: string) => logger.warn({ state, reason }, 'redis circuit') };
   const admission = new RedisAdmissionStore(redis, guard);

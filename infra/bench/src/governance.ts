@@ -79,7 +79,7 @@ function report(figures: GovernedFigures, stores: ReadonlyMap<string, StoreFigur
       {
         title: 'The two Redis calls alone',
         method: [
-          `${REQUESTS.toLocaleString('en')} requests, ${CONCURRENCY} at a time over one connection with automatic pipelining: one admission and one settlement each, then released in groups of ${RELEASE_AT_ONCE} as the recorder does. Every key was called before. Redis has its append-only file on; what rewriting it takes is not in these figures.`,
+          `${REQUESTS.toLocaleString('en')} requests, ${CONCURRENCY} at a time over one connection, in batches: one admission and one settlement each, then released in groups of ${RELEASE_AT_ONCE} as the recorder does. Every key was called before. Redis has its append-only file on; what rewriting it takes is not in these figures.`,
         ],
         columns: ['virtual keys', 'attempts waiting to be booked', 'per second', 'Redis per request', 'Redis per release', 'client per request'],
         rows: [...stores].map(([name, one]) => {

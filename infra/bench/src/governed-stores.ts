@@ -23,7 +23,7 @@ export interface StoreFigures {
 /** A fresh Redis that every key has called; `waiting` attempts are settled and not released before the measurement begins. */
 export async function measureStores(keys: number, waiting: number): Promise<StoreFigures> {
   const service = await startRedis();
-  const redis = connectRedis({ url: service.url }, { name: 'bench', mode: 'background', autoPipelining: true });
+  const redis = connectRedis({ url: service.url }, { name: 'bench', mode: 'background' });
   const store = new RedisAdmissionStore(redis, { commandTimeoutMs: 5_000 });
   const ledger = new RedisLedgerStore(redis, { commandTimeoutMs: 5_000 });
   // A tenth as many tenants as keys; at least one.

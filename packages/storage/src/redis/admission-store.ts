@@ -48,7 +48,7 @@ interface Cancellation {
   attemptId: string;
 }
 
-/** Admission and settlement of the edge: one script call each. The client should have auto-pipelining switched on. */
+/** Admission and settlement of the edge: one script call each. */
 export class RedisAdmissionStore implements AdmissionStore {
   private readonly redis: GuardedRedis;
   private readonly announced = new RecentTenants(ANNOUNCE_EVERY_MS);

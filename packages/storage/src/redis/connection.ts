@@ -31,8 +31,6 @@ export interface RedisConnectionOptions {
   mode: 'request' | 'guarded' | 'background' | 'queue';
   /** Replaces the settings' command timeout. */
   commandTimeoutMs?: number;
-  /** Commands of one turn of the event loop travel together. Not for scripts that must keep an order among each other. */
-  autoPipelining?: boolean;
   observer?: ConnectionObserver;
 }
 
@@ -67,7 +65,6 @@ function commonOptions(settings: RedisSettings, options: RedisConnectionOptions,
     connectTimeout: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     keepAlive: 30_000,
     noDelay: true,
-    enableAutoPipelining: options.autoPipelining ?? false,
     tls: target.tls ? { ...(settings.tlsCaFile ? { ca: readFileSync(settings.tlsCaFile) } : {}) } : undefined,
     retryStrategy: backoffMs,
     // A replica that took over answers READONLY on the old connection.
@@ -87,7 +84,6 @@ function open(target: RedisTarget, settings: RedisSettings, common: RedisOptions
     return new Cluster(target.nodes, {
       redisOptions: common,
       enableOfflineQueue: common.enableOfflineQueue ?? true,
-      enableAutoPipelining: common.enableAutoPipelining,
       clusterRetryStrategy: backoffMs,
       // Managed clusters announce addresses that only their DNS names' certificates cover.
       dnsLookup: target.tls ? (address, callback) => callback(null, address) : undefined,

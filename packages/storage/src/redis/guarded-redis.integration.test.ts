@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, startRedis, waitFor, within, type RunningService } from '@omg/testkit';
 import { Redis } from 'ioredis';
+import { setImmediate } from 'node:timers/promises';
 import { admitRequest, newCaller, settleRequest } from './admission.fixture.js';
 import { RedisAdmissionStore } from './admission-store.js';
 import { RedisUnavailableError } from './guarded-redis.js';
@@ -24,7 +25,6 @@ const circuit: string[] = [];
 beforeAll(async () => {
   service = await startRedis();
   client = new Redis(service.url, {
-    enableAutoPipelining: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     retryStrategy: () => 50,
@@ -88,6 +88,19 @@ describe('a Redis that does not answer', () => {
     service.resume();
     await admittedAgain();
     expect(await ledger.inspect(caller.tenantId)).toMatchObject({ open: 0, budgets: [] });
+  });
+
+  it('a call that was given up while another was under way is never carried out', async () => {
+    await admittedAgain();
+    const caller = newCaller();
+    service.pause();
+    const sent = brisk.admit(admitRequest(caller));
+    await setImmediate();
+    const waiting = brisk.admit(admitRequest(caller));
+    await Promise.all([sent, waiting].map((call) => expect(call).rejects.toThrow(RedisUnavailableError)));
+    service.resume();
+    await admittedAgain();
+    expect((await ledger.inspect(caller.tenantId)).open).toBe(1);
   });
 
   it('the lock of an idempotency key that was asked for while Redis hangs is given back: the retry runs', async () => {

@@ -1,9 +1,10 @@
-import type { Cluster, Redis } from 'ioredis';
+import { Command, type Cluster, type Redis } from 'ioredis';
+import { CommandBatches } from './command-batches.js';
 import type { LuaScript } from './lua-script.js';
 
 /**
  * Redis as the request path may use it: every call ends within its timeout, and while Redis is away or slow calls are
- * refused at once instead of waiting one by one.
+ * refused at once instead of waiting one by one. Scripts travel in batches, in the order in which they were called.
  *
  * `failuresToOpen` failures in a row (timeouts, lost connections, error replies such as OOM or LOADING) open the circuit; an error
  * reply about what one key holds is an answer, and says nothing about Redis. A PING in the background closes it again. A connection whose PING stays unanswered for long is torn down, so that a peer that
@@ -33,7 +34,6 @@ export class RedisUnavailableError extends Error {
 
 interface Pending {
   deadlineMs: number;
-  settled: boolean;
   expire: () => void;
 }
 
@@ -47,15 +47,18 @@ export class GuardedRedis {
   private closed = false;
   private probeTimer: NodeJS.Timeout | undefined;
   private probeSince: number | undefined;
-  // All calls have the same timeout, so their deadlines are in order and one timer serves them all.
-  private readonly pending: Pending[] = [];
-  private pendingHead = 0;
+  private readonly batches: CommandBatches;
+  // All calls have the same timeout, so their deadlines are in the order in which they came, and one timer serves them all. A call
+  // leaves with its answer: what it holds must not live until the timer looks.
+  private readonly pending = new Set<Pending>();
   private deadlineTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly client: Redis | Cluster,
     private readonly options: GuardOptions,
-  ) {}
+  ) {
+    this.batches = new CommandBatches(client);
+  }
 
   get isOpen(): boolean {
     return this.open;
@@ -65,12 +68,13 @@ export class GuardedRedis {
    * Runs a script by its digest, sending its text where Redis does not know it (first use, restart, SCRIPT FLUSH). `onLate` is
    * given an answer that came after the call was given up: it was carried out, and nobody waits for it any more.
    */
-  async script(script: LuaScript, keys: readonly string[], args: readonly string[], onLate?: (reply: unknown) => void): Promise<unknown> {
-    const command = (isGivenUp: () => boolean) =>
-      this.client.evalsha(script.sha, script.numberOfKeys, ...keys, ...args).catch((error: unknown) => {
-        // What nobody waits for any more must not take effect now.
-        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT') || isGivenUp()) throw error;
-        return this.client.eval(script.source, script.numberOfKeys, ...keys, ...args);
+  script(script: LuaScript, keys: readonly string[], args: readonly string[], onLate?: (reply: unknown) => void): Promise<unknown> {
+    const send = (name: 'evalsha' | 'eval', what: string, isGivenUp: () => boolean): Promise<unknown> =>
+      this.batches.send(new Command(name, [what, script.numberOfKeys, ...keys, ...args], { replyEncoding: 'utf8' }), isGivenUp);
+    const command = (isGivenUp: () => boolean): Promise<unknown> =>
+      send('evalsha', script.sha, isGivenUp).catch((error: unknown) => {
+        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+        return send('eval', script.source, isGivenUp);
       });
     return this.run(command, onLate);
   }
@@ -92,23 +96,20 @@ export class GuardedRedis {
     return new Promise<T>((resolve, reject) => {
       const entry: Pending = {
         deadlineMs: performance.now() + this.options.commandTimeoutMs,
-        settled: false,
         expire: () => {
           this.fail('timeout');
           reject(new RedisUnavailableError('timeout'));
         },
       };
       this.watch(entry);
-      command(() => entry.settled).then(
+      command(() => !this.pending.has(entry)).then(
         (value) => {
-          if (entry.settled) return onLate?.(value);
-          entry.settled = true;
+          if (!this.pending.delete(entry)) return onLate?.(value);
           this.failures = 0;
           resolve(value);
         },
         (error: unknown) => {
-          if (entry.settled) return;
-          entry.settled = true;
+          if (!this.pending.delete(entry)) return;
           if (isAboutData(error)) this.failures = 0;
           else this.fail(isReply(error) ? 'reply' : 'connection');
           reject(new RedisUnavailableError(isReply(error) ? 'reply' : 'connection', { cause: error }));
@@ -126,7 +127,7 @@ export class GuardedRedis {
   }
 
   private watch(entry: Pending): void {
-    this.pending.push(entry);
+    this.pending.add(entry);
     if (this.deadlineTimer === undefined) this.armDeadline(this.options.commandTimeoutMs);
   }
 
@@ -142,21 +143,16 @@ export class GuardedRedis {
     this.deadlineTimer = undefined;
     // The time in which this process could neither send nor read is not Redis's: it is given to the calls under way.
     const stalledMs = performance.now() - dueMs;
-    if (stalledMs > STALL_MS) for (let i = this.pendingHead; i < this.pending.length; i++) this.pending[i]!.deadlineMs += stalledMs;
+    if (stalledMs > STALL_MS) for (const entry of this.pending) entry.deadlineMs += stalledMs;
     const nowMs = performance.now();
-    while (this.pendingHead < this.pending.length) {
-      const entry = this.pending[this.pendingHead]!;
-      if (!entry.settled) {
-        if (entry.deadlineMs > nowMs) break;
-        entry.settled = true;
-        entry.expire();
+    for (const entry of this.pending) {
+      if (entry.deadlineMs > nowMs) {
+        if (!this.closed) this.armDeadline(entry.deadlineMs - nowMs);
+        return;
       }
-      this.pendingHead++;
+      this.pending.delete(entry);
+      entry.expire();
     }
-    this.pending.splice(0, this.pendingHead);
-    this.pendingHead = 0;
-    const next = this.pending[0];
-    if (next && !this.closed) this.armDeadline(next.deadlineMs - nowMs);
   }
 
   private scheduleProbe(): void {

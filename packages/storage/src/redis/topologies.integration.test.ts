@@ -20,7 +20,7 @@ let nowMs = Date.now();
 
 /** As the edge, the recorder and the admin API open them. */
 function open(settings: RedisSettings) {
-  const request = connectRedis(settings, { name: 'test-edge', mode: 'request', autoPipelining: true });
+  const request = connectRedis(settings, { name: 'test-edge', mode: 'request' });
   const background = connectRedis(settings, { name: 'test-recorder', mode: 'background' });
   const queues = connectQueues(settings, { name: 'test-queues' });
   const guard = { commandTimeoutMs: 10_000, nowMs: () => nowMs };
