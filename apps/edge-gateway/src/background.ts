@@ -43,11 +43,10 @@ function renewLeases(parts: Background): void {
   const { leaseMs } = services.config;
   every(parts, 'lease renewal', leaseMs / 3, () => {
     const dueBeforeMs = services.clock.nowMs() - leaseMs / 3;
-    for (const ctx of services.inFlight) {
-      const { grant, caller } = ctx;
-      if (!grant?.inRedis || !caller || ctx.event || grant.admittedAtMs > dueBeforeMs) continue;
+    services.inFlight.forEach(({ grant, caller, event }) => {
+      if (!grant?.inRedis || !caller || event || grant.admittedAtMs > dueBeforeMs) return;
       services.admission.renew(caller.tenant.doc.id, caller.key.doc.id, grant.attemptId, leaseMs).catch(() => undefined);
-    }
+    });
   });
 }
 
@@ -119,6 +118,6 @@ function ensureStreams(parts: Background): void {
 /** Streams may end until the drain's deadline; what still runs then is aborted and recorded. */
 function abortAtDeadline(parts: Background): void {
   parts.service.shutdown.deadline.addEventListener('abort', () => {
-    for (const ctx of parts.services.inFlight) abortRequest(ctx, 'shutdown');
+    parts.services.inFlight.forEach((ctx) => abortRequest(ctx, 'shutdown'));
   });
 }

@@ -1,5 +1,5 @@
 import type { AdmissionStore, IdempotencyStore } from '@omg/storage';
-import type { FallbackLimiter } from '@omg/domain';
+import type { Bag, FallbackLimiter } from '@omg/domain';
 import type { Transport } from '@omg/providers';
 import type { Tracing } from '@omg/service-kit';
 import type { EdgeConfig } from './config.js';
@@ -43,7 +43,7 @@ export interface EdgeServices {
   metrics: EdgeMetrics;
   tracing: Tracing;
   log: Log;
-  inFlight: Set<RequestContext>;
+  inFlight: Bag<RequestContext>;
   bodies: BodyMemory;
   /** Random bytes from a pool: a system call per id would be felt. */
   random(bytes: number): Uint8Array;

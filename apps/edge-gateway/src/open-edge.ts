@@ -1,5 +1,5 @@
 import { configKey, routeHealthSchema, type RouteHealth } from '@omg/contracts';
-import { FallbackLimiter, KeyRing, sealedContext, uuidV7 } from '@omg/domain';
+import { Bag, FallbackLimiter, KeyRing, sealedContext, uuidV7 } from '@omg/domain';
 import { getProvider } from '@omg/providers';
 import type { ServiceContext } from '@omg/service-kit';
 import {
@@ -84,7 +84,7 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
   watchConfiguration(service, nats, bucket, { snapshot, keys, routing });
   watchHealth(service, nats, routing);
   const { usage, spool } = await openUsage(service, nats, edgeId, () => uuidV7(clock.nowMs(), random(10)));
-  const inFlight = new Set<RequestContext>();
+  const inFlight = new Bag<RequestContext>();
   const bodies = new BodyMemory(() => config.bodyMemoryBytes);
   const metrics = new EdgeMetrics(service.metrics, {
     inFlight: () => inFlight.size,

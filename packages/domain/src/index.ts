@@ -1,5 +1,6 @@
 export * from './api-key.js';
 export * from './audit-chain.js';
+export { Bag, type BagItem } from './bag.js';
 export * from './breaker.js';
 export * from './budget-window.js';
 export * from './canonical-json.js';

@@ -1,5 +1,5 @@
 import type { RouteDocument, UsageEvent } from '@omg/contracts';
-import type { BudgetWindow, Cost, FallbackGrant, Meters, NanoUsd, RateLimits, UsageSource } from '@omg/domain';
+import type { BagItem, BudgetWindow, Cost, FallbackGrant, Meters, NanoUsd, RateLimits, UsageSource } from '@omg/domain';
 import type { AdmissionState, BudgetClaim } from '@omg/storage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { EdgeServices } from '../edge-services.js';
@@ -65,7 +65,7 @@ export interface Billed {
  * One request on its way through the pipeline. Steps read what earlier steps set and set their own part; nothing else
  * is shared between them.
  */
-export interface RequestContext {
+export interface RequestContext extends BagItem {
   readonly services: EdgeServices;
   readonly endpoint: Endpoint;
   readonly request: FastifyRequest;

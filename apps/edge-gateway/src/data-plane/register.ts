@@ -160,6 +160,7 @@ function newContext(services: EdgeServices, endpoint: Endpoint, request: Fastify
     traceparent: trace?.traceparent ?? received,
     trace,
     startedAt: performance.now(),
+    place: -1,
     abortReason: undefined,
     attempt: undefined,
     caller: undefined,

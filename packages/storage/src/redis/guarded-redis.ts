@@ -1,3 +1,4 @@
+import { Bag, type BagItem } from '@omg/domain';
 import { Command, type Cluster, type Redis } from 'ioredis';
 import { CommandBatches } from './command-batches.js';
 import type { LuaScript } from './lua-script.js';
@@ -32,7 +33,7 @@ export class RedisUnavailableError extends Error {
   }
 }
 
-interface Pending {
+interface Pending extends BagItem {
   deadlineMs: number;
   expire: () => void;
 }
@@ -48,9 +49,8 @@ export class GuardedRedis {
   private probeTimer: NodeJS.Timeout | undefined;
   private probeSince: number | undefined;
   private readonly batches: CommandBatches;
-  // All calls have the same timeout, so their deadlines are in the order in which they came, and one timer serves them all. A call
-  // leaves with its answer: what it holds must not live until the timer looks.
-  private readonly pending = new Set<Pending>();
+  // One timer serves them all. A call leaves with its answer: what it holds must not live until the timer looks.
+  private readonly pending = new Bag<Pending>();
   private deadlineTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -95,6 +95,7 @@ export class GuardedRedis {
   private attempt<T>(command: (isGivenUp: () => boolean) => Promise<T>, onLate: ((value: T) => void) | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const entry: Pending = {
+        place: -1,
         deadlineMs: performance.now() + this.options.commandTimeoutMs,
         expire: () => {
           this.fail('timeout');
@@ -143,16 +144,19 @@ export class GuardedRedis {
     this.deadlineTimer = undefined;
     // The time in which this process could neither send nor read is not Redis's: it is given to the calls under way.
     const stalledMs = performance.now() - dueMs;
-    if (stalledMs > STALL_MS) for (const entry of this.pending) entry.deadlineMs += stalledMs;
+    const givenMs = stalledMs > STALL_MS ? stalledMs : 0;
     const nowMs = performance.now();
-    for (const entry of this.pending) {
+    let nextMs = Number.POSITIVE_INFINITY;
+    this.pending.forEach((entry) => {
+      entry.deadlineMs += givenMs;
       if (entry.deadlineMs > nowMs) {
-        if (!this.closed) this.armDeadline(entry.deadlineMs - nowMs);
+        nextMs = Math.min(nextMs, entry.deadlineMs);
         return;
       }
       this.pending.delete(entry);
       entry.expire();
-    }
+    });
+    if (this.pending.size > 0 && !this.closed) this.armDeadline(nextMs - nowMs);
   }
 
   private scheduleProbe(): void {
