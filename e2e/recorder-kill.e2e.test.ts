@@ -6,7 +6,7 @@ import { newStory, play, type Story } from './faults/support/scenario.js';
 let story: Story;
 
 beforeAll(async () => {
-  story = newStory(await startFaultStack({ ownServers: [] }));
+  story = newStory(await startFaultStack({ ownServers: [], config: { edge: { redis_timeout: '5s' } } }));
 });
 
 afterAll(cleanUp);

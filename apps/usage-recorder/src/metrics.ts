@@ -19,6 +19,11 @@ export function recorderMetrics(metrics: Metrics) {
     help: 'Usage events committed: inserted, corrected (the exact end of a call that had been booked by estimate), or known already (redelivered, or without usage).',
     labelNames: ['result'],
   });
+  const reaped = metrics.counter({
+    name: 'recorder_reaped_attempts_total',
+    help: 'Attempts that nobody ended (booked with the held estimate) or nobody released (booked exactly).',
+    labelNames: ['kind'],
+  });
   const jobAge = metrics.gauge({ name: 'recorder_job_last_success_timestamp_seconds', help: 'When a recurring job last ended well.', labelNames: ['task'] });
   return {
     commitDuration: commitDuration.child(),
@@ -40,11 +45,8 @@ export function recorderMetrics(metrics: Metrics) {
       help: 'Deliveries of alerts, by their final result.',
       labelNames: ['channel', 'result'],
     }),
-    reaped: metrics.counter({
-      name: 'recorder_reaped_attempts_total',
-      help: 'Attempts that nobody ended (booked with the held estimate) or nobody released (booked exactly).',
-      labelNames: ['kind'],
-    }),
+    reapedExpired: reaped.child('expired'),
+    reapedEnded: reaped.child('ended'),
     mismatches: metrics.gauge({ name: 'ledger_mismatches', help: 'Mismatches that the last verification found.' }).child(),
     purgedRows: metrics.counter({ name: 'recorder_purged_rows_total', help: 'Rows deleted because their retention ended.', labelNames: ['table'] }),
     jobSucceeded: (job: string, nowMs: number) => jobAge.child(job).set(nowMs / 1_000),

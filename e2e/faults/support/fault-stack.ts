@@ -16,7 +16,7 @@ export async function startFaultStack(options: StackOptions & { config?: Setting
     ownServers: ['postgres', 'redis'],
     ...others,
     config: {
-      edge: { lease: '5s' },
+      edge: { lease: '5s', redis_timeout: '2s' },
       recorder: { listen_addr: '127.0.0.1:0', reaper_interval: '500ms', reaper_grace: '2s' },
       ...config,
     },

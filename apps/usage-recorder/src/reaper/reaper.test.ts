@@ -26,7 +26,7 @@ function partsOf(
       endedAttempts: () => Promise.resolve([]),
     },
     bookkeeper: { book: () => Promise.resolve() },
-    metrics: { reaped: { child: () => ({ inc: () => undefined }) } },
+    metrics: { reapedExpired: { inc: () => undefined }, reapedEnded: { inc: () => undefined } },
     log: { error: () => undefined, warn: () => undefined },
   } as unknown as ReaperParts;
 }

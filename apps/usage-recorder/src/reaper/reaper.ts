@@ -132,7 +132,7 @@ async function reapExpired({ store, bookkeeper, metrics, ...parts }: ReaperParts
     else if (await store.endExpired(tenantId, attempt.attemptId, JSON.stringify(event))) entries.push({ event });
   }
   await bookkeeper.book(entries);
-  metrics.reaped.child('expired').inc(entries.length);
+  metrics.reapedExpired.inc(entries.length);
   return { found: attempts.length, booked: entries.length };
 }
 
@@ -155,7 +155,7 @@ async function reapEnded({ store, bookkeeper, metrics, ...parts }: ReaperParts, 
         refused,
       );
   }
-  metrics.reaped.child('ended').inc(entries.length);
+  metrics.reapedEnded.inc(entries.length);
   return { found: attempts.length, booked: entries.length };
 }
 
