@@ -15,7 +15,7 @@ import type {
 } from './admission.types.js';
 import { GuardedRedis, RedisUnavailableError, type GuardOptions } from './guarded-redis.js';
 import { ACTIVE_TENANTS_KEY, keyBudget, keyOpen, keyRate, tenantBudget, tenantKeys } from './keys.js';
-import { loadLuaScript } from './lua-script.js';
+import { loadLuaScript, type LuaScript } from './lua-script.js';
 import { RecentTenants } from './recent-tenants.js';
 
 const ADMIT = loadLuaScript('admit', 7);
@@ -39,8 +39,8 @@ export interface AdmissionStoreOptions extends GuardOptions {
   nowMs?: () => number;
 }
 
-/** Integers below 2^53 and texts. */
-type Reply = (string | number)[];
+/** The values of a script's answer, which come joined by commas: integers below 2^53 and words. */
+type Reply = string[];
 
 interface Cancellation {
   tenantId: string;
@@ -70,28 +70,15 @@ export class RedisAdmissionStore implements AdmissionStore {
 
   async admit(request: AdmitRequest): Promise<AdmitResult> {
     if (Buffer.byteLength(request.attempt) > PAYLOAD_BYTES_MAX) throw new RangeError('attempt payload is too large');
-    const { tenantId, keyId, budgets } = request;
-    const keys = tenantKeys(tenantId);
+    const { tenantId } = request;
     // Sent ahead of the admission, so that the reaper knows of the tenant before there is an attempt to reap.
     const announcing = this.announced.isDue(tenantId) ? this.announce(tenantId) : undefined;
     announcing?.catch(() => undefined);
-    const reply = (await this.redis.script(
-      ADMIT,
-      [
-        keys.attempts,
-        keys.times,
-        keyOpen(keys.base, keyId),
-        keys.rate,
-        keyRate(keys.base, keyId),
-        tenantBudget(keys.base, budgets.tenant.windowId),
-        budgets.key ? keyBudget(keys.base, keyId, budgets.key.windowId) : keys.base,
-      ],
-      admitArgs(keys.base, request, this.now()),
-    )) as Reply;
+    const reply = await this.ask(ADMIT, callKeys(request), admitArgs(request, this.now()));
     const [reason, scope, retryAfterMs, held, first] = reply;
     await announcing;
     // Redis had nothing of the tenant although it was announced lately: it may have lost the list as well.
-    if (first && !announcing) await this.announce(tenantId);
+    if (first === '1' && !announcing) await this.announce(tenantId);
     const state = readState(request, reply);
     if (!reason) return { admitted: true, heldNano: BigInt(held!), ...state };
     return {
@@ -117,30 +104,17 @@ export class RedisAdmissionStore implements AdmissionStore {
 
   async settle(request: SettleRequest): Promise<SettleResult> {
     const { keyId, budgets } = request;
-    const keys = tenantKeys(request.tenantId);
-    const reply = (await this.redis.script(
-      SETTLE,
-      [
-        keys.attempts,
-        keys.times,
-        keyOpen(keys.base, keyId),
-        keys.rate,
-        keyRate(keys.base, keyId),
-        tenantBudget(keys.base, budgets.tenant.windowId),
-        budgets.key ? keyBudget(keys.base, keyId, budgets.key.windowId) : keys.base,
-      ],
-      [
-        keys.base,
-        request.attemptId,
-        keyId,
-        budgets.tenant.windowId,
-        budgets.key?.windowId ?? '',
-        `[${request.tokens},${request.costNano},${claimNumbers(budgets.tenant)},${claimNumbers(budgets.key)}]`,
-        request.event,
-        this.now(),
-      ],
-    )) as Reply;
-    return { wasOpen: reply[0] === 1, isStored: reply[0] !== 0, budgets: readBudgets(budgets, reply, 1) };
+    const reply = await this.ask(SETTLE, callKeys(request), [
+      tenantKeys(request.tenantId).base,
+      request.attemptId,
+      keyId,
+      budgets.tenant.windowId,
+      budgets.key?.windowId ?? '',
+      `[${request.tokens},${request.costNano},${claimNumbers(budgets.tenant)},${claimNumbers(budgets.key)}]`,
+      request.event,
+      this.now(),
+    ]);
+    return { wasOpen: reply[0] === '1', isStored: reply[0] !== '0', budgets: readBudgets(budgets, reply, 1) };
   }
 
   async renew(tenantId: string, keyId: string, attemptId: string, leaseMs: number): Promise<boolean> {
@@ -166,7 +140,7 @@ export class RedisAdmissionStore implements AdmissionStore {
     const { base, rate } = tenantKeys(request.tenantId);
     const { key, tenant } = limits;
     const budgetLimits = `${budgets.tenant.limitNano},${budgets.key?.limitNano ?? 0}`;
-    const reply = (await this.redis.script(
+    const reply = await this.ask(
       READ_STATE,
       [rate, keyRate(base, keyId), tenantBudget(base, budgets.tenant.windowId), budgets.key ? keyBudget(base, keyId, budgets.key.windowId) : base],
       [
@@ -174,7 +148,7 @@ export class RedisAdmissionStore implements AdmissionStore {
         budgets.key ? '1' : '',
         this.now(),
       ],
-    )) as Reply;
+    );
     return readState(request, reply);
   }
 
@@ -188,6 +162,10 @@ export class RedisAdmissionStore implements AdmissionStore {
     this.closed = true;
     clearTimeout(this.cancelTimer);
     this.redis.close();
+  }
+
+  private async ask(script: LuaScript, keys: readonly string[], args: readonly string[]): Promise<Reply> {
+    return ((await this.redis.script(script, keys, args)) as string).split(',');
   }
 
   private now(): string {
@@ -229,7 +207,21 @@ export class RedisAdmissionStore implements AdmissionStore {
   }
 }
 
-function admitArgs(base: string, request: AdmitRequest, now: string): string[] {
+/** Admission and settlement touch the same keys. */
+function callKeys({ tenantId, keyId, budgets }: Pick<AdmitRequest, 'tenantId' | 'keyId' | 'budgets'>): string[] {
+  const { base, attempts, times, rate } = tenantKeys(tenantId);
+  return [
+    attempts,
+    times,
+    keyOpen(base, keyId),
+    rate,
+    keyRate(base, keyId),
+    tenantBudget(base, budgets.tenant.windowId),
+    budgets.key ? keyBudget(base, keyId, budgets.key.windowId) : base,
+  ];
+}
+
+function admitArgs(request: AdmitRequest, now: string): string[] {
   const { key, tenant } = request.limits;
   const numbers =
     `[${key.requestsPerMinute},${key.tokensPerMinute},${key.parallelRequests},` +
@@ -237,7 +229,7 @@ function admitArgs(base: string, request: AdmitRequest, now: string): string[] {
     `${request.estimatedTokens},${request.holdNano},${request.holdMinNano},${request.unseededAllowanceNano},` +
     `${claimNumbers(request.budgets.tenant)},${claimNumbers(request.budgets.key)},${request.leaseMs}]`;
   const windows = [request.budgets.tenant.windowId, request.budgets.key?.windowId ?? ''] as const;
-  return [base, request.attemptId, request.keyId, ...windows, numbers, request.attempt, now];
+  return [tenantKeys(request.tenantId).base, request.attemptId, request.keyId, ...windows, numbers, request.attempt, now];
 }
 
 function claimNumbers(claim: BudgetClaim | undefined): string {
@@ -262,6 +254,6 @@ function readBudget(claim: BudgetClaim, reply: Reply, at: number): BudgetState {
     limitNano: claim.limitNano,
     spentNano: reply[at] === '' ? undefined : BigInt(reply[at]!),
     openNano: BigInt(reply[at + 1]!),
-    needsSeed: reply[at + 2] === 1,
+    needsSeed: reply[at + 2] === '1',
   };
 }

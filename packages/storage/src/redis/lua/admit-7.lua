@@ -7,7 +7,7 @@
 --         7 estimated tokens  8 wanted hold  9 least hold  10 allowance while unseeded
 --         11 tenant limit  12 end of its window in ms  13 key limit  14 end of its window in ms  15 lease in ms
 --       7 payload  8 time override ('' in production)
--- Returns 1 reason ('' = admitted)  2 scope  3 retry after ms  4 held  5 1 if Redis had nothing of the tenant
+-- Returns, joined by commas: 1 reason ('' = admitted)  2 scope  3 retry after ms  4 held  5 1 if Redis had nothing of the tenant
 --       6-8 requests: limit, remaining, reset ms  9-11 tokens: the same
 --       12-14 tenant budget: spent ('' unseeded), open, needs seed  15-17 key budget: the same
 --- @include integer

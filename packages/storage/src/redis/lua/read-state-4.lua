@@ -3,7 +3,7 @@
 -- KEYS  1 window of the tenant  2 window of the key  3 budget of the tenant  4 budget of the key (not read without a key budget)
 -- ARGV  1 JSON array of integers: 1-2 key: requests, tokens per minute  3-4 tenant: the same  5 tenant limit  6 key limit
 --       2 '1' with a key budget, else ''  3 time override ('' in production)
--- Returns what admit-7 returns from its sixth value on, at the same places
+-- Returns what admit-7 returns; its first five values mean nothing
 --- @include integer
 --- @include clock
 --- @include window

@@ -6,7 +6,8 @@
 -- ARGV  1 base  2 attempt id  3 key id  4 tenant window id  5 key window id ('' for none)
 --       6 JSON array of integers: 1 tokens  2 cost  3 tenant limit  4 end of its window in ms  5 key limit  6 end of its window
 --       7 event  8 time override ('' in production)
--- Returns 1 was open (1), not known and stored all the same (2), ended before (0)  2-4 tenant budget: spent ('' unseeded), open, needs seed  5-7 key budget: the same
+-- Returns, joined by commas: 1 was open (1), not known and stored all the same (2), ended before (0)
+--       2-4 tenant budget: spent ('' unseeded), open, needs seed  5-7 key budget: the same
 --- @include integer
 --- @include clock
 --- @include window
@@ -50,8 +51,4 @@ if was_open or not a then
   redis.call('ZADD', KEYS[2], int(-now), id)
 end
 
-local out = { outcome, bt.spent or '', bt.open, bt.needs_seed and 1 or 0 }
-if bk then
-  out[5], out[6], out[7] = bk.spent or '', bk.open, bk.needs_seed and 1 or 0
-end
-return out
+return int(outcome) .. ',' .. budgets_reply(bt, bk)

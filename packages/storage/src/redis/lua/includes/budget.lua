@@ -29,6 +29,12 @@ local function budget_load(key, limit, allowance, now_ms)
   return b
 end
 
+-- Of the tenant's budget and, where there is one, of the key's: spent ('' unseeded), open, needs seed.
+local function budgets_reply(bt, bk)
+  local text = string.format('%s,%d,%d', bt.spent and int(bt.spent) or '', bt.open, bt.needs_seed and 1 or 0)
+  return bk and text .. ',' .. budgets_reply(bk) or text
+end
+
 -- Lists a budget in the tenant's index. Entries whose hash has expired are taken off a few at a time.
 local function budget_list(base, key, expires_ms, now_ms)
   local index = base .. 'budgets'
