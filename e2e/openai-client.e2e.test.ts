@@ -33,6 +33,7 @@ function catalog(demoUrl: string, silentUrl: string): object[] {
   };
   return [
     { ...chat, alias: 'test-chat', provider_model: 'demo-chat', endpoint: demoUrl },
+    { ...chat, alias: 'uncounted-chat', provider_model: 'demo-chat-nousage', endpoint: demoUrl },
     { ...chat, alias: 'silent-chat', provider_model: 'gpt-4.1', endpoint: silentUrl },
     {
       provider: 'openai-compatible',
@@ -125,6 +126,26 @@ describe.each([
     const row = await ledger.call(request_id!);
     expect(row).toMatchObject({ status: 200, stream: true, usage_source: 'provider' });
     expect(row.output_tokens).toBeGreaterThan(0);
+  });
+
+  it('gets a usage from a provider that tells none: what is booked, marked there as an estimate', async () => {
+    const messages = [{ role: 'user' as const, content: 'Hello there' }];
+    const whole = await client.chat.completions.create({ model: 'uncounted-chat', messages }).withResponse();
+    const stream = await client.chat.completions
+      .create({ model: 'uncounted-chat', messages, stream: true, stream_options: { include_usage: true } })
+      .withResponse();
+    let last: OpenAI.ChatCompletionChunk | undefined;
+    for await (const chunk of stream.data) last = chunk;
+    expect(last!.choices).toEqual([]);
+    for (const [requestId, usage] of [
+      [whole.request_id, whole.data.usage],
+      [stream.request_id, last!.usage],
+    ] as const) {
+      const row = await ledger.call(requestId!);
+      expect(row).toMatchObject({ status: 200, usage_source: 'estimate', input_tokens: usage!.prompt_tokens, output_tokens: usage!.completion_tokens });
+      expect(usage!.total_tokens).toBe(usage!.prompt_tokens + usage!.completion_tokens);
+      expect(usage!.completion_tokens).toBeGreaterThan(0);
+    }
   });
 
   it('gets the usage of a stream in a last chunk without choices when it asked for it', async () => {

@@ -193,6 +193,19 @@ describe.each(CHANGES)('a $name', ({ name, refusal, make }) => {
   });
 });
 
+describe('a key that was just issued', () => {
+  it('works at its first use at every edge: the admin API answers once the edges can know it', async () => {
+    const subject = await newSubject();
+    await served(subject, edgesNow());
+    for (let round = 0; round < 10; round++) {
+      const { token } = await unwrap(
+        admin.POST('/admin/tenants/{tenantId}/api-keys', { params: { path: { tenantId: subject.tenantId } }, body: { name: `key ${round}` } }),
+      );
+      expect(await Promise.all(edgesNow().map((edge) => ask(edge, { ...subject, token })))).toEqual(edgesNow().map(() => 'ok'));
+    }
+  }, 60_000);
+});
+
 describe('an edge that was away', () => {
   it('serves from its last snapshot while it is cut off from NATS, and refuses all four within a second of its return', async () => {
     const rounds: number[][] = [];

@@ -9,6 +9,7 @@ import type { SharedCredentials } from '@omg/providers';
 import { ADMIN_SECTIONS, replaceSharedCredentials, sharedCredentials, type AdminSections } from './config.js';
 import { HTTP_OPTIONS, prepareHttp } from './http/http-server.js';
 import { Projector } from './projector/projector.js';
+import { untilProjected } from './projector/until-projected.js';
 import { Setup } from './setup.js';
 
 type Context = ServiceContext<AdminSections>;
@@ -17,6 +18,9 @@ type Context = ServiceContext<AdminSections>;
 const SETUP_AWAITED_MS = 10_000;
 const BODY_BYTES_MAX = 1_048_576;
 const RETRY_AFTER_SECONDS = '2';
+const CHANGES: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
+/** Nearly always some 10 ms; while the projector is away, no answer waits longer for it. */
+const PROJECTION_AWAITED_MS = 1_000;
 
 export const adminService: ServiceOptions<AdminSections> = {
   name: 'admin-api',
@@ -75,6 +79,10 @@ async function start(context: Context): Promise<ServiceParts> {
       fastify.addHook('onRequest', async (request, reply) => {
         if (setup.isDone || !request.url.startsWith('/admin')) return;
         await reply.code(503).header('retry-after', RETRY_AFTER_SECONDS).send({ error: 'The service is starting.', code: 'unavailable' });
+      });
+      // A change is told as done once the edges can know it: a script uses its new key at once, and would get a 401.
+      fastify.addHook('onSend', async (request, reply) => {
+        if (CHANGES.has(request.method) && reply.statusCode < 300 && nats.isConnected) await untilProjected(prisma, PROJECTION_AWAITED_MS);
       });
     },
   };

@@ -17,6 +17,17 @@ export async function deleteOutbox(db: OutboxDatabase, seqs: bigint[]): Promise<
   await db.configOutbox.deleteMany({ where: { seq: { in: seqs } } });
 }
 
+/** Of the change that was committed last; undefined when everything has been projected. */
+export async function newestSeq(db: OutboxDatabase): Promise<bigint | undefined> {
+  const { _max } = await db.configOutbox.aggregate({ _max: { seq: true } });
+  return _max.seq ?? undefined;
+}
+
+/** Whether a change up to this one waits to be projected. */
+export async function outboxHolds(db: OutboxDatabase, seq: bigint): Promise<boolean> {
+  return (await db.configOutbox.findFirst({ where: { seq: { lte: seq } }, select: { seq: true } })) !== null;
+}
+
 /** Aliases with a price that began to count after `since`, and the time until which was looked. */
 export async function readPricesThatBegan(db: OutboxDatabase, since: Date | undefined): Promise<{ until: Date; aliasKeys: string[] }> {
   const rows = await db.$queryRaw<{ until: Date; alias_key: string | null }[]>`

@@ -8,6 +8,7 @@ import { newId } from '../new-id.js';
 import { findDrift } from './compare.js';
 import type { Database } from './documents.queries.js';
 import { project } from './projection.js';
+import { untilProjected } from './until-projected.js';
 import { keyName, modelName, ProjectorFixture, RING } from './projector.fixture.js';
 
 let fixture: ProjectorFixture;
@@ -45,6 +46,27 @@ async function addRoute(alias: string, source: 'config' | 'db', over: Partial<Ro
   await fixture.prisma.modelRoute.create({ data: { id, aliasKey: alias.toLowerCase(), source, ...toColumns(id, entry(over), context), ...extra } });
   return id;
 }
+
+describe('whoever waits for a change to be projected', () => {
+  it('finds it in the bucket when the wait is over', async () => {
+    fixture.projector();
+    const tenantId = await fixture.tenant();
+    for (let n = 0; n < 5; n++) {
+      const prefix = await fixture.key(tenantId);
+      await untilProjected(fixture.prisma, 10_000);
+      expect(await fixture.document(keyName(prefix))).toMatchObject({ prefix });
+    }
+  });
+
+  it('waits for nothing where nothing changed, and no longer than it may where nobody projects', async () => {
+    await untilProjected(fixture.prisma, 10_000);
+    await fixture.key(await fixture.tenant());
+    const began = performance.now();
+    await untilProjected(fixture.prisma, 50);
+    expect(performance.now() - began).toBeGreaterThanOrEqual(49);
+    expect(await fixture.prisma.configOutbox.count()).toBeGreaterThan(0);
+  });
+});
 
 describe('what reaches the edges', () => {
   it('follows tenants and keys from creation to deletion, without any code of the writer', async () => {

@@ -138,6 +138,21 @@ describe('a request that cannot be served', () => {
     expect(await errorOf(await fetch(`${harness.edge.url}/v1/chat/completions`, { headers }))).toMatchObject({ status: 405, code: 'method_not_allowed' });
   });
 
+  it('is told what it asked for, and what it most likely meant', async () => {
+    const message = async (response: Response): Promise<string> => ((await response.json()) as { error: { message: string } }).error.message;
+    const post = (path: string) => harness.post(path, { model: 'chat', messages: [{ role: 'user', content: 'a' }] }).then(message);
+    expect(await post('/chat/completions')).toBe(
+      'Unknown request URL: POST /chat/completions. Did you mean /v1/chat/completions? The base URL for clients ends in /v1.',
+    );
+    expect(await post('/v1/v1/chat/completions')).toMatch(/Did you mean \/v1\/chat\/completions\?/);
+    expect(await post('/v1/responses')).toBe('Unknown request URL: POST /v1/responses.');
+    expect(await post(`/${'x'.repeat(500)}`)).toBe(`Unknown request URL: POST /${'x'.repeat(127)}.`);
+    expect(await message(await harness.chat({ model: 'gpt-99' }))).toBe("The model 'gpt-99' does not exist or is not enabled.");
+    const headers = { authorization: harness.authorization };
+    expect(await message(await fetch(`${harness.edge.url}/v1/models/gpt-99`, { headers }))).toBe("The model 'gpt-99' does not exist or is not enabled.");
+    expect(await message(await harness.post('/v1/embeddings', { model: 'chat', input: 'a' }))).toBe("The model 'chat' does not support embeddings.");
+  });
+
   it('keeps a given request id, replaces a hostile one, and shows it on errors too', async () => {
     const given = await harness.chat({ model: 'nope' }, { 'x-request-id': 'abc-123_x.y' });
     expect(given.headers.get('x-request-id')).toBe('abc-123_x.y');

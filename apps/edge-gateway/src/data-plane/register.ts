@@ -106,7 +106,16 @@ async function refuseUnmatched(services: EdgeServices, request: FastifyRequest, 
   if (allowed !== undefined) reply.header('allow', allowed);
   const ctx = newContext(services, allowed === undefined ? UNMATCHED : withoutProvider(known), request, reply);
   if (request.headers.authorization !== undefined) await authenticate(ctx).catch(() => undefined);
-  await failWith(ctx, new GatewayError(allowed === undefined ? 'not_found' : 'method_not_allowed'));
+  await failWith(ctx, allowed === undefined ? unknownUrl(request.method, path) : new GatewayError('method_not_allowed'));
+}
+
+const PATH_CHARS_SHOWN_MAX = 128;
+
+/** Most often a base URL lacks its `/v1`, or has it twice: then the error says so. */
+function unknownUrl(method: string, path: string): GatewayError {
+  const meant = [`/v1${path}`, path.replace(/^(\/v1)+/, '/v1'), path.replace(/^\/api(?=\/v1\/)/, '')].find((candidate) => ALLOWED_METHODS.has(candidate));
+  const hint = meant === undefined ? '' : ` Did you mean ${meant}? The base URL for clients ends in /v1.`;
+  return new GatewayError('not_found', { message: `Unknown request URL: ${method} ${path.slice(0, PATH_CHARS_SHOWN_MAX)}.${hint}` });
 }
 
 /** What HTTP/1.1 demands and Node, when it looks after it, answers without a body. */

@@ -58,7 +58,7 @@ class AnthropicAdapter implements ProviderAdapter {
     const request = readMessagesRequest(call.json, true, call.maxOutputTokens);
     const body = { model: this.route.providerModel, ...toMessages(request, this.options), stream: call.stream };
     const response = await this.post(call, JSON.stringify(body));
-    if (!call.stream) return fromMessage(await response.bytes(call.responseBytesMax), call.alias);
+    if (!call.stream) return fromMessage(await response.bytes(call.responseBytesMax), call);
     return sseReply(response, new MessageStream(call.alias, call.includeUsage));
   }
 

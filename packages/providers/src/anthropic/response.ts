@@ -1,5 +1,5 @@
 import type { ChatChoiceOut, FinishReason, ToolCallOut } from '../kit/chat-writer.js';
-import { chatCompletionBody, outputCharsOf } from '../kit/chat-writer.js';
+import { chatCompletionBody, outputCharsOf, type AnsweredCall } from '../kit/chat-writer.js';
 import { billed } from '../kit/consumed.js';
 import { isRecord, parseJsonObject, textOf } from '../kit/safe-json.js';
 import type { JsonReply } from '../spec/provider.js';
@@ -27,7 +27,7 @@ export function refusalOf(stopDetails: unknown): string | undefined {
 }
 
 /** Turns a whole Messages answer into a chat completion. Throws `malformed` when it is none. */
-export function fromMessage(bytes: Buffer, alias: string): JsonReply {
+export function fromMessage(bytes: Buffer, call: AnsweredCall): JsonReply {
   const message = parseJsonObject(bytes, 'the answer');
   const usage = new UsageReport();
   usage.merge(message.usage);
@@ -36,7 +36,7 @@ export function fromMessage(bytes: Buffer, alias: string): JsonReply {
   if (!Array.isArray(content)) throw billed(new ProviderError('malformed', { internal: 'the answer has no content list' }), meters);
   const choice = choiceOf(content, message);
   const id = textOf(message.id);
-  const body = chatCompletionBody({ ...choice, alias, id: id === undefined ? undefined : `chatcmpl-${id}`, meters });
+  const body = chatCompletionBody({ ...choice, call, id: id === undefined ? undefined : `chatcmpl-${id}`, meters });
   return { kind: 'json', body, meters, outputChars: outputCharsOf(choice) };
 }
 

@@ -46,7 +46,7 @@ const RECORDINGS: [string, string[]][] = [
 describe('a stream of Anthropic events', () => {
   it.each(RECORDINGS)('with %s says to an OpenAI client what the whole message says', async (_name, events) => {
     const message = await SdkStream.fromReadableStream(readable(events)).finalMessage();
-    const whole = JSON.parse(fromMessage(Buffer.from(JSON.stringify(message)), 'my-alias').body.toString());
+    const whole = JSON.parse(fromMessage(Buffer.from(JSON.stringify(message)), { alias: 'my-alias', inputTokensEstimate: 17 }).body.toString());
     const { chunks } = listen(events);
     const heard = await ChatCompletionStream.fromReadableStream(readable(chunks.map((chunk) => JSON.stringify(chunk)))).finalChatCompletion();
     const [choice] = heard.choices;

@@ -54,7 +54,7 @@ class BedrockAdapter implements ProviderAdapter {
     const input = toConverse(readConverseRequest(call), this.route);
     if (!call.stream) {
       const output = await run(this.client, wire, (client, sdk) => client.send(new sdk.ConverseCommand(input)));
-      return fromConverse(output, call.alias, output.$metadata.requestId);
+      return fromConverse(output, call, output.$metadata.requestId);
     }
     const { output, events } = await runStream(this.client, wire, (client, sdk) => client.send(new sdk.ConverseStreamCommand(input)));
     const chunks = new ConverseChunks(call.alias, call.includeUsage, output.$metadata.requestId);

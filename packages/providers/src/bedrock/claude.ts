@@ -38,7 +38,7 @@ export async function invokeClaude(call: ProviderCall, route: ProviderRoute, set
   };
   if (!call.stream) {
     const output = await run(settings, wire, (client, sdk) => client.send(new sdk.InvokeModelCommand(input)));
-    return fromMessage(bytesOf(output.body), call.alias);
+    return fromMessage(bytesOf(output.body), call);
   }
   const { output, events } = await runStream(settings, wire, (client, sdk) => client.send(new sdk.InvokeModelWithResponseStreamCommand(input)));
   const stream = new MessageStream(call.alias, call.includeUsage);

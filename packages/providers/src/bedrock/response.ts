@@ -1,5 +1,5 @@
 import type { ConverseResponse } from '@aws-sdk/client-bedrock-runtime';
-import { chatCompletionBody, outputCharsOf, type ChatChoiceOut, type FinishReason, type ToolCallOut } from '../kit/chat-writer.js';
+import { chatCompletionBody, outputCharsOf, type ChatChoiceOut, type FinishReason, type ToolCallOut, type AnsweredCall } from '../kit/chat-writer.js';
 import { readBilled } from '../kit/consumed.js';
 import type { JsonReply } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
@@ -33,11 +33,11 @@ export function redactedBlock(data: Uint8Array): Record<string, unknown> {
   return { type: 'redacted_thinking', data: Buffer.from(data).toString('base64') };
 }
 
-export function fromConverse(output: ConverseResponse, alias: string, requestId: string | undefined): JsonReply {
+export function fromConverse(output: ConverseResponse, call: AnsweredCall, requestId: string | undefined): JsonReply {
   const meters = metersOf(output.usage);
   const choice = readBilled(meters, () => choiceOf(output));
   const id = requestId === undefined ? undefined : `chatcmpl-${requestId}`;
-  return { kind: 'json', body: chatCompletionBody({ ...choice, alias, id, meters }), meters, outputChars: outputCharsOf(choice) };
+  return { kind: 'json', body: chatCompletionBody({ ...choice, call, id, meters }), meters, outputChars: outputCharsOf(choice) };
 }
 
 function choiceOf(output: ConverseResponse): ChatChoiceOut {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Meters } from '@omg/domain';
-import { usageFromMeters } from './usage.js';
+import type { ProviderCall } from '../spec/provider.js';
+import { estimatedMeters, usageFromMeters } from './usage.js';
 
 /** For adapters that translate: they say what happened, and this writes it in OpenAI's wire. */
 
@@ -145,8 +146,11 @@ export interface ChatChoiceOut {
   messageExtras?: Record<string, unknown>;
 }
 
+/** What an answer must know of the call that it answers. */
+export type AnsweredCall = Pick<ProviderCall, 'alias' | 'inputTokensEstimate'>;
+
 export interface ChatCompletionOut extends ChatChoiceOut {
-  alias: string;
+  call: AnsweredCall;
   id?: string;
   createdUnix?: number;
   meters?: Meters;
@@ -156,14 +160,16 @@ export interface ChatCompletionOut extends ChatChoiceOut {
 
 /** The body of a chat completion that was not streamed. */
 export function chatCompletionBody(out: ChatCompletionOut): Buffer {
+  const choices = [out, ...(out.furtherChoices ?? [])];
+  const outputChars = choices.reduce((sum, choice) => sum + outputCharsOf(choice), 0);
   return Buffer.from(
     JSON.stringify({
       id: out.id ?? newChatId(),
       object: 'chat.completion',
       created: out.createdUnix ?? unixNow(),
-      model: out.alias,
-      choices: [out, ...(out.furtherChoices ?? [])].map(choiceObject),
-      ...(out.meters === undefined ? {} : { usage: usageFromMeters(out.meters) }),
+      model: out.call.alias,
+      choices: choices.map(choiceObject),
+      usage: usageFromMeters(out.meters ?? estimatedMeters(out.call.inputTokensEstimate, outputChars)),
     }),
   );
 }

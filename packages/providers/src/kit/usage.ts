@@ -1,4 +1,4 @@
-import type { Meters } from '@omg/domain';
+import { estimateTokens, type Meters } from '@omg/domain';
 
 function count(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? Math.round(value) : undefined;
@@ -29,6 +29,14 @@ export function metersFromUsage(value: unknown): Meters | undefined {
   if (written) meters.cacheWriteTokens = Math.min(written, inputTokens - (meters.cachedInputTokens ?? 0));
   if (reasoning) meters.reasoningTokens = Math.min(reasoning, outputTokens);
   return meters;
+}
+
+/**
+ * What the gateway books for a chat answer whose provider counted nothing: clients hear the same, since many of them cannot do
+ * without a usage object.
+ */
+export function estimatedMeters(inputTokensEstimate: number, outputChars: number): Meters {
+  return { inputTokens: inputTokensEstimate, outputTokens: estimateTokens(outputChars) };
 }
 
 /** OpenAI's usage object of a chat completion. */

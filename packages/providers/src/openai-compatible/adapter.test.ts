@@ -146,12 +146,16 @@ describe('a chat answer', () => {
     });
   });
 
-  it('counts the characters where the server reports no usage', async () => {
-    answer = json({ choices: [{ index: 0, message: { role: 'assistant', content: 'héllo', reasoning_content: 'abc' }, finish_reason: 'stop' }] });
-    const { reply } = await invoke(CHAT);
-    expect(reply.meters).toBeUndefined();
-    expect(reply.outputChars).toBe(8);
-  });
+  it.each([[{}], [{ usage: null }], [{ usage: 7 }], [{ usage: {} }], [{ usage: { total_tokens: 'many' } }]])(
+    'counts the characters where the server reports no usage, and tells the client what is booked: %j',
+    async (told) => {
+      answer = json({ choices: [{ index: 0, message: { role: 'assistant', content: 'héllo', reasoning_content: 'abc' }, finish_reason: 'stop' }], ...told });
+      const { reply, body } = await invoke(CHAT);
+      expect(reply.meters).toBeUndefined();
+      expect(reply.outputChars).toBe(8);
+      expect(body['usage']).toEqual({ prompt_tokens: 17, completion_tokens: 2, total_tokens: 19 });
+    },
+  );
 
   it.each([
     ['', 'malformed'],

@@ -106,8 +106,8 @@ class OpenAiCompatibleAdapter implements ProviderAdapter {
     const response = await post(call, { url: this.connection.url(call.operation), headers, body }).catch((error: unknown) => this.failed(error));
     if (call.operation === 'embeddings') return embeddingsReply(await response.bytes(call.responseBytesMax), call);
     if (call.operation === 'images') return imagesReply(await response.bytes(call.responseBytesMax), call);
-    if (!call.stream) return chatReply(await response.bytes(call.responseBytesMax), this.answerRewriter(call.alias));
-    return chatStreamReply(response, this.rewriting(call.alias, true, call.includeUsage));
+    if (!call.stream) return chatReply(await response.bytes(call.responseBytesMax), this.answerRewriter(call.alias), call.inputTokensEstimate);
+    return chatStreamReply(response, this.rewriting(call.alias, true, call.includeUsage), call.inputTokensEstimate);
   }
 
   private failed(error: unknown): never {

@@ -36,6 +36,7 @@ const CHOICE = new KeyTable(['index', 'delta', 'message', 'finish_reason']);
 const DELTA = new KeyTable(['role', 'content', 'reasoning_content', 'reasoning', 'tool_calls', 'refusal', 'thinking']);
 
 const REASONING_KEY = Buffer.from('"reasoning_content"');
+const USAGE_MEMBER = Buffer.from(',"usage":');
 const NULL = Buffer.from('null');
 const EMPTY = Buffer.alloc(0);
 
@@ -142,8 +143,15 @@ export class ChatRewriter {
   }
 
   /** Replaces the usage object of the text scanned last, when it had one. */
-  replaceUsage(text: Buffer): void {
+  private replaceUsage(text: Buffer): void {
     if (this.usageStart >= 0) this.edits.replace(this.usageStart, this.usageEnd, text);
+  }
+
+  /** Gives the whole answer that was scanned last this usage, in the place of what its server sent for one. */
+  setUsage(text: Buffer): void {
+    if (this.usageStart >= 0) return void this.edits.replace(this.usageStart, this.usageEnd, text);
+    const close = this.buf.lastIndexOf(CLOSE_BRACE, this.end - 1);
+    this.edits.replace(close, close, Buffer.concat([USAGE_MEMBER, text]));
   }
 
   /** Bytes of the usage object of the text scanned last; they go away with the buffer. */
@@ -249,7 +257,11 @@ export class ChatRewriter {
         this.usageEnd = end;
       }
     }
-    if (!this.options.streamed) return;
+    if (!this.options.streamed) {
+      this.usageStart = start;
+      this.usageEnd = end;
+      return;
+    }
     if (!this.options.includeUsage) this.edits.removeMember(buf, keyStart, end);
     else if (this.usage === undefined && buf[start] !== LETTER_N) this.edits.replace(start, end, NULL);
   }

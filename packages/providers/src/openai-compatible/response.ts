@@ -9,7 +9,7 @@ import { faultOf, providerError } from '../kit/errors.js';
 import { imageSizeOf } from '../kit/images.js';
 import { KeyTable, scanTopLevel, skipString, skipValue, walkArray, walkObject } from '../kit/json-scan.js';
 import { isRecord, parseJsonObject, tryParseJson } from '../kit/safe-json.js';
-import { metersFromUsage, usageFromMeters } from '../kit/usage.js';
+import { estimatedMeters, metersFromUsage, usageFromMeters } from '../kit/usage.js';
 import type { ChatRewriter } from './chat-rewriter.js';
 
 const QUOTE = 0x22;
@@ -21,7 +21,7 @@ const LETTER_N = 0x6e;
  * A chat completion that was not streamed: the server's bytes with what must change. The rewriter may be used again, since
  * nothing of it is left in the reply.
  */
-export function chatReply(body: Buffer, rewriter: ChatRewriter): JsonReply {
+export function chatReply(body: Buffer, rewriter: ChatRewriter, inputTokensEstimate: number): JsonReply {
   rewriter.reset();
   try {
     rewriter.scan(body, 0, body.length);
@@ -31,10 +31,13 @@ export function chatReply(body: Buffer, rewriter: ChatRewriter): JsonReply {
   }
   const { usage } = rewriter;
   const meters = usage === undefined ? undefined : metersFromUsage(usage);
-  if (usage !== undefined && meters !== undefined && !hasTotals(usage))
-    rewriter.replaceUsage(Buffer.from(JSON.stringify({ ...usage, ...usageFromMeters(meters) })));
-  const out = rewriter.edits.apply(body);
-  return meters === undefined ? { kind: 'json', body: out, outputChars: charsOf(body) } : { kind: 'json', body: out, meters, outputChars: 0 };
+  if (meters === undefined) {
+    const outputChars = charsOf(body);
+    rewriter.setUsage(Buffer.from(JSON.stringify(usageFromMeters(estimatedMeters(inputTokensEstimate, outputChars)))));
+    return { kind: 'json', body: rewriter.edits.apply(body), outputChars };
+  }
+  if (!hasTotals(usage!)) rewriter.setUsage(Buffer.from(JSON.stringify({ ...usage, ...usageFromMeters(meters) })));
+  return { kind: 'json', body: rewriter.edits.apply(body), meters, outputChars: 0 };
 }
 
 function hasTotals(usage: Record<string, unknown>): boolean {

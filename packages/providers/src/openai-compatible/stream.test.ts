@@ -10,7 +10,7 @@ interface Result {
 }
 
 function run(text: string | Buffer, { includeUsage = false, cuts = [] as number[], stopMeansToolCalls = true } = {}): Result {
-  const rewriter = new ChatStreamRewriter({ aliasJson: Buffer.from('"my-alias"'), streamed: true, includeUsage, stopMeansToolCalls });
+  const rewriter = new ChatStreamRewriter({ aliasJson: Buffer.from('"my-alias"'), streamed: true, includeUsage, stopMeansToolCalls }, 17);
   const bytes = Buffer.from(text as string);
   const at = [0, ...[...cuts].sort((a, b) => a - b), bytes.length];
   const out: Buffer[] = [];
@@ -99,6 +99,15 @@ describe('a chat stream on its way through', () => {
     ]);
     expect(rewriter.meters?.outputTokens).toBe(3);
     expect(run(growing).chunks.some((c) => 'usage' in c)).toBe(false);
+  });
+
+  it('tells a client that asked for usage what is booked where the server counts nothing, in a last chunk like the others', () => {
+    const uncounted = sse(chunk({ content: 'four letters' }), chunk({}, 'stop', { usage: {} }), '[DONE]');
+    const { chunks, rewriter } = run(uncounted, { includeUsage: true });
+    expect(rewriter.meters).toBeUndefined();
+    expect(chunks.at(-1)).toEqual({ ...BASE, model: 'my-alias', choices: [], usage: { prompt_tokens: 17, completion_tokens: 3, total_tokens: 20 } });
+    expect(chunks.slice(0, -1).map((c) => c.usage)).toEqual([null, null]);
+    expect(run(uncounted).chunks.some((c) => 'usage' in c)).toBe(false);
   });
 
   it('keeps one id and one time, and invents them where the server leaves them empty', () => {
@@ -210,7 +219,7 @@ describe('tool calls in a stream', () => {
   const calls = (result: Result): any[] => {
     const merged: any[] = [];
     for (const c of result.chunks) {
-      for (const part of c.choices[0].delta.tool_calls ?? []) {
+      for (const part of c.choices[0]?.delta.tool_calls ?? []) {
         const known = (merged[part.index] ??= { id: part.id, type: part.type, name: part.function.name, args: '' });
         known.args += part.function.arguments ?? '';
       }

@@ -3,7 +3,7 @@ import { ProviderError } from '../spec/provider-error.js';
 import type { StreamReply } from '../spec/provider.js';
 import type { TransportResponse } from '../spec/transport.js';
 import { SseReader } from '../kit/sse-reader.js';
-import { metersFromUsage } from '../kit/usage.js';
+import { estimatedMeters, metersFromUsage, usageFromMeters } from '../kit/usage.js';
 import { ChatRewriter, type RewriterOptions } from './chat-rewriter.js';
 
 /**
@@ -67,7 +67,10 @@ export class ChatStreamRewriter {
   /** The frame that ends the stream for a client that asked for usage. */
   private usageFrame: Buffer | undefined;
 
-  constructor(private readonly options: RewriterOptions) {
+  constructor(
+    private readonly options: RewriterOptions,
+    private readonly inputTokensEstimate: number,
+  ) {
     this.rewriter = new ChatRewriter(options);
     this.reader = new SseReader((data, start, end, event) => this.event(data, start, end, event));
   }
@@ -94,7 +97,7 @@ export class ChatStreamRewriter {
       this.failure = new ProviderError('malformed', { internal: 'the stream ended before the answer did' });
       return undefined;
     }
-    const frame = this.usageFrame;
+    const frame = this.options.includeUsage && this.meters === undefined ? this.estimatedUsage() : this.usageFrame;
     this.usageFrame = undefined;
     return frame;
   }
@@ -165,6 +168,11 @@ export class ChatStreamRewriter {
     buf[after] = LF;
     buf[after + 1] = LF;
     this.out.ended(after + 2);
+  }
+
+  private estimatedUsage(): Buffer {
+    const usage = usageFromMeters(estimatedMeters(this.inputTokensEstimate, this.outputChars));
+    return Buffer.from(`${this.head()}"choices":[],"usage":${JSON.stringify(usage)}}\n\n`);
   }
 
   private head(): string {
@@ -257,8 +265,8 @@ async function drain(source: AsyncIterator<Buffer>): Promise<void> {
   }
 }
 
-export function chatStreamReply(response: TransportResponse, options: RewriterOptions): StreamReply {
-  const rewriter = new ChatStreamRewriter(options);
+export function chatStreamReply(response: TransportResponse, options: RewriterOptions, inputTokensEstimate: number): StreamReply {
+  const rewriter = new ChatStreamRewriter(options, inputTokensEstimate);
   return {
     kind: 'stream',
     frames: new ChatStream(response, rewriter),

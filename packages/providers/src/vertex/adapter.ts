@@ -38,7 +38,7 @@ class VertexAdapter implements ProviderAdapter {
     const body = toGenerateContent(readGeminiRequest(call), this.route.providerModel);
     if (call.stream) return sseReply(await this.post(call, 'streamGenerateContent?alt=sse', body), new GeminiChunks(call.alias, call.includeUsage));
     const response = await this.post(call, 'generateContent', body);
-    return fromGenerateContent(await response.bytes(call.responseBytesMax), call.alias);
+    return fromGenerateContent(await response.bytes(call.responseBytesMax), call);
   }
 
   /** Looks the model up in its publisher's catalog, which is free. Models that are not listed there still prove the key good. */
@@ -58,7 +58,7 @@ class VertexAdapter implements ProviderAdapter {
   private async claude(call: ProviderCall): Promise<ProviderReply> {
     const response = await this.post(call, call.stream ? 'streamRawPredict' : 'rawPredict', claudeBody(call, this.route));
     if (call.stream) return sseReply(response, new MessageStream(call.alias, call.includeUsage));
-    return fromMessage(await response.bytes(call.responseBytesMax), call.alias);
+    return fromMessage(await response.bytes(call.responseBytesMax), call);
   }
 
   private poster(call: ProviderCall): Post {

@@ -1,4 +1,12 @@
-import { chatCompletionBody, newToolCallId, outputCharsOf, type ChatChoiceOut, type FinishReason, type ToolCallOut } from '../kit/chat-writer.js';
+import {
+  chatCompletionBody,
+  newToolCallId,
+  outputCharsOf,
+  type ChatChoiceOut,
+  type FinishReason,
+  type ToolCallOut,
+  type AnsweredCall,
+} from '../kit/chat-writer.js';
 import { readBilled } from '../kit/consumed.js';
 import { isRecord, parseJsonObject, textOf } from '../kit/safe-json.js';
 import type { JsonReply } from '../spec/provider.js';
@@ -46,12 +54,12 @@ export function extraContentOf(part: Json): unknown {
   return signature === undefined ? undefined : { google: { thought_signature: signature } };
 }
 
-export function fromGenerateContent(bytes: Buffer, alias: string): JsonReply {
+export function fromGenerateContent(bytes: Buffer, call: AnsweredCall): JsonReply {
   const answer = parseJsonObject(bytes, 'the answer');
   const meters = metersOf(answer.usageMetadata);
   const [first, ...others] = readBilled(meters, () => choicesOf(answer));
   const id = textOf(answer.responseId);
-  const body = chatCompletionBody({ ...first!, alias, id: id === undefined ? undefined : `chatcmpl-${id}`, meters, furtherChoices: others });
+  const body = chatCompletionBody({ ...first!, call, id: id === undefined ? undefined : `chatcmpl-${id}`, meters, furtherChoices: others });
   return { kind: 'json', body, meters, outputChars: [first!, ...others].reduce((sum, choice) => sum + outputCharsOf(choice), 0) };
 }
 

@@ -1,5 +1,5 @@
 import { GatewayError } from '@omg/contracts';
-import { capableRoutes, type NoRoute } from '@omg/domain';
+import { capableRoutes, type NoRoute, type Operation } from '@omg/domain';
 import type { Caller, RequestContext } from '../context.js';
 import { INPUT_FIELD } from '../endpoint.js';
 
@@ -10,7 +10,7 @@ export function authorize(ctx: RequestContext): void {
   const allowed = caller.tenant.allowedModels;
   if (allowed && !allowed.has(ctx.alias.toLowerCase())) throw new GatewayError('model_not_allowed', { param: 'model' });
   const model = ctx.services.snapshot.model(ctx.alias);
-  if (!model) throw new GatewayError('model_not_found', { param: 'model' });
+  if (!model) throw modelNotFound(ctx.alias);
   ctx.model = model;
   const { stream, needs, inputTokensEstimate, contextTokens = inputTokensEstimate } = ctx.parsed!;
   const capable = capableRoutes(model.routes, { operation: ctx.endpoint.operation, stream, inputTokens: contextTokens, ...needs });
@@ -20,10 +20,24 @@ export function authorize(ctx: RequestContext): void {
   ctx.alias = model.alias;
 }
 
+const OPERATION_WORDS: Readonly<Record<Operation, string>> = { chat: 'chat completions', embeddings: 'embeddings', images: 'image generation' };
+const ALIAS_CHARS_SHOWN_MAX = 128;
+
+/** Says back what was asked for: a wrong setting of a client, or a blank one, shows at once. */
+export function modelNotFound(alias: string): GatewayError {
+  return new GatewayError('model_not_found', {
+    param: 'model',
+    message: `The model '${alias.slice(0, ALIAS_CHARS_SHOWN_MAX)}' does not exist or is not enabled.`,
+  });
+}
+
 /** No route of the alias can do it: a field that none supports is named, else the operation itself is refused. */
 function incapable(ctx: RequestContext, { why, param: field }: NoRoute): GatewayError {
   if (why === 'context_window') return new GatewayError('context_length_exceeded', { param: INPUT_FIELD[ctx.endpoint.operation] });
-  if (field === undefined) return new GatewayError('unsupported_operation', { param: 'model' });
+  if (field === undefined) {
+    const message = `The model '${ctx.model!.alias}' does not support ${OPERATION_WORDS[ctx.endpoint.operation]}.`;
+    return new GatewayError('unsupported_operation', { param: 'model', message });
+  }
   if (field === 'messages') return new GatewayError('unsupported_parameter', { param: field, message: 'This model does not take images or audio.' });
   return new GatewayError('unsupported_parameter', { param: field, message: `'${field}' is not supported by this model.` });
 }

@@ -1,6 +1,5 @@
-import { GatewayError } from '@omg/contracts';
 import type { Caller } from '../../context.js';
-import { requireScope } from '../../steps/authorize.js';
+import { modelNotFound, requireScope } from '../../steps/authorize.js';
 import type { ConfigSnapshot, ModelEntry } from '../../../snapshot/config-snapshot.js';
 
 /** One entry of `GET /v1/models`: OpenAI's fields and what an operator's users want to know about the alias. */
@@ -28,7 +27,7 @@ export function getModel(caller: Caller, snapshot: ConfigSnapshot, alias: string
   requireScope(caller, 'models');
   const allowed = caller.tenant.allowedModels;
   const model = snapshot.model(alias);
-  if (!model || (allowed && !allowed.has(model.alias.toLowerCase()))) throw new GatewayError('model_not_found', { param: 'model' });
+  if (!model || (allowed && !allowed.has(model.alias.toLowerCase()))) throw modelNotFound(alias);
   return listing(model);
 }
 
