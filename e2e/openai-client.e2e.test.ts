@@ -218,7 +218,7 @@ describe.each([
 
   it('lists the models and reads one', async () => {
     const ids = (await client.models.list()).data.map((model) => model.id);
-    expect(ids).toEqual(['silent-chat', 'test-chat', 'test-embed']);
+    expect(ids).toEqual(['silent-chat', 'test-chat', 'test-embed', 'uncounted-chat']);
     expect((await client.models.retrieve('test-chat')).owned_by).toBe('openai-compatible');
     await expect(client.models.retrieve('no-such-model')).rejects.toBeInstanceOf(Client.NotFoundError);
   });

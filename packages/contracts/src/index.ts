@@ -1,3 +1,4 @@
+import './plain-messages.js';
 export * from './admin/index.js';
 export * from './bus.js';
 export * from './config/documents.js';

@@ -7,7 +7,7 @@ import { isForPerson, pageHeaders, renderNotice } from './page.js';
 const RETRY_AFTER_SECONDS = 2;
 
 const TITLES: Partial<Record<AdminErrorCode, string>> = {
-  invalid_download_link: 'This link does not open any more',
+  invalid_download_link: 'This download link has expired',
   unauthenticated: 'Not signed in',
   forbidden: 'Not allowed',
   not_found: 'Nothing here',

@@ -34,7 +34,7 @@ describe('an address that a person opens in a browser', () => {
     const made = await fixture.call('POST', '/admin/downloads', { token: root, body: { path: '/admin/usage/summary' } });
     const altered = `${String(made.json.url)}x`;
     const page = await open(altered);
-    expect([page.status, page.headers['content-type'], titleOf(page.text)]).toEqual([401, 'text/html; charset=utf-8', 'This link does not open any more']);
+    expect([page.status, page.headers['content-type'], titleOf(page.text)]).toEqual([401, 'text/html; charset=utf-8', 'This download link has expired']);
     expect(page.text).toMatch(/for a minute/);
     for (const headers of [{ accept: '' }, { accept: '*/*' }, { accept: 'application/json, text/html' }, { accept: 'text/csv' }]) {
       const answer = await open(altered, headers);

@@ -113,6 +113,9 @@ const DEPTH_MAX = 8;
 
 /** An object as its fields, one a line; `?` marks optional ones. */
 function shape(schema: Schema, indent = '', depth = 0): string {
+  // What may be null is an object all the same, and its fields are what readers look for.
+  const [only, ...more] = (schema.anyOf ?? schema.oneOf ?? []).filter(({ type }) => type !== 'null');
+  if (only?.properties && more.length === 0) return `${shape(only, indent, depth)} | null`;
   const item = schema.items;
   if (depth < DEPTH_MAX && item?.properties) return `[${shape(item, indent, depth + 1)}]`;
   if (depth >= DEPTH_MAX || !schema.properties) return typeText(schema);

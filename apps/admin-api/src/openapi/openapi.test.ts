@@ -53,4 +53,14 @@ describe('the OpenAPI document', () => {
     expect(page).not.toMatch(/<script|src=|@import|https?:\/\/(?!localhost)/);
     for (const path of Object.keys(document.paths)) expect(page).toContain(path);
   });
+
+  it('has a page that shows the fields of what may be null, and a link to each operation', () => {
+    const page = renderDocsPage(document);
+    expect(page).toContain('\n  quota?: {\n    budget_usd?: number');
+    expect(page).not.toMatch(/: object \| null/);
+    for (const { operation } of operations()) {
+      expect(page).toContain(`href="#${operation.operationId}"`);
+      expect(page).toContain(`id="${operation.operationId}"`);
+    }
+  });
 });

@@ -17,7 +17,8 @@ export const ADMIN_ERRORS = {
   unauthenticated: { status: 401, message: 'Sign in to use this.' },
   invalid_download_link: {
     status: 401,
-    message: 'A download link opens one address, for a minute, as long as the login or token lasts that made it. Make a new one.',
+    message:
+      'The download link has expired, or was not copied whole: it opens one address, for a minute, while the login or token lasts that made it. Make a new one.',
   },
   invalid_credentials: { status: 401, message: 'E-mail or password is wrong.' },
   invalid_refresh_token: { status: 401, message: 'The session has ended. Sign in again.' },
