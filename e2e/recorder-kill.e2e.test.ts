@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { cleanUp } from '@omg/testkit';
+import { cleanUp, PATIENT } from '@omg/testkit';
 import { startFaultStack } from './faults/support/fault-stack.js';
 import { newStory, play, type Story } from './faults/support/scenario.js';
 
 let story: Story;
 
 beforeAll(async () => {
-  story = newStory(await startFaultStack({ ownServers: [], config: { edge: { redis_timeout: '5s' } } }));
+  story = newStory(await startFaultStack({ ownServers: [], config: PATIENT }));
 });
 
 afterAll(cleanUp);

@@ -6,7 +6,7 @@ import { startMockProvider, type MockProvider } from './faults/support/mock-prov
 
 /** What a rolling update of the edges' Deployment does, with one pod more while it lasts, while clients go on calling. */
 
-const NOTICE_MS = 3_000;
+const NOTICE_MS = 4_000;
 const DRAIN_MS = 8_000;
 /** The process's own end after the drain: flushing usage, closing connections. Some 100 ms where no other process wants the machine. */
 const END_MS_MAX = 20_000;
@@ -24,7 +24,10 @@ beforeAll(async () => {
   stack = await startStack({
     edges: 2,
     upstreamUrl: provider.url,
-    config: { server: { listen_addr: '127.0.0.1:0', shutdown_notice: `${NOTICE_MS}ms`, graceful_shutdown_delay: `${DRAIN_MS}ms` } },
+    config: {
+      // Streams that are held say nothing for as long as it takes to replace both edges.
+      server: { listen_addr: '127.0.0.1:0', shutdown_notice: `${NOTICE_MS}ms`, graceful_shutdown_delay: `${DRAIN_MS}ms`, stream_idle_timeout: '300s' },
+    },
   });
   edges = [...stack.edges];
   balancer = await startServiceBalancer({ probeMs: 100 });
@@ -77,7 +80,7 @@ describe('a rolling restart of two edges under load', () => {
     provider.pace.chunkMs = 10;
     provider.pace.held = true;
     const agent = createAgent();
-    const endless = Array.from({ length: 20 }, () => call(agent, balancer.url, 'stream', { timeoutMs: 120_000 }));
+    const endless = Array.from({ length: 20 }, () => call(agent, balancer.url, 'stream', { timeoutMs: 300_000 }));
     await waitFor(() => provider.openStreams === 20, { what: '20 open streams' });
     const load = startLoad([balancer.url], CALLS_PER_SECOND, { kinds: ['chat', 'embeddings'], atOnceMax: 20 });
     const tookMs = await replaceEdges();

@@ -14,7 +14,7 @@ export async function openSurroundings() {
   const natsServer = await startNats();
   const pool = createPool({ url: databaseServer.url, maxConns: 20 }, { name: 'recorder-test' });
   addCleanup(() => pool.end());
-  const redisSettings = { url: redisServer.url };
+  const redisSettings = { url: redisServer.url, commandTimeoutMs: 30_000 };
   const redis = connectRedis(redisSettings, { name: 'recorder-test', mode: 'background' });
   addCleanup(() => closeRedis(redis));
   const store = new RedisLedgerStore(redis, { commandTimeoutMs: 30_000 });

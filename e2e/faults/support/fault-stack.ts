@@ -17,6 +17,8 @@ export async function startFaultStack(options: StackOptions & { config?: Setting
     ...others,
     config: {
       edge: { lease: '5s', redis_timeout: '2s' },
+      redis: { command_timeout: '2s' },
+      database: { connect_timeout: '5s' },
       recorder: { listen_addr: '127.0.0.1:0', reaper_interval: '500ms', reaper_grace: '2s' },
       ...config,
     },

@@ -64,6 +64,9 @@ function merge(base: Settings, over: Settings): Settings {
   return merged;
 }
 
+/** How long stores may take: on a busy test machine seconds can pass without anything being wrong. Tests about slow stores set their own. */
+export const PATIENT = { edge: { redis_timeout: '5s' }, redis: { command_timeout: '10s' }, database: { connect_timeout: '30s' } };
+
 /** Limits high enough that only a test about limits meets them. */
 function baseConfig(upstreamUrl: string): Settings {
   const route = { provider: 'openai-compatible', endpoint: upstreamUrl, api_key: 'upstream-key' };
@@ -82,8 +85,7 @@ function baseConfig(upstreamUrl: string): Settings {
       default_parallel_requests_tenant: 10_000,
     },
     budgets: { default_usd: 1000 },
-    // On a busy test machine seconds can pass without anything being wrong; tests about a slow Redis set their own.
-    edge: { redis_timeout: '5s' },
+    ...PATIENT,
     bootstrap: {
       tenants: [{ name: 'test' }],
       admin_users: [{ ...TEST_ADMIN, name: 'Test Admin' }],

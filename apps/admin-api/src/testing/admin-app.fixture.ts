@@ -65,7 +65,7 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
     cwd: '/nonexistent',
   });
   const prisma = createPrisma({ url: database.url, maxConns: 8 }, { name: 'test' });
-  const redis = connectRedis({ url: testRedis.url }, { name: 'test', mode: 'request' });
+  const redis = connectRedis({ url: testRedis.url, commandTimeoutMs: 30_000 }, { name: 'test', mode: 'request' });
 
   const logger = createLogger({ service: 'admin-api-test', level: 'fatal' });
   const nats = connectNats(config.nats, { name: 'test' });

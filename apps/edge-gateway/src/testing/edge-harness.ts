@@ -59,7 +59,7 @@ export function chatRoute(baseUrl: string, change: Partial<RouteDocument> = {}):
 
 export async function startEdge(options: { config?: Record<string, string>; defaults?: Partial<DefaultsDocument> } = {}): Promise<EdgeHarness> {
   const [nats, redis] = await Promise.all([startNats(), createTestRedis()]);
-  const client = connectNats({ url: nats.url }, { name: 'edge-test' });
+  const client = connectNats({ url: nats.url, requestTimeoutMs: 60_000 }, { name: 'edge-test' });
   addCleanup(() => client.close());
   await client.connected();
   const bucket = new KvBucket(client, { name: 'config' });

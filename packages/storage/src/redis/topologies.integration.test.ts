@@ -20,8 +20,9 @@ let nowMs = Date.now();
 
 /** As the edge, the recorder and the admin API open them. */
 function open(settings: RedisSettings) {
-  const request = connectRedis(settings, { name: 'test-edge', mode: 'request' });
-  const background = connectRedis(settings, { name: 'test-recorder', mode: 'background' });
+  const patient = { ...settings, commandTimeoutMs: 30_000 };
+  const request = connectRedis(patient, { name: 'test-edge', mode: 'request' });
+  const background = connectRedis(patient, { name: 'test-recorder', mode: 'background' });
   const queues = connectQueues(settings, { name: 'test-queues' });
   const guard = { commandTimeoutMs: 10_000, nowMs: () => nowMs };
   const stores = {
