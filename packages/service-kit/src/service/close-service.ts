@@ -6,7 +6,8 @@ import type { Logger } from '../logging/logger.js';
 import type { ConnectionWatch } from './connection-watch.js';
 import type { Shutdown } from './shutdown.js';
 
-const IDLE_SWEEP_MS = 100;
+/** Idle for so long, a connection is closed during the drain. */
+const IDLE_MS = 500;
 /** Beyond the drain: what a handler that was told to end gets for its last bytes. */
 const CUT_AFTER_MS = 500;
 /** What closers get after the drain: flushing usage, closing pools. */
@@ -38,8 +39,9 @@ export async function closeService(closing: Closing): Promise<void> {
   shutdown.begin(drainMs);
   const server = app.getHttpServer();
   const cut = setTimeout(() => server.closeAllConnections(), drainMs + CUT_AFTER_MS);
-  // A connection whose last answer ends during the drain stays open for the client's next request, which will not be taken.
-  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
+  // A stream that began before the notice could not say `Connection: close`: its client may send the next request as soon as it ends,
+  // and that one is answered too. Closed at once, the connection would take it half-way.
+  const sweep = setInterval(() => connections.closeIdle(), IDLE_MS);
   try {
     await app.close();
   } catch (error) {

@@ -8,7 +8,9 @@ type BusySocket = Socket & { _httpMessage?: ServerResponse | null };
  * The connections of a server, so that a drain can tell each client to open its next one elsewhere. Costs nothing per request.
  */
 export class ConnectionWatch {
-  private readonly sockets = new Set<Socket>();
+  private readonly sockets = new Set<BusySocket>();
+  /** What each connection had received when it was last seen idle. */
+  private readonly idleAt = new WeakMap<Socket, number>();
   private ending = false;
 
   constructor(private readonly server: Server) {
@@ -26,11 +28,20 @@ export class ConnectionWatch {
     if (this.ending) return;
     this.ending = true;
     for (const socket of this.sockets) {
-      const answer = (socket as BusySocket)._httpMessage;
+      const answer = socket._httpMessage;
       if (answer && !answer.headersSent) answer.shouldKeepAlive = false;
     }
     this.server.prependListener('request', (_request, answer: ServerResponse) => {
       answer.shouldKeepAlive = false;
     });
+  }
+
+  /** Closes the connections that were idle at the last call and have received nothing since. */
+  closeIdle(): void {
+    for (const socket of this.sockets) {
+      if (socket._httpMessage) continue;
+      if (this.idleAt.get(socket) === socket.bytesRead) socket.destroy();
+      else this.idleAt.set(socket, socket.bytesRead);
+    }
   }
 }

@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
-import { within } from '@omg/testkit';
+import { waitFor, within } from '@omg/testkit';
 import { once, EventEmitter } from 'node:events';
 import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
 import { Writable } from 'node:stream';
 import { loadConfig } from '../config/load-config.js';
 import { createLogger } from '../logging/logger.js';
@@ -67,6 +68,12 @@ async function start(options: { env?: Record<string, string>; drainMs?: number; 
               slowCalls.emit('begun');
               await end;
               return 'done';
+            });
+            fastify.get('/stream', async (_request, reply) => {
+              reply.hijack();
+              reply.raw.write('begun');
+              await once(slowCalls, 'end');
+              reply.raw.end();
             });
             fastify.get('/hang', (_request, reply) => {
               reply.hijack();
@@ -154,6 +161,33 @@ describe('a running service', () => {
     await closing;
     running = undefined;
     await expect(fetch(`${url}/hello`)).rejects.toThrow();
+  });
+
+  it('answers the next request on the connection of a stream that ended during the drain, and then closes it', async () => {
+    const { url } = await start({ drainMs: 60_000 });
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    let received = '';
+    socket.setEncoding('utf8').on('data', (part: string) => (received += part));
+    const closed = once(socket, 'close');
+    socket.write('GET /stream HTTP/1.1\r\nHost: x\r\n\r\n');
+    await waitFor(() => received.includes('begun'), { what: 'the stream' });
+    const closing = running!.close();
+    await waitFor(
+      async () =>
+        fetch(`${url}/hello`).then(
+          () => false,
+          () => true,
+        ),
+      { what: 'the listener to be closed' },
+    );
+    slowCalls.emit('end');
+    await waitFor(() => received.endsWith('0\r\n\r\n'), { what: 'the end of the stream', intervalMs: 1 });
+    received = '';
+    socket.write('GET /hello HTTP/1.1\r\nHost: x\r\n\r\n');
+    await closed;
+    expect(received).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*connection: close\r\n[^]*\{"hello":"nest"\}/i);
+    await closing;
+    running = undefined;
   });
 
   it('tells endless work to stop when the drain time is over', async () => {

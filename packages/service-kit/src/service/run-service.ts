@@ -156,7 +156,13 @@ function openTracing<S extends SectionName>(service: string, config: ConfigOf<S>
 
 async function createApp<S extends SectionName>(options: ServiceOptions<S>, context: ServiceContext<S>, parts: ServiceParts): Promise<NestFastifyApplication> {
   const { config, logger, metrics, health, lifecycle } = context;
-  const instance = createFastify({ logger: false, forceCloseConnections: 'idle', requestIdHeader: false, ...options.fastify?.(config) });
+  const instance = createFastify({
+    logger: false,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    requestIdHeader: false,
+    ...options.fastify?.(config),
+  });
   const { enableMetrics, metricsListenAddr } = config.observability as { enableMetrics: boolean; metricsListenAddr: string };
   registerProbeRoutes(instance, { health, healthz: options.healthz ?? 'liveness', metrics: enableMetrics && metricsListenAddr === '' ? metrics : undefined });
   if (enableMetrics && metricsListenAddr !== '') {
