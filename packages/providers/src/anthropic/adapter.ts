@@ -59,7 +59,7 @@ class AnthropicAdapter implements ProviderAdapter {
     const body = { model: this.route.providerModel, ...toMessages(request, this.options), stream: call.stream };
     const response = await this.post(call, JSON.stringify(body));
     if (!call.stream) return fromMessage(await response.bytes(call.responseBytesMax), call);
-    return sseReply(response, new MessageStream(call.alias, call.includeUsage));
+    return sseReply(response, new MessageStream(call));
   }
 
   /** Looks the model up, which costs nothing and tells a wrong key and a wrong model id apart. */

@@ -18,7 +18,7 @@ interface Heard {
 }
 
 function listen(events: readonly string[], includeUsage = true): Heard {
-  const stream = new MessageStream('my-alias', includeUsage);
+  const stream = new MessageStream({ alias: 'my-alias', includeUsage, inputTokensEstimate: 17 });
   for (const event of events) stream.event(Buffer.from(event));
   const text = stream.take()?.toString() ?? '';
   const chunks = text
@@ -44,6 +44,16 @@ const RECORDINGS: [string, string[]][] = [
 ];
 
 describe('a stream of Anthropic events', () => {
+  it('without any usage ends with the estimate that is booked', () => {
+    const withoutUsage = lines('stream.chunks.txt').map((line) =>
+      JSON.stringify(JSON.parse(line, (key, value: unknown) => (key === 'usage' ? undefined : value))),
+    );
+    const { chunks, stream } = listen(withoutUsage);
+    const { outputChars, ...told } = stream.progress();
+    expect(told).toEqual({ inputMeters: undefined });
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 17, completion_tokens: Math.ceil(outputChars / 4) } });
+  });
+
   it.each(RECORDINGS)('with %s says to an OpenAI client what the whole message says', async (_name, events) => {
     const message = await SdkStream.fromReadableStream(readable(events)).finalMessage();
     const whole = JSON.parse(fromMessage(Buffer.from(JSON.stringify(message)), { alias: 'my-alias', inputTokensEstimate: 17 }).body.toString());
@@ -102,7 +112,7 @@ describe('a stream of Anthropic events', () => {
     ['invalid_request_error', 'invalid_request'],
     ['error_of_next_year', 'server_error'],
   ])('tells the error %s as %s and never as a finish reason', (type, kind) => {
-    const stream = new MessageStream('my-alias', true);
+    const stream = new MessageStream({ alias: 'my-alias', includeUsage: true, inputTokensEstimate: 17 });
     for (const event of lines('stream.chunks.txt').slice(0, 5)) stream.event(Buffer.from(event));
     expect(() => stream.event(JSON.stringify({ type: 'error', error: { type, message: 'x' } }))).toThrow(expect.objectContaining({ kind }));
     expect(stream.ended).toBe(false);

@@ -1,4 +1,4 @@
-import { ChatChunkWriter } from '../kit/chat-writer.js';
+import { ChatChunkWriter, type StreamedCall } from '../kit/chat-writer.js';
 import { faultOf } from '../kit/errors.js';
 import { isRecord, textOf, tryParseJson } from '../kit/safe-json.js';
 import type { StreamProgress } from '../spec/provider.js';
@@ -27,10 +27,7 @@ export class MessageStream {
   /** Nothing is told before the model begins: an overloaded service fails right after its message_start, and another route can still answer. */
   private told = false;
 
-  constructor(
-    private readonly alias: string,
-    private readonly includeUsage: boolean,
-  ) {}
+  constructor(private readonly call: StreamedCall) {}
 
   /** Takes one event; `json` is its data. Throws a ProviderError for an error event. */
   event(json: Buffer | string): void {
@@ -76,8 +73,7 @@ export class MessageStream {
     if (!isRecord(event.message) || this.writer !== undefined) return;
     const id = textOf(event.message.id);
     this.writer = new ChatChunkWriter({
-      alias: this.alias,
-      includeUsage: this.includeUsage,
+      call: this.call,
       ...(id === undefined ? {} : { id: `chatcmpl-${id}` }),
     });
     this.usage.merge(event.message.usage);
@@ -155,8 +151,7 @@ export class MessageStream {
     this.mergeInvocationMetrics(event['amazon-bedrock-invocationMetrics']);
     if (this.stopReason === undefined || this.stopReason === null) throw new ProviderError('malformed', { internal: 'the stream has no stop reason' });
     this.frames.push(writer.finish(finishReasonOf(this.stopReason)));
-    const meters = this.usage.meters();
-    const frame = meters === undefined ? undefined : writer.usage(meters);
+    const frame = writer.usage(this.usage.meters());
     if (frame !== undefined) this.frames.push(frame);
     this.ended = true;
   }

@@ -57,7 +57,7 @@ class BedrockAdapter implements ProviderAdapter {
       return fromConverse(output, call, output.$metadata.requestId);
     }
     const { output, events } = await runStream(this.client, wire, (client, sdk) => client.send(new sdk.ConverseStreamCommand(input)));
-    const chunks = new ConverseChunks(call.alias, call.includeUsage, output.$metadata.requestId);
+    const chunks = new ConverseChunks(call, output.$metadata.requestId);
     return {
       kind: 'stream',
       frames: translate<ConverseStreamOutput>(events(output.stream), chunks, (event) => chunks.push(event)),

@@ -41,7 +41,7 @@ export async function invokeClaude(call: ProviderCall, route: ProviderRoute, set
     return fromMessage(bytesOf(output.body), call);
   }
   const { output, events } = await runStream(settings, wire, (client, sdk) => client.send(new sdk.InvokeModelWithResponseStreamCommand(input)));
-  const stream = new MessageStream(call.alias, call.includeUsage);
+  const stream = new MessageStream(call);
   return {
     kind: 'stream',
     frames: translate(events(output.body), stream, (event) => pushChunk(stream, event)),

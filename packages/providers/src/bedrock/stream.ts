@@ -1,5 +1,5 @@
 import type { ConverseStreamOutput, ReasoningContentBlockDelta, TokenUsage } from '@aws-sdk/client-bedrock-runtime';
-import { ChatChunkWriter } from '../kit/chat-writer.js';
+import { ChatChunkWriter, type StreamedCall } from '../kit/chat-writer.js';
 import type { StreamTranslation } from '../kit/translated-stream.js';
 import type { StreamProgress } from '../spec/provider.js';
 import { finishReasonOf, redactedBlock, thinkingBlock } from './response.js';
@@ -20,8 +20,8 @@ export class ConverseChunks implements StreamTranslation {
   /** The service called its own output malformed: told after the usage, which comes behind it. */
   private failure: unknown;
 
-  constructor(alias: string, includeUsage: boolean, requestId: string | undefined) {
-    this.writer = new ChatChunkWriter({ alias, includeUsage, ...(requestId === undefined ? {} : { id: `chatcmpl-${requestId}` }) });
+  constructor(call: StreamedCall, requestId: string | undefined) {
+    this.writer = new ChatChunkWriter({ call, ...(requestId === undefined ? {} : { id: `chatcmpl-${requestId}` }) });
   }
 
   push(event: ConverseStreamOutput): void {
@@ -42,8 +42,7 @@ export class ConverseChunks implements StreamTranslation {
 
   end(): void {
     if (this.failure !== undefined) throw this.failure;
-    const meters = metersOf(this.usage);
-    const frame = this.ended && meters !== undefined ? this.writer.usage(meters) : undefined;
+    const frame = this.ended ? this.writer.usage(metersOf(this.usage)) : undefined;
     if (frame !== undefined) this.frames.push(frame);
   }
 

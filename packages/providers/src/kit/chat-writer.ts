@@ -19,10 +19,14 @@ export function unixNow(): number {
   return Math.floor(Date.now() / 1000);
 }
 
+/** What an answer must know of the call that it answers. */
+export type AnsweredCall = Pick<ProviderCall, 'alias' | 'inputTokensEstimate'>;
+
+/** The same of a stream, whose chunks carry `usage: null` where the client asked for the usage chunk. */
+export type StreamedCall = AnsweredCall & Pick<ProviderCall, 'includeUsage'>;
+
 export interface ChatWriterOptions {
-  alias: string;
-  /** Whether the client asked for the usage chunk; all other chunks then carry `usage: null`. */
-  includeUsage: boolean;
+  call: StreamedCall;
   id?: string;
   createdUnix?: number;
   /** Index of the choice that this writer writes; a stream with several has one writer for each, with the same id. */
@@ -46,8 +50,8 @@ export class ChatChunkWriter {
   constructor(private readonly options: ChatWriterOptions) {
     const id = options.id ?? newChatId();
     const created = options.createdUnix ?? unixNow();
-    this.head = `data: {"id":${JSON.stringify(id)},"object":"chat.completion.chunk","created":${created},"model":${JSON.stringify(options.alias)},"choices":[`;
-    this.tail = options.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
+    this.head = `data: {"id":${JSON.stringify(id)},"object":"chat.completion.chunk","created":${created},"model":${JSON.stringify(options.call.alias)},"choices":[`;
+    this.tail = options.call.includeUsage ? '],"usage":null}\n\n' : ']}\n\n';
     this.choice = options.choice ?? 0;
   }
 
@@ -107,10 +111,15 @@ export class ChatChunkWriter {
     return this.frame(`{"index":${this.choice},"delta":{${role}},"logprobs":null,"finish_reason":"${reason}"}`);
   }
 
-  /** The last chunk, only for a client that asked for it; otherwise undefined. */
-  usage(meters: Meters): Buffer | undefined {
-    if (!this.options.includeUsage) return undefined;
-    return Buffer.from(`${this.head}],"usage":${JSON.stringify(usageFromMeters(meters))}}\n\n`);
+  /**
+   * The last chunk, only for a client that asked for it; otherwise undefined. Without meters it tells what is booked then: an
+   * estimate from the characters of the whole answer, which is more than this writer's where there are several choices.
+   */
+  usage(meters: Meters | undefined, outputChars = this.outputChars): Buffer | undefined {
+    const { includeUsage, inputTokensEstimate } = this.options.call;
+    if (!includeUsage) return undefined;
+    const usage = usageFromMeters(meters ?? estimatedMeters(inputTokensEstimate, outputChars));
+    return Buffer.from(`${this.head}],"usage":${JSON.stringify(usage)}}\n\n`);
   }
 
   private delta(members: string, logprobs?: unknown): Buffer {
@@ -145,9 +154,6 @@ export interface ChatChoiceOut {
   /** Further members of the message, such as signatures that a client must replay. */
   messageExtras?: Record<string, unknown>;
 }
-
-/** What an answer must know of the call that it answers. */
-export type AnsweredCall = Pick<ProviderCall, 'alias' | 'inputTokensEstimate'>;
 
 export interface ChatCompletionOut extends ChatChoiceOut {
   call: AnsweredCall;

@@ -36,7 +36,7 @@ class VertexAdapter implements ProviderAdapter {
     if (call.operation === 'images') return generate(call, this.route, this.poster(call));
     if (this.target.publisher === 'anthropic') return this.claude(call);
     const body = toGenerateContent(readGeminiRequest(call), this.route.providerModel);
-    if (call.stream) return sseReply(await this.post(call, 'streamGenerateContent?alt=sse', body), new GeminiChunks(call.alias, call.includeUsage));
+    if (call.stream) return sseReply(await this.post(call, 'streamGenerateContent?alt=sse', body), new GeminiChunks(call));
     const response = await this.post(call, 'generateContent', body);
     return fromGenerateContent(await response.bytes(call.responseBytesMax), call);
   }
@@ -57,7 +57,7 @@ class VertexAdapter implements ProviderAdapter {
 
   private async claude(call: ProviderCall): Promise<ProviderReply> {
     const response = await this.post(call, call.stream ? 'streamRawPredict' : 'rawPredict', claudeBody(call, this.route));
-    if (call.stream) return sseReply(response, new MessageStream(call.alias, call.includeUsage));
+    if (call.stream) return sseReply(response, new MessageStream(call));
     return fromMessage(await response.bytes(call.responseBytesMax), call);
   }
 

@@ -1,4 +1,4 @@
-import { ChatChunkWriter, newChatId, newToolCallId, unixNow } from '../kit/chat-writer.js';
+import { ChatChunkWriter, newChatId, newToolCallId, unixNow, type StreamedCall } from '../kit/chat-writer.js';
 import { isRecord, textOf, tryParseJson } from '../kit/safe-json.js';
 import type { SseTranslation } from '../kit/translated-stream.js';
 import type { StreamProgress } from '../spec/provider.js';
@@ -30,10 +30,7 @@ export class GeminiChunks implements SseTranslation {
   private usageFinal = false;
   private frames: Buffer[] = [];
 
-  constructor(
-    private readonly alias: string,
-    private readonly includeUsage: boolean,
-  ) {}
+  constructor(private readonly call: StreamedCall) {}
 
   get ended(): boolean {
     return this.choices.length > 0 && this.choices.every((choice) => choice === undefined || choice.finished);
@@ -61,9 +58,8 @@ export class GeminiChunks implements SseTranslation {
   }
 
   end(): void {
-    const meters = metersOf(this.usage);
     const writer = this.choices.find((choice) => choice !== undefined)?.writer;
-    const frame = this.ended && meters !== undefined ? writer?.usage(meters) : undefined;
+    const frame = this.ended ? writer?.usage(metersOf(this.usage), this.progress().outputChars) : undefined;
     if (frame !== undefined) this.frames.push(frame);
   }
 
@@ -99,8 +95,8 @@ export class GeminiChunks implements SseTranslation {
     if (known !== undefined) return known;
     this.id ??= newChatId();
     const id = this.id.startsWith('chatcmpl-') ? this.id : `chatcmpl-${this.id}`;
-    const { alias, includeUsage, createdUnix } = this;
-    const choice: Choice = { writer: new ChatChunkWriter({ alias, includeUsage, id, createdUnix, choice: index }), finished: false };
+    const { call, createdUnix } = this;
+    const choice: Choice = { writer: new ChatChunkWriter({ call, id, createdUnix, choice: index }), finished: false };
     // The first chunk waits for content: until then another route can still answer.
     this.choices[index] = choice;
     return choice;
