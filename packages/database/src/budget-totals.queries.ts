@@ -1,4 +1,5 @@
 import type { NanoUsd } from '@omg/domain';
+import type { AlertDefaults } from './budget-alerts.queries.js';
 import type { Transaction } from './transactions.js';
 
 /**
@@ -106,53 +107,90 @@ export async function lockTenants(tx: Transaction, tenants: ReadonlyMap<string, 
   await tx.query({ ...LOCK_TENANTS, values: [[...tenants.keys()], [...tenants.values()]] });
 }
 
-const DELTA =
-  'unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[]) AS d(tenant_id, api_key_id, bucket, cost, requests, tokens)';
 const COVERS = 'b.tenant_id = d.tenant_id AND b.api_key_id = d.api_key_id AND d.bucket >= b.window_start AND d.bucket < b.window_end';
 
-// Locked in order first: the update itself gives no order, and two recorders would deadlock.
 const LOCK_TOTALS = {
   name: 'budget-lock-totals',
   text: `
-SELECT 1 FROM budget_totals b WHERE EXISTS (SELECT 1 FROM ${DELTA} WHERE ${COVERS})
-ORDER BY b.tenant_id, b.api_key_id, b.window_id FOR NO KEY UPDATE`,
+SELECT 1 FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS d(tenant_id, api_key_id, bucket) JOIN budget_totals b ON ${COVERS}
+ORDER BY b.tenant_id, b.api_key_id, b.window_id FOR NO KEY UPDATE OF b`,
 };
 
 const NEXT_VERSION = 'GREATEST(b.version + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)';
 
+/**
+ * One delta to a scope: a row that matched two would get only one of them. In the order of the deltas, since the transaction's
+ * statements find rows by index only: so recorders wait for each other instead of deadlocking. A tenant has no key's limit and a key no
+ * tenant's: compared with null, an index is not even read.
+ */
 const ADD_TOTALS = {
   name: 'budget-add-totals',
   text: `
-UPDATE budget_totals b SET spent_nano = b.spent_nano + c.cost, requests = b.requests + c.requests, tokens = b.tokens + c.tokens,
-  version = ${NEXT_VERSION}, limit_nano = l.limit_nano, updated_at = now()
-FROM (
-  SELECT b.tenant_id, b.api_key_id, b.window_id, sum(d.cost)::bigint AS cost, sum(d.requests)::bigint AS requests, sum(d.tokens)::bigint AS tokens
-  FROM budget_totals b JOIN ${DELTA} ON ${COVERS} GROUP BY 1, 2, 3
-) c
-LEFT JOIN tenant_budget_overrides o ON o.tenant_id = c.tenant_id
-LEFT JOIN api_keys k ON k.id = c.api_key_id
-CROSS JOIN LATERAL (SELECT CASE WHEN c.api_key_id = '${TENANT_SCOPE}' THEN COALESCE(o.budget_nano, $7::bigint) ELSE k.quota_nano END AS limit_nano) l
-WHERE b.tenant_id = c.tenant_id AND b.api_key_id = c.api_key_id AND b.window_id = c.window_id
-RETURNING ${TOTAL_COLUMNS}`,
+WITH added AS (
+  UPDATE budget_totals b SET spent_nano = b.spent_nano + d.cost, requests = b.requests + d.requests, tokens = b.tokens + d.tokens,
+    version = ${NEXT_VERSION}, limit_nano = d.limit_nano, updated_at = now()
+  FROM (
+    SELECT d.*, CASE WHEN d.api_key_id = '${TENANT_SCOPE}' THEN COALESCE(o.budget_nano, $8::bigint) ELSE k.quota_nano END AS limit_nano,
+      s.last_level IS NOT NULL AS was_told, COALESCE(o.budget_nano, $8::bigint) * COALESCE(o.warning_threshold, $9::numeric) AS warn_nano
+    FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[])
+      AS d(tenant_id, api_key_id, bucket, cost, requests, tokens, is_wanted)
+    LEFT JOIN tenant_budget_overrides o ON o.tenant_id = CASE WHEN d.api_key_id = '${TENANT_SCOPE}' THEN d.tenant_id END
+    LEFT JOIN budget_alert_states s ON s.tenant_id = CASE WHEN d.api_key_id = '${TENANT_SCOPE}' THEN d.tenant_id END
+    LEFT JOIN api_keys k ON k.id = NULLIF(d.api_key_id, '${TENANT_SCOPE}')
+    ORDER BY d.tenant_id, d.api_key_id OFFSET 0
+  ) d
+  WHERE ${COVERS}
+  RETURNING ${TOTAL_COLUMNS}, d.is_wanted, d.api_key_id = '${TENANT_SCOPE}' AND (d.was_told OR b.spent_nano >= d.warn_nano) AS to_evaluate
+)
+SELECT * FROM added WHERE is_wanted`,
 };
 
+/** A total after a commit has added its share. */
+export interface AddedTotal extends BudgetTotal {
+  /** A tenant's, whose spend has reached the warning threshold, or who was told something before. */
+  toEvaluate: boolean;
+}
+
 /**
- * Adds a commit's share to every row that covers it and returns those rows. `defaultLimitNano` is noted where the tenant
- * has no budget of its own.
+ * Adds a commit's share to every row that covers it and returns those rows of scopes that are `wanted`. The defaults count where the
+ * tenant has no budget of its own. Needs a transaction with `byIndex`.
  */
-export async function addToTotals(tx: Transaction, deltas: readonly BudgetDelta[], defaultLimitNano: NanoUsd): Promise<BudgetTotal[]> {
-  if (deltas.length === 0) return [];
-  const values = [
-    deltas.map((d) => d.tenantId),
-    deltas.map((d) => d.apiKeyId),
-    deltas.map((d) => iso(d.bucketMs)),
-    deltas.map((d) => d.costNano),
-    deltas.map((d) => d.requests),
-    deltas.map((d) => d.tokens),
-  ];
-  await tx.query({ ...LOCK_TOTALS, values });
-  const { rows } = await tx.query<TotalRow>({ ...ADD_TOTALS, values: [...values, defaultLimitNano] });
-  return rows.map(fromRow);
+export async function addToTotals(
+  tx: Transaction,
+  deltas: readonly BudgetDelta[],
+  defaults: AlertDefaults,
+  wanted: (scope: Pick<WindowRef, 'tenantId' | 'apiKeyId'>) => boolean,
+): Promise<AddedTotal[]> {
+  const [first, ...further] = roundsOf(deltas);
+  if (!first) return [];
+  if (further.length > 0) await tx.query({ ...LOCK_TOTALS, values: scopeColumns(deltas) });
+  const totals = new Map<string, AddedTotal>();
+  for (const round of [first, ...further]) {
+    const sums = [round.map((d) => d.costNano), round.map((d) => d.requests), round.map((d) => d.tokens), round.map(wanted)];
+    const values = [...scopeColumns(round), ...sums, defaults.limitNano, defaults.warningThreshold.toFixed(4)];
+    const { rows } = await tx.query<TotalRow & { to_evaluate: boolean }>({ ...ADD_TOTALS, values });
+    for (const row of rows) totals.set(`${row.tenant_id} ${row.api_key_id} ${row.window_id}`, { ...fromRow(row), toEvaluate: row.to_evaluate });
+  }
+  return [...totals.values()];
+}
+
+const scopeColumns = (deltas: readonly BudgetDelta[]): unknown[] => [
+  deltas.map((d) => d.tenantId),
+  deltas.map((d) => d.apiKeyId),
+  deltas.map((d) => iso(d.bucketMs)),
+];
+
+/** Each scope once in a round. Nearly always there is one round: further ones hold the further buckets that a commit spans. */
+function roundsOf(deltas: readonly BudgetDelta[]): BudgetDelta[][] {
+  const rounds: BudgetDelta[][] = [];
+  const roundOf = new Map<string, number>();
+  for (const delta of deltas) {
+    const scope = `${delta.tenantId} ${delta.apiKeyId}`;
+    const round = roundOf.get(scope) ?? 0;
+    roundOf.set(scope, round + 1);
+    (rounds[round] ??= []).push(delta);
+  }
+  return rounds;
 }
 
 // Compared as pairs, the bounds can only be looked up in the index that begins with the tenant. Compared alone, a planner without

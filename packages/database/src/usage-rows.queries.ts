@@ -212,14 +212,17 @@ const TOUCH_KEYS = {
 UPDATE api_keys k SET last_used_at = u.used_at
 FROM (
   SELECT k.id, u.used_at FROM api_keys k JOIN unnest($1::uuid[], $2::timestamptz[]) AS u(id, used_at) ON u.id = k.id
-  WHERE k.last_used_at IS NULL OR k.last_used_at < u.used_at
+  WHERE k.last_used_at IS NULL OR k.last_used_at < u.used_at - $3 * interval '1 millisecond'
   ORDER BY k.id FOR NO KEY UPDATE OF k SKIP LOCKED
 ) u
 WHERE k.id = u.id`,
 };
 
-/** Notes the last use of keys. A key that somebody else is changing is skipped: its next use will be noted. */
-export async function touchKeys(tx: Transaction, lastUseMs: ReadonlyMap<string, number>): Promise<void> {
+/**
+ * Notes the last use of keys, where what is noted is older than `stepMs`. A key that somebody else is changing is skipped: its next use
+ * will be noted.
+ */
+export async function touchKeys(tx: Transaction, lastUseMs: ReadonlyMap<string, number>, stepMs: number): Promise<void> {
   if (lastUseMs.size === 0) return;
-  await tx.query({ ...TOUCH_KEYS, values: [[...lastUseMs.keys()], [...lastUseMs.values()].map((ms) => new Date(ms).toISOString())] });
+  await tx.query({ ...TOUCH_KEYS, values: [[...lastUseMs.keys()], [...lastUseMs.values()].map((ms) => new Date(ms).toISOString()), stepMs] });
 }

@@ -76,10 +76,13 @@ export class SeedResponder {
 
   private async seed({ tenantId, apiKeyId, windowId }: BudgetSeedRequest): Promise<boolean> {
     const { database, rules, store } = this.parts;
-    const totals = await database.transaction(async (tx) => {
-      const { limitNano } = await rules.defaults(tx);
-      return currentTotals(tx, { tenantId, ...(apiKeyId ? { apiKeyId } : {}), windowId }, { timezone: this.timezone, defaultLimitNano: limitNano });
-    });
+    const totals = await database.transaction(
+      async (tx) => {
+        const { limitNano } = await rules.defaults(tx);
+        return currentTotals(tx, { tenantId, ...(apiKeyId ? { apiKeyId } : {}), windowId }, { timezone: this.timezone, defaultLimitNano: limitNano });
+      },
+      { byIndex: true },
+    );
     if (!totals) return false;
     await store.seed(tenantId, totals.map(toSeed));
     return true;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { UsageEvent } from '@omg/contracts';
 import { budgetWindow, type BudgetSchedule } from '@omg/domain';
 import { TENANT_SCOPE, createPool, createTotals, ledgerDatabase, type LedgerDatabase, type PostgresPool, type Transaction } from '@omg/database';
-import { cleanUp, createTestDatabase } from '@omg/testkit';
+import { addCleanup, cleanUp, createTestDatabase } from '@omg/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { attemptId, usageEvent } from '../usage-event.fixture.js';
 import { UsageLedger, type CommitRules } from './commit-usage.js';
@@ -62,6 +62,9 @@ const inWindow = (schedule: Parameters<typeof budgetWindow>[0], atMs: number, ti
   schedule,
   tenant: budgetWindow(schedule, timezone, atMs).id,
 });
+
+/** Of a key with a budget of its own. */
+const keyInWindow = (...args: Parameters<typeof inWindow>): UsageEvent['windows'] => ({ ...inWindow(...args)!, key: inWindow(...args)!.tenant });
 
 /** A failed attempt at one provider that was billed 700, then an answer of another one for 1 500. */
 function failedOver(change: Partial<UsageEvent> = {}): UsageEvent {
@@ -159,7 +162,7 @@ describe('a request of which several attempts were billed', () => {
 
 describe('one event', () => {
   it('becomes a request row, a usage row with its provenance, a rollup and the totals of tenant and key', async () => {
-    const event = usageEvent({ windows: inWindow('calendar_month', Date.now()), ttftMs: 3.4, idempotencyKey: 'once', priceVersionId: randomUUID() });
+    const event = usageEvent({ windows: keyInWindow('calendar_month', Date.now()), ttftMs: 3.4, idempotencyKey: 'once', priceVersionId: randomUUID() });
     const result = await ledger().commit([event]);
     expect(result.inserted).toBe(1);
     const { rows } = await pool.query(
@@ -183,7 +186,7 @@ describe('one event', () => {
   });
 
   it('is booked once however often it comes, alone, doubled in one commit, and from two recorders at once', async () => {
-    const event = usageEvent();
+    const event = usageEvent({ windows: keyInWindow('calendar_month', Date.now()) });
     await Promise.all([ledger().commit([event, event]), ledger().commit([event])]);
     await ledger().commit([event]);
     const last = await ledger().commit([event]);
@@ -300,7 +303,7 @@ describe('budget totals', () => {
   it('of a rolling window count what its buckets hold, and forget nothing that is still inside', async () => {
     const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
     const day = 86_400_000;
-    const windows = { schedule: 'rolling_2d', tenant: 'rolling_2d' };
+    const windows = { schedule: 'rolling_2d', tenant: 'rolling_2d', key: 'rolling_2d' };
     const ages = [3 * day, 2 * day - 60_000, day, 1_000];
     for (const age of ages) await ledger().commit([usageEvent({ ...who, atMs: Date.now() - age, windows })]);
     const { totals } = await ledger().commit([usageEvent({ ...who, windows })]);
@@ -334,6 +337,30 @@ describe('budget totals', () => {
     expect(read).toBe(0);
   });
 
+  it('are told of tenants, and of those keys that have a budget', async () => {
+    const who = { tenantId: randomUUID(), windows: inWindow('daily', Date.now()) };
+    const limited = usageEvent({ ...who, windows: keyInWindow('daily', Date.now()) });
+    const told = async () => (await ledger().commit([usageEvent(who), limited, usageEvent(who)])).totals.map(({ apiKeyId }) => apiKeyId).toSorted();
+    expect(await told()).toEqual([TENANT_SCOPE, limited.apiKeyId].toSorted());
+    // Again, as rows that are there and not created, with events that are booked already among them.
+    expect(await told()).toEqual([TENANT_SCOPE, limited.apiKeyId].toSorted());
+  });
+
+  it('get every share of a commit whose events span several buckets and windows', async () => {
+    const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
+    const noon = Date.UTC(2026, 10, 18, 12);
+    const at = (atMs: number, schedule: BudgetSchedule) => usageEvent({ ...who, atMs, windows: inWindow(schedule, atMs) });
+    await ledger().commit([at(noon, 'daily'), at(noon, 'calendar_month')]);
+    const hours = [-30, -2, -1, -1, 0, 1];
+    await ledger().commit(hours.map((hour) => at(noon + hour * 3_600_000, 'calendar_month')));
+    expect(await totalsOf(who.tenantId)).toMatchObject({
+      'tenant calendar_month:2026-11-01': 8 * 1500,
+      'key calendar_month:2026-11-01': 8 * 1500,
+      'tenant daily:2026-11-18': 7 * 1500,
+      'key daily:2026-11-18': 7 * 1500,
+    });
+  });
+
   it("note the limit in force: the tenant's own, else the default", async () => {
     const tenantId = randomUUID();
     await pool.query('INSERT INTO tenants (id, name, updated_at) VALUES ($1, $2, now())', [tenantId, `limits ${tenantId}`]);
@@ -352,6 +379,28 @@ describe('budget totals', () => {
     for (let i = 0; i < 5; i++) versions.push((await ledger().commit([usageEvent(who)])).totals[0]!.version);
     expect(versions).toEqual(versions.toSorted((a, b) => Number(a - b)));
     expect(new Set(versions).size).toBe(5);
+  });
+});
+
+describe('a commit', () => {
+  it('reads only rows that it names, also by plans that Postgres made while the tables were empty', async () => {
+    const { url } = await createTestDatabase();
+    const own = createPool({ url, maxConns: 1 }, { name: 'commit-reads-test' });
+    addCleanup(() => own.end());
+    const commit = (events: UsageEvent[]) => new UsageLedger(ledgerDatabase(own), rules).commit(events);
+    const events = (count: number) => Array.from({ length: count }, () => usageEvent());
+    const scanned = async (): Promise<unknown> => {
+      await own.query('SELECT pg_stat_force_next_flush()');
+      const { rows } = await own.query('SELECT relname, seq_tup_read::int FROM pg_stat_user_tables WHERE seq_tup_read > 0 ORDER BY 1');
+      return rows;
+    };
+    // From the sixth execution on, a statement may keep its plan.
+    for (let i = 0; i < 8; i++) await commit(events(2));
+    await own.query('SELECT pg_stat_reset()');
+    const known = events(200);
+    await commit(known);
+    await commit([...known.map(({ tenantId, apiKeyId }) => usageEvent({ tenantId, apiKeyId })), ...known]);
+    expect(await scanned()).toEqual([]);
   });
 });
 

@@ -17,6 +17,8 @@ import {
   tenantsWithMissingTotals,
   toldOtherwise,
   touchKeys,
+  type AddedTotal,
+  type AlertDefaults,
   type Booking,
   type BudgetTotal,
   type LedgerDatabase,
@@ -41,7 +43,8 @@ export interface CommitResult {
   corrected: number;
   /**
    * Totals of all windows that the events count in, as of this commit: absolute, also for events booked before. Those of
-   * other schedules are among them when they exist, since Redis may still hold them.
+   * other schedules are among them when they exist, since Redis may still hold them. Of keys, those that an event counts in Redis for:
+   * the keys with a budget.
    */
   totals: BudgetTotal[];
   /** Tenants whose spend calls for a look: near or above their limit, or told so before. */
@@ -49,7 +52,7 @@ export interface CommitResult {
 }
 
 /** Keys whose use was noted less than this ago are left alone: the time is shown to people. */
-const KEY_USE_STEP_MS = 30_000;
+const KEY_USE_STEP_MS = 5 * 60_000;
 const KEYS_MAX = 100_000;
 
 /**
@@ -70,7 +73,7 @@ export class UsageLedger {
   async commit(events: readonly UsageEvent[]): Promise<CommitResult> {
     const unique = uniqueById(events);
     const keyUse = this.dueKeyUse(unique);
-    const result = await this.database.transaction((tx) => book(tx, unique, this.rules, keyUse));
+    const result = await this.database.transaction((tx) => book(tx, unique, this.rules, keyUse), { byIndex: true });
     if (this.keyUseMs.size + keyUse.size > KEYS_MAX) this.keyUseMs.clear();
     for (const [keyId, ms] of keyUse) this.keyUseMs.set(keyId, ms);
     return result;
@@ -105,24 +108,39 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
   const creating = await lockFor(tx, bookings, refs);
   const { added, replaced, inserted, corrected } = await writeRows(tx, bookings, rules.keepRequests);
   // From here on this commit holds rows that every other one of the same tenants waits for: nothing that can be done before.
-  await touchKeys(tx, keyUse);
-  let changed: BudgetTotal[] = [];
+  await touchKeys(tx, keyUse, KEY_USE_STEP_MS);
+  const keysWithBudget = new Set(events.filter((event) => event.windows?.key !== undefined).map((event) => event.apiKeyId));
+  const isWanted = ({ apiKeyId }: Pick<WindowRef, 'apiKeyId'>): boolean => apiKeyId === TENANT_SCOPE || keysWithBudget.has(apiKeyId);
+  let changed: AddedTotal[] = [];
   if (added.length > 0) {
     const contributions = added.map(contributionOf);
     await addRollups(tx, rollupDeltas(contributions, replaced));
     if (replaced.length > 0) await deleteEmptyRollups(tx, replaced);
-    changed = await addToTotals(tx, budgetDeltas(contributions, replaced), defaults.limitNano);
+    changed = await addToTotals(tx, budgetDeltas(contributions, replaced), defaults, isWanted);
   }
   if (creating.length > 0) await createTotals(tx, creating, defaults.limitNano);
-  const changedNames = new Set(changed.map(nameOf));
-  const others = await readTotals(tx, creating.length > 0 ? refs : refs.filter((ref) => !changedNames.has(nameOf(ref))));
-  const otherNames = new Set(others.map(nameOf));
+  return { inserted, corrected, ...(await tell(tx, refs.filter(isWanted), changed, creating.length > 0, defaults)) };
+}
+
+/** What Redis and the alerts must hear: what this commit changed, and what it found already booked or has only now created. */
+async function tell(
+  tx: Transaction,
+  refs: readonly WindowRef[],
+  changed: readonly AddedTotal[],
+  created: boolean,
+  defaults: AlertDefaults,
+): Promise<Pick<CommitResult, 'totals' | 'toEvaluate'>> {
+  const known = new Map(created ? [] : changed.map((total) => [nameOf(total), total]));
+  const others = refs.filter((ref) => !known.has(nameOf(ref)));
+  const totals = await readTotals(tx, others);
+  const otherNames = new Set(totals.map(nameOf));
   const toEvaluate = await tenantsToEvaluate(
     tx,
-    refs.filter(({ apiKeyId }) => apiKeyId === TENANT_SCOPE),
+    others.filter(({ apiKeyId }) => apiKeyId === TENANT_SCOPE),
     defaults,
   );
-  return { inserted, corrected, totals: [...others, ...changed.filter((total) => !otherNames.has(nameOf(total)))], toEvaluate };
+  for (const ref of refs) if (known.get(nameOf(ref))?.toEvaluate) toEvaluate.add(ref.tenantId);
+  return { totals: [...totals, ...changed.filter((total) => !otherNames.has(nameOf(total)))], toEvaluate };
 }
 
 /**
@@ -193,6 +211,6 @@ async function correctEstimates(tx: Transaction, candidates: readonly Booking[])
   return { correct: rows.filter(({ billable }) => billable), replaced };
 }
 
-function nameOf({ tenantId, apiKeyId, windowId }: WindowRef): string {
+function nameOf({ tenantId, apiKeyId, windowId }: Pick<WindowRef, 'tenantId' | 'apiKeyId' | 'windowId'>): string {
   return `${tenantId} ${apiKeyId} ${windowId}`;
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { costOf } from '@omg/domain';
+import { budgetWindow, costOf } from '@omg/domain';
 import { ensureUsageStreams, usageBacklog } from '@omg/storage';
 import { cleanUp } from '@omg/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -39,7 +39,9 @@ beforeEach(async () => {
     keepRequests: true,
     defaults: () => Promise.resolve({ schedule: 'calendar_month', limitNano: 1_000_000_000n, warningThreshold: 0.8 }),
   });
-  const events = Array.from({ length: 20 }, () => usageEvent({ ...who, meters, priceVersionId, costNano: String(cost.totalNano), costComponents }));
+  const { id: windowId } = budgetWindow('calendar_month', 'UTC', Date.now());
+  const windows = { schedule: 'calendar_month', tenant: windowId, key: windowId };
+  const events = Array.from({ length: 20 }, () => usageEvent({ ...who, windows, meters, priceVersionId, costNano: String(cost.totalNano), costComponents }));
   const { totals } = await ledger.commit(events);
   await s.redis.zadd('omg:tenants', Date.now(), who.tenantId);
   await s.store.seed(who.tenantId, totals.map(toSeed));
