@@ -37,7 +37,7 @@ export interface BookkeeperObserver {
 export interface BookkeeperOptions {
   /** Events in one transaction. */
   groupEventsMax: number;
-  /** Events for which a transaction is begun beside one that is under way. */
+  /** Events of one lane of tenants that get a transaction of their own. */
   groupEventsMin: number;
   /** Transactions under way. */
   groupsMax: number;
@@ -52,6 +52,8 @@ type Told = Pick<CommitResult, 'totals' | 'toEvaluate'>;
 
 /** A busy tenant has many commits per second and needs one look at its budget for all of them. */
 const EVALUATE_AFTER_MS = 1_000;
+/** How long a few events wait for more of their tenants while others are committed: for a busy tenant's neighbours. */
+const GROUP_WAIT_MS = 100;
 
 export class Bookkeeper {
   private readonly groups: GroupCommitter<Entry>;
@@ -63,7 +65,10 @@ export class Bookkeeper {
     this.groups = new GroupCommitter((entries) => this.bookGroup(entries), {
       itemsMax: options.groupEventsMax,
       itemsMin: options.groupEventsMin,
-      groupsMax: options.groupsMax,
+      waitMsMax: GROUP_WAIT_MS,
+      nowMs: options.nowMs,
+      lanes: options.groupsMax,
+      laneOf: ({ event }) => laneOf(event.tenantId),
     });
   }
 
@@ -132,6 +137,11 @@ export class Bookkeeper {
   private retries(step: 'commit' | 'release'): RetryOptions {
     return { signal: this.options.signal, onWait: (error, pauseMs) => this.parts.observer.waiting(step, error, pauseMs) };
   }
+}
+
+/** Ids are random in their last digits. */
+function laneOf(tenantId: string): number {
+  return Number.parseInt(tenantId.slice(-6), 16);
 }
 
 /** A key's total reaches Redis only while the key has a budget: after this time without news an edge asks again. */

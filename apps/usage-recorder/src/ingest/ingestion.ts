@@ -51,9 +51,12 @@ export interface IngestionOptions extends UsageStreamOptions {
   usageKeptMs: () => number;
 }
 
-/** Events in one transaction: large enough that Postgres works in bulk, small enough to end within a second. */
-const GROUP_EVENTS_MAX = 2_048;
-const GROUP_EVENTS_MIN = 512;
+/**
+ * Events in one transaction: large enough that Postgres works in bulk, small enough to end within a second, and to lock no more tenants
+ * than a server with default settings can note (some 13,000 locks, for all recorders together).
+ */
+const GROUP_EVENTS_MAX = 1_024;
+const GROUP_EVENTS_MIN = 256;
 /** Jobs under way: enough that also small messages fill a transaction while others are committed. */
 const JOBS_MAX = 256;
 /** Short, so that the batches of a killed recorder wait only seconds; booking one twice by mistake has no effect. */

@@ -1,71 +1,110 @@
 /**
- * Puts what arrives at the same time into one commit. Batches come in small messages; Postgres likes few large
- * transactions. While a group is being committed the next one gathers, so the size of the groups follows the load without
- * a waiting time.
+ * Puts what arrives at the same time into few commits. Batches come in small messages; Postgres likes large transactions. While a
+ * group is being committed the next one gathers, so the size of the groups follows the load without a waiting time.
+ *
+ * Groups under way at once never hold items of one lane. With all of a tenant's events in one lane they wait for no row of each other;
+ * else nearly every two of them would, as soon as they hold some hundred tenants.
  */
-export interface GroupCommitterOptions {
+export interface GroupCommitterOptions<T> {
   /** A group takes further members until it holds this many items. */
   itemsMax: number;
   /**
-   * While another group is under way, a group of fewer items waits for more, or for the other one's end: so small messages cost few
-   * transactions.
+   * A lane with so many items gets a group of its own. Those with fewer share one, and while other groups are under way they wait for
+   * more: so small messages cost few transactions.
    */
   itemsMin: number;
-  /** Groups under way at once. */
-  groupsMax: number;
+  /** How long they wait at most, from one group's end to the next. */
+  waitMsMax: number;
+  nowMs: () => number;
+  /** Groups under way at once, at most. */
+  lanes: number;
+  /** A whole number from 0 on, of which the lane is made. */
+  laneOf: (item: T) => number;
 }
 
-interface Member<T> {
-  items: readonly T[];
-  resolve: () => void;
-  reject: (error: unknown) => void;
+/** The items of a submission that are of one lane. */
+interface Part<T> {
+  items: T[];
+  done: (error?: unknown) => void;
+}
+
+interface Lane<T> {
+  waiting: Part<T>[];
+  items: number;
+  /** When the first of them came. */
+  sinceMs: number;
+  isBusy: boolean;
 }
 
 export class GroupCommitter<T> {
-  private readonly waiting: Member<T>[] = [];
-  private waitingItems = 0;
+  private readonly lanes: Lane<T>[];
   private running = 0;
 
   constructor(
     private readonly commit: (items: T[]) => Promise<void>,
-    private readonly options: GroupCommitterOptions,
-  ) {}
+    private readonly options: GroupCommitterOptions<T>,
+  ) {
+    this.lanes = Array.from({ length: options.lanes }, () => ({ waiting: [], items: 0, sinceMs: 0, isBusy: false }));
+  }
 
-  /** Resolves when the items' group is committed. Bounded by its callers: each waits for its own. */
+  /** Resolves when all the items are committed. Bounded by its callers: each waits for its own. */
   submit(items: readonly T[]): Promise<void> {
+    const byLane = Map.groupBy(items, (item) => this.options.laneOf(item) % this.lanes.length);
     return new Promise((resolve, reject) => {
-      this.waiting.push({ items, resolve, reject });
-      this.waitingItems += items.length;
+      let left = byLane.size;
+      const done = (error?: unknown): void => {
+        if (error !== undefined) reject(error);
+        else if (--left === 0) resolve();
+      };
+      for (const [index, own] of byLane) {
+        const lane = this.lanes[index]!;
+        if (lane.items === 0) lane.sinceMs = this.options.nowMs();
+        lane.waiting.push({ items: own, done });
+        lane.items += own.length;
+      }
       // Everything that arrives in this turn of the event loop belongs together.
       setImmediate(() => this.start());
     });
   }
 
   private start(): void {
-    const { groupsMax, itemsMin } = this.options;
-    while (this.waiting.length > 0 && this.running < groupsMax && (this.running === 0 || this.waitingItems >= itemsMin)) {
-      const members: Member<T>[] = [];
-      let size = 0;
-      while (this.waiting.length > 0 && (size === 0 || size + this.waiting[0]!.items.length <= this.options.itemsMax)) {
-        const member = this.waiting.shift()!;
-        members.push(member);
-        size += member.items.length;
-      }
-      this.waitingItems -= size;
-      void this.run(members);
-    }
+    const { itemsMin, waitMsMax, nowMs } = this.options;
+    const free = this.lanes.filter((lane) => !lane.isBusy && lane.items > 0);
+    const wasIdle = this.running === 0;
+    for (const lane of free) if (lane.items >= itemsMin) void this.run([lane]);
+    const small = free.filter((lane) => !lane.isBusy);
+    if (small.length > 0 && (wasIdle || small.some((lane) => nowMs() - lane.sinceMs >= waitMsMax))) void this.run(small);
   }
 
-  private async run(members: readonly Member<T>[]): Promise<void> {
+  private async run(lanes: readonly Lane<T>[]): Promise<void> {
+    const parts = this.take(lanes);
+    const mark = (isBusy: boolean): void => lanes.forEach((lane) => (lane.isBusy = isBusy));
+    mark(true);
     this.running += 1;
+    let failure: unknown;
     try {
-      await this.commit(members.flatMap((member) => member.items));
-      for (const member of members) member.resolve();
+      await this.commit(parts.flatMap((part) => part.items));
     } catch (error) {
-      for (const member of members) member.reject(error);
-    } finally {
-      this.running -= 1;
-      this.start();
+      failure = error ?? new Error('a commit failed');
     }
+    for (const part of parts) part.done(failure);
+    mark(false);
+    this.running -= 1;
+    this.start();
+  }
+
+  private take(lanes: readonly Lane<T>[]): Part<T>[] {
+    const parts: Part<T>[] = [];
+    let size = 0;
+    for (const lane of lanes) {
+      while (lane.waiting.length > 0 && (size === 0 || size + lane.waiting[0]!.items.length <= this.options.itemsMax)) {
+        const part = lane.waiting.shift()!;
+        lane.items -= part.items.length;
+        size += part.items.length;
+        parts.push(part);
+      }
+      lane.sinceMs = this.options.nowMs();
+    }
+    return parts;
   }
 }
