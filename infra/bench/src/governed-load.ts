@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { startProcess, stopProcess } from '@omg/dev';
+import { connectNats, usageBacklog } from '@omg/storage';
 import { addCleanup, freePort, startStack, TEST_KEY, waitFor, type TestStack } from '@omg/testkit';
 import pg from 'pg';
 import { load, withCpu, type LoadOptions, type LoadResult } from './load.ts';
@@ -88,7 +89,7 @@ export async function measureGoverned(rows: number, say: (line: string) => void)
   // Warms the just-in-time compilers of edge and recorder.
   const warmUp = await send(stack.edge.url, WARM_UP_SECONDS, { tokens: few, order: 'in turn' });
   if (warmUp.failures > 0) throw new Error(`${warmUp.failures} of the first ${warmUp.requests} calls failed`);
-  await settled(pool);
+  await settled(stack.natsUrl);
   const withFew = await measurePhase(stack, pool, few);
   say(`${few.length} keys: ${JSON.stringify(withFew)}`);
   await seedUsage(stack.databaseUrl, { rows, tenants: SEED_TENANTS, days: SEED_DAYS }, say);
@@ -98,7 +99,7 @@ export async function measureGoverned(rows: number, say: (line: string) => void)
   say(`${rows} rows: ${JSON.stringify(full)}`);
   const many = await addKeys(stack, pool, MANY);
   await callOnce(stack, many);
-  await settled(pool);
+  await settled(stack.natsUrl);
   const withMany = await measurePhase(stack, pool, many, rows);
   say(`${many.length} keys: ${JSON.stringify(withMany)}`);
   await pool.end();
@@ -155,9 +156,10 @@ async function measurePhase(stack: TestStack, pool: pg.Pool, tokens: readonly st
   const edgeMib = Math.round(residentBytes(stack.edge.pid) / 2 ** 20);
   const from = { recorder: cpuMicros(stack.recorder.pid), postgres: cpuMicros(stack.postgres!.identity.pid) };
   stack.recorder.resume();
-  const events = (await settled(pool)) - rows;
-  const per = (pid: number, before: number): number => (cpuMicros(pid) - before) / events;
-  const booked = { events, recorder: per(stack.recorder.pid, from.recorder), postgres: per(stack.postgres!.identity.pid, from.postgres) };
+  await settled(stack.natsUrl);
+  const used = { recorder: cpuMicros(stack.recorder.pid) - from.recorder, postgres: cpuMicros(stack.postgres!.identity.pid) - from.postgres };
+  const events = (await bookedRows(pool)) - rows;
+  const booked = { events, recorder: used.recorder / events, postgres: used.postgres / events };
   return { keys: tokens.length, rows: rows + rowsBelow, load: measured, redisRewriting: measured.cpu['redis']! - redisServing, booked, edgeMib };
 }
 
@@ -165,21 +167,18 @@ async function count(pool: pg.Pool, text: string): Promise<number> {
   return Number((await pool.query<{ n: string }>(text)).rows[0]!.n);
 }
 
-/** By the rollups of the key that calls: counting millions of rows would be measured as Postgres's work. */
+/** By the rollups of the model that is called: there may be millions of other rows. */
 const bookedRows = (pool: pg.Pool): Promise<number> =>
   count(pool, "SELECT coalesce(sum(requests), 0)::text AS n FROM usage_rollups WHERE model_alias = 'test-chat'");
 
-/** Waits until the ledger stops growing; returns what it holds. */
-async function settled(pool: pg.Pool): Promise<number> {
-  let last = -1;
+/** Waits until everything in the stream is booked. The stream is asked, since asking the ledger would be measured as Postgres's work. */
+async function settled(natsUrl: string): Promise<void> {
+  const nats = connectNats({ url: natsUrl }, { name: 'bench' });
   let still = 0;
-  return waitFor(
-    async () => {
-      const now = await bookedRows(pool);
-      still = now === last ? still + 1 : 0;
-      last = now;
-      return still >= 6 ? now : undefined;
-    },
-    { intervalMs: 500, timeoutMs: 300_000, what: 'the recorder to book everything' },
-  );
+  const isSettled = async (): Promise<boolean> => {
+    still = (await usageBacklog(await nats.connected())).oldestAtMs === undefined ? still + 1 : 0;
+    return still >= 3;
+  };
+  await waitFor(isSettled, { intervalMs: 200, timeoutMs: 300_000, what: 'the recorder to book everything' });
+  await nats.close();
 }
