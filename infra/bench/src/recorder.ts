@@ -8,6 +8,7 @@ import { cleanUp, createTestDatabase, startNats, startPostgres, startRedis, star
 import pg from 'pg';
 import { withCpu } from './load.ts';
 import { publish } from './report.ts';
+import { seedKeys } from './seed-keys.ts';
 
 /**
  * How many usage events one recorder commits per second: the stream is filled first, then a recorder starts on a core of
@@ -16,26 +17,39 @@ import { publish } from './report.ts';
  */
 const RECORDER_CORE = 0;
 const OTHER_CORE = 1;
-const TENANTS = 50;
-const KEYS_PER_TENANT = 4;
+const FEW = { name: 'few', tenants: 50, keysPerTenant: 4 };
+const MANY = { name: 'many', tenants: 10_000, keysPerTenant: 10 };
 const MODELS = 5;
+const BUCKET_MS = 15 * 60_000;
 const SMALL_EVENTS = 60_000;
 const LARGE_EVENTS = 200_000;
+const MANY_EVENTS = MANY.tenants * MANY.keysPerTenant;
 
-const callers = Array.from({ length: TENANTS }, () => ({ tenantId: randomUUID(), keys: Array.from({ length: KEYS_PER_TENANT }, () => randomUUID()) }));
+interface Caller {
+  tenantId: string;
+  apiKeyId: string;
+}
+
+/** What lies in the stream. */
+interface Load {
+  callers: readonly Caller[];
+  models: number;
+  events: number;
+  perBatch: number;
+  /** All of it: the bucket of the rollups. */
+  atMs: number;
+}
+
 const windowId = `calendar_month:${new Date().toISOString().slice(0, 7)}-01`;
 
-function event(index: number): UsageEvent {
-  const { tenantId, keys } = callers[index % TENANTS]!;
-  const nowMs = Date.now();
+function event({ callers, models, atMs }: Load, index: number): UsageEvent {
   return {
     v: 1,
-    id: uuidV7(nowMs, randomBytes(10)),
+    id: uuidV7(atMs, randomBytes(10)),
     requestId: randomUUID(),
-    tenantId,
-    apiKeyId: keys[index % KEYS_PER_TENANT]!,
+    ...callers[index % callers.length]!,
     operation: 'chat',
-    modelAlias: `model-${index % MODELS}`,
+    modelAlias: `model-${index % models}`,
     routeId: '00000000-0000-4000-8000-000000000001',
     provider: 'openai-compatible',
     providerModel: 'test',
@@ -50,17 +64,27 @@ function event(index: number): UsageEvent {
     costComponents: { input: '300000', cached_input: '34567', output: '900000' },
     holdNano: '2000000',
     windows: { schedule: 'calendar_month', tenant: windowId },
-    endedAtMs: nowMs,
+    endedAtMs: atMs,
   };
 }
 
-async function fill(nats: NatsClient, events: number, perBatch: number): Promise<void> {
+/** Tenants with keys in the database, and their keys in no order. */
+async function addCallers(pool: pg.Pool, databaseUrl: string, size: typeof FEW): Promise<Caller[]> {
+  await seedKeys(databaseUrl, size);
+  const { rows } = await pool.query<Caller>('SELECT tenant_id AS "tenantId", id AS "apiKeyId" FROM api_keys WHERE prefix LIKE $1 ORDER BY id', [
+    `${size.name}%`,
+  ]);
+  return rows;
+}
+
+async function fill(nats: NatsClient, load: Load): Promise<void> {
+  const { events, perBatch } = load;
   let pending: Promise<void>[] = [];
   for (let from = 0; from < events; from += perBatch) {
     const batch = {
       batchId: randomUUID(),
       edgeId: 'bench',
-      events: Array.from({ length: Math.min(perBatch, events - from) }, (_, i) => encodeUsageEvent(event(from + i))),
+      events: Array.from({ length: Math.min(perBatch, events - from) }, (_, i) => encodeUsageEvent(event(load, from + i))),
     };
     pending.push(publishUsageBatch(nats, batch, 30_000));
     if (pending.length < 64) continue;
@@ -71,7 +95,7 @@ async function fill(nats: NatsClient, events: number, perBatch: number): Promise
 }
 
 interface Figures {
-  perBatch: number;
+  load: Load;
   events: number;
   seconds: number;
   /** Microseconds per event. */
@@ -99,8 +123,9 @@ async function main(): Promise<void> {
   };
   let booked = 0;
 
-  const measure = async (events: number, perBatch: number): Promise<Figures> => {
-    await fill(nats, events, perBatch);
+  const measure = async (load: Load): Promise<Figures> => {
+    const { events } = load;
+    await fill(nats, load);
     const recorder = await startService('usage-recorder', env, { readyPath: null });
     execFileSync('taskset', ['-acp', String(RECORDER_CORE), String(recorder.pid)], { stdio: 'ignore' });
     const rows = async (): Promise<number> =>
@@ -122,27 +147,40 @@ async function main(): Promise<void> {
     booked += events;
     if ((await rows()) !== booked) throw new Error(`${await rows()} events are booked instead of ${booked}`);
     await recorder.stop();
-    return { perBatch, events: left, seconds, cpu };
+    return { load, events: left, seconds, cpu };
   };
 
-  await measure(20_000, 128); // warms Postgres
-  report([await measure(SMALL_EVENTS, 8), await measure(LARGE_EVENTS, 128)]);
+  const atMs = Date.now();
+  const few = { callers: await addCallers(pool, database.url, FEW), models: MODELS, atMs };
+  const many = { callers: await addCallers(pool, database.url, MANY), models: 1, events: MANY_EVENTS, perBatch: 128 };
+  await measure({ ...few, events: 20_000, perBatch: 128 }); // warms Postgres
+  report([
+    ['', await measure({ ...few, events: SMALL_EVENTS, perBatch: 8 })],
+    ['', await measure({ ...few, events: LARGE_EVENTS, perBatch: 128 })],
+    ["each key's first of the month", await measure({ ...many, atMs })],
+    ['each in a rollup that is there', await measure({ ...many, atMs })],
+    ['each the first of its rollup', await measure({ ...many, atMs: atMs + BUCKET_MS })],
+  ]);
   await pool.end();
   await nats.close();
 }
 
-function report(figures: readonly Figures[]): void {
+function report(figures: readonly [name: string, figures: Figures][]): void {
   const micros = (value: number): string => `${value.toFixed(1)} µs`;
-  const best = figures.at(-1)!;
+  const best = figures[1]![1];
+  const [steady, later] = [best, figures[3]![1]].map(({ cpu }) => cpu['recorder']! + cpu['postgres']!) as [number, number];
   publish({
     name: 'recorder',
     title: 'Usage events committed by one recorder',
     method: [
-      `Usage of ${TENANTS} tenants with ${KEYS_PER_TENANT} keys and ${MODELS} models each lies in the stream when the recorder starts. Measured from its first commit to the last acknowledgement: decoding, queue, rows, rollups, budget totals, release in Redis, acknowledgement. The recorder runs on one core; Postgres (durable commits), Redis and NATS share the other one. At the end the rollups hold every event once.`,
+      `Usage of ${FEW.tenants} tenants with ${FEW.keysPerTenant} keys and ${MODELS} models each lies in the stream when the recorder starts. Measured from its first commit to the last acknowledgement: decoding, queue, rows, rollups, budget totals, release in Redis, acknowledgement. The recorder runs on one core; Postgres (durable commits), Redis and NATS share the other one. At the end the rollups hold every event once.`,
+      `Then of ${MANY.tenants.toLocaleString('en')} tenants with ${MANY.keysPerTenant} keys and one model each, every event from another key than those before it: its rollup of 15 minutes, its tenant's total and its key's are all its own.`,
     ],
-    columns: ['events per message', 'events', 'events/s', 'CPU per event: recorder', 'Postgres', 'Redis', 'NATS'],
-    rows: figures.map(({ perBatch, events, seconds, cpu }) => [
-      perBatch,
+    columns: ['keys', 'events', 'events per message', 'booked', 'events/s', 'CPU per event: recorder', 'Postgres', 'Redis', 'NATS'],
+    rows: figures.map(([name, { load, events, seconds, cpu }]) => [
+      load.callers.length.toLocaleString('en'),
+      name,
+      load.perBatch,
       events,
       Math.round(events / seconds),
       micros(cpu['recorder']!),
@@ -152,6 +190,7 @@ function report(figures: readonly Figures[]): void {
     ]),
     findings: [
       `One recorder commits ${Math.round(best.events / best.seconds)} events per second with full messages, using ${((best.cpu['recorder']! * best.events) / best.seconds / 1e4).toFixed(0)} % of its core.`,
+      `An event whose key, tenant and rollup no other event of its commit shares costs ${(later / steady).toFixed(2)} times as much (recorder and Postgres together), since every row is then written for itself.`,
     ],
   });
 }

@@ -6,16 +6,16 @@ export interface KeySeed {
   name: string;
   tenants: number;
   keysPerTenant: number;
-  /** The prefix of a key whose secret is `secret`. */
-  secretOf: string;
-  secret: string;
+  /** The prefix of a key whose secret is `secret`. Without it the keys cannot be called. */
+  secretOf?: string;
+  secret?: string;
 }
 
 /**
  * Adds tenants with virtual keys for load. All keys have the same secret, so that their tokens are known. The triggers of the schema tell
  * the edges, as for keys that an operator makes. Returns the tokens (`sk-<prefix>.<secret>`), a tenant's keys far from each other.
  */
-export async function seedKeys(databaseUrl: string, { name, tenants, keysPerTenant, secretOf, secret }: KeySeed): Promise<string[]> {
+export async function seedKeys(databaseUrl: string, { name, tenants, keysPerTenant, secretOf = '', secret = '' }: KeySeed): Promise<string[]> {
   const tenantId = uuidOf(`'${name} tenant ' || n`);
   const keyId = uuidOf(`'${name} key ' || n || '-' || k`);
   const client = new pg.Client({ connectionString: databaseUrl });
@@ -28,7 +28,7 @@ export async function seedKeys(databaseUrl: string, { name, tenants, keysPerTena
     ]);
     await client.query(
       `INSERT INTO api_keys (id, tenant_id, prefix, secret_digest, last_four, name, updated_at)
-       SELECT ${keyId}, ${tenantId}, $3::text || n || 'x' || k, (SELECT secret_digest FROM api_keys WHERE prefix = $4), '0000', 'key ' || k, now()
+       SELECT ${keyId}, ${tenantId}, $3::text || n || 'x' || k, coalesce((SELECT secret_digest FROM api_keys WHERE prefix = $4), sha256('')), '0000', 'key ' || k, now()
        FROM generate_series(1, $1::int) n, generate_series(1, $2::int) k`,
       [tenants, keysPerTenant, name, secretOf],
     );

@@ -2,7 +2,7 @@ import { cleanUp, createTestDatabase } from '@omg/testkit';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
-import { plainArray, textArray } from './array-text.js';
+import { plainArray, textArray, timeArray } from './array-text.js';
 
 let client: pg.Client;
 
@@ -53,5 +53,11 @@ describe('array parameters', () => {
       e: [new Date('2026-11-23T08:00:00.123Z'), null],
       f: [],
     });
+  });
+
+  it('bring instants to Postgres, equal ones beside each other and apart', async () => {
+    const times = [1_795_000_000_123, 1_795_000_000_123, 0, 1_795_000_000_123, -1];
+    const { rows } = await client.query<{ back: Date[] }>('SELECT $1::timestamptz[] AS back', [timeArray(times)]);
+    expect(rows[0]!.back.map((time) => time.getTime())).toEqual(times);
   });
 });

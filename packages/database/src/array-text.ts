@@ -14,3 +14,15 @@ export function plainArray(values: readonly unknown[]): string {
 export function textArray(values: readonly (string | null)[]): string {
   return `{${values.map((value) => (value === null ? 'NULL' : `"${SPECIAL.test(value) ? value.replace(EVERY_SPECIAL, String.raw`\$&`) : value}"`)).join(',')}}`;
 }
+
+/** Instants as one array. Nearly all of a statement's are the same few, and writing one costs as much as all the rest of its row. */
+export function timeArray(values: readonly number[]): string {
+  let lastMs: number | undefined;
+  let text = '';
+  return plainArray(
+    values.map((ms) => {
+      if (ms !== lastMs) text = new Date((lastMs = ms)).toISOString();
+      return text;
+    }),
+  );
+}

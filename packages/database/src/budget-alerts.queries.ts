@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { plainArray, textArray } from './array-text.js';
 import { TENANT_SCOPE } from './budget-totals.queries.js';
 import type { Transaction } from './transactions.js';
 
@@ -53,7 +54,12 @@ JOIN budget_totals b ON b.tenant_id = w.tenant_id AND b.api_key_id = '${TENANT_S
 LEFT JOIN tenant_budget_overrides o ON o.tenant_id = w.tenant_id
 LEFT JOIN budget_alert_states s ON s.tenant_id = w.tenant_id
 WHERE s.last_level IS NOT NULL OR b.spent_nano >= COALESCE(o.budget_nano, $3::bigint) * COALESCE(o.warning_threshold, $4::numeric)`,
-    values: [windows.map(({ tenantId }) => tenantId), windows.map(({ windowId }) => windowId), defaults.limitNano, defaults.warningThreshold.toFixed(4)],
+    values: [
+      plainArray(windows.map(({ tenantId }) => tenantId)),
+      textArray(windows.map(({ windowId }) => windowId)),
+      defaults.limitNano,
+      defaults.warningThreshold.toFixed(4),
+    ],
   });
   return new Set(rows.map((row) => row.tenant_id));
 }

@@ -1,4 +1,5 @@
 import type { NanoUsd } from '@omg/domain';
+import { plainArray, textArray, timeArray } from './array-text.js';
 import type { AlertDefaults } from './budget-alerts.queries.js';
 import type { Transaction } from './transactions.js';
 
@@ -66,14 +67,12 @@ function fromRow(row: TotalRow): BudgetTotal {
   };
 }
 
-const iso = (ms: number): string => new Date(ms).toISOString();
-
 const refColumns = (refs: readonly WindowRef[]): unknown[] => [
-  refs.map((ref) => ref.tenantId),
-  refs.map((ref) => ref.apiKeyId),
-  refs.map((ref) => ref.windowId),
-  refs.map((ref) => iso(ref.startMs)),
-  refs.map((ref) => iso(ref.endMs)),
+  plainArray(refs.map((ref) => ref.tenantId)),
+  plainArray(refs.map((ref) => ref.apiKeyId)),
+  textArray(refs.map((ref) => ref.windowId)),
+  timeArray(refs.map((ref) => ref.startMs)),
+  timeArray(refs.map((ref) => ref.endMs)),
 ];
 
 const REFS =
@@ -104,7 +103,7 @@ FROM (
 
 /** First statement of a commit that touches usage of these tenants. True: exclusively. Held until the transaction ends. */
 export async function lockTenants(tx: Transaction, tenants: ReadonlyMap<string, boolean>): Promise<void> {
-  await tx.query({ ...LOCK_TENANTS, values: [[...tenants.keys()], [...tenants.values()]] });
+  await tx.query({ ...LOCK_TENANTS, values: [plainArray([...tenants.keys()]), plainArray([...tenants.values()])] });
 }
 
 const COVERS = 'b.tenant_id = d.tenant_id AND b.api_key_id = d.api_key_id AND d.bucket >= b.window_start AND d.bucket < b.window_end';
@@ -167,7 +166,7 @@ export async function addToTotals(
   const totals = new Map<string, AddedTotal>();
   for (const round of [first, ...further]) {
     const sums = [round.map((d) => d.costNano), round.map((d) => d.requests), round.map((d) => d.tokens), round.map(wanted)];
-    const values = [...scopeColumns(round), ...sums, defaults.limitNano, defaults.warningThreshold.toFixed(4)];
+    const values = [...scopeColumns(round), ...sums.map(plainArray), defaults.limitNano, defaults.warningThreshold.toFixed(4)];
     const { rows } = await tx.query<TotalRow & { to_evaluate: boolean }>({ ...ADD_TOTALS, values });
     for (const row of rows) totals.set(`${row.tenant_id} ${row.api_key_id} ${row.window_id}`, { ...fromRow(row), toEvaluate: row.to_evaluate });
   }
@@ -175,9 +174,9 @@ export async function addToTotals(
 }
 
 const scopeColumns = (deltas: readonly BudgetDelta[]): unknown[] => [
-  deltas.map((d) => d.tenantId),
-  deltas.map((d) => d.apiKeyId),
-  deltas.map((d) => iso(d.bucketMs)),
+  plainArray(deltas.map((d) => d.tenantId)),
+  plainArray(deltas.map((d) => d.apiKeyId)),
+  timeArray(deltas.map((d) => d.bucketMs)),
 ];
 
 /** Each scope once in a round. Nearly always there is one round: further ones hold the further buckets that a commit spans. */
@@ -239,7 +238,7 @@ export async function readTotals(tx: Transaction, refs: readonly Pick<WindowRef,
   if (refs.length === 0) return [];
   const { rows } = await tx.query<TotalRow>({
     ...READ_TOTALS,
-    values: [refs.map((ref) => ref.tenantId), refs.map((ref) => ref.apiKeyId), refs.map((ref) => ref.windowId)],
+    values: [plainArray(refs.map((ref) => ref.tenantId)), plainArray(refs.map((ref) => ref.apiKeyId)), textArray(refs.map((ref) => ref.windowId))],
   });
   return rows.map(fromRow);
 }

@@ -1,5 +1,5 @@
 import type { UsageEvent } from '@omg/contracts';
-import { plainArray, textArray } from './array-text.js';
+import { plainArray, textArray, timeArray } from './array-text.js';
 import type { Transaction } from './transactions.js';
 
 /**
@@ -189,19 +189,19 @@ export async function addRollups(tx: Transaction, deltas: readonly RollupDelta[]
   await tx.query({
     ...ADD_ROLLUPS,
     values: [
-      deltas.map((d) => new Date(d.bucketMs).toISOString()),
-      deltas.map((d) => d.tenantId),
-      deltas.map((d) => d.apiKeyId),
-      deltas.map((d) => d.modelAlias),
-      deltas.map((d) => d.provider),
-      deltas.map((d) => d.requests),
-      deltas.map((d) => d.inputTokens),
-      deltas.map((d) => d.outputTokens),
-      deltas.map((d) => d.cachedInputTokens),
-      deltas.map((d) => d.reasoningTokens),
-      deltas.map((d) => d.images),
-      deltas.map((d) => d.costNano),
-      deltas.map((d) => d.unpriced),
+      timeArray(deltas.map((d) => d.bucketMs)),
+      plainArray(deltas.map((d) => d.tenantId)),
+      plainArray(deltas.map((d) => d.apiKeyId)),
+      textArray(deltas.map((d) => d.modelAlias)),
+      textArray(deltas.map((d) => d.provider)),
+      plainArray(deltas.map((d) => d.requests)),
+      plainArray(deltas.map((d) => d.inputTokens)),
+      plainArray(deltas.map((d) => d.outputTokens)),
+      plainArray(deltas.map((d) => d.cachedInputTokens)),
+      plainArray(deltas.map((d) => d.reasoningTokens)),
+      plainArray(deltas.map((d) => d.images)),
+      plainArray(deltas.map((d) => d.costNano)),
+      plainArray(deltas.map((d) => d.unpriced)),
     ],
   });
 }
@@ -224,5 +224,5 @@ WHERE k.id = u.id`,
  */
 export async function touchKeys(tx: Transaction, lastUseMs: ReadonlyMap<string, number>, stepMs: number): Promise<void> {
   if (lastUseMs.size === 0) return;
-  await tx.query({ ...TOUCH_KEYS, values: [[...lastUseMs.keys()], [...lastUseMs.values()].map((ms) => new Date(ms).toISOString()), stepMs] });
+  await tx.query({ ...TOUCH_KEYS, values: [plainArray([...lastUseMs.keys()]), timeArray([...lastUseMs.values()]), stepMs] });
 }

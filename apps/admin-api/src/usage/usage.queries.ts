@@ -196,7 +196,8 @@ function fromRollups(query: UsageQuery, stretch: Stretch): Prisma.Sql {
   const filters: Prisma.Sql[] = [];
   if (query.tenantIds) filters.push(Prisma.sql`AND r.tenant_id = ANY(${[...query.tenantIds]}::uuid[])`);
   // Rollups are found by tenant: an index by key would be written with every event.
-  else if (query.apiKeyIds) filters.push(Prisma.sql`AND r.tenant_id = ANY(ARRAY(SELECT tenant_id FROM api_keys WHERE id = ANY(${[...query.apiKeyIds]}::uuid[])))`);
+  else if (query.apiKeyIds)
+    filters.push(Prisma.sql`AND r.tenant_id = ANY(ARRAY(SELECT tenant_id FROM api_keys WHERE id = ANY(${[...query.apiKeyIds]}::uuid[])))`);
   if (query.modelAliases) filters.push(Prisma.sql`AND r.model_alias = ANY(${[...query.modelAliases]}::text[])`);
   if (query.apiKeyIds) filters.push(Prisma.sql`AND r.api_key_id = ANY(${[...query.apiKeyIds]}::uuid[])`);
   return Prisma.sql`

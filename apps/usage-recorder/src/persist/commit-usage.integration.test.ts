@@ -346,6 +346,19 @@ describe('budget totals', () => {
     expect(await told()).toEqual([TENANT_SCOPE, limited.apiKeyId].toSorted());
   });
 
+  it('that vanish under a running recorder, as when a backup is restored, are counted again', async () => {
+    const who = { tenantId: randomUUID(), windows: keyInWindow('daily', Date.now()), apiKeyId: randomUUID() };
+    const running = ledger();
+    await running.commit([usageEvent(who)]);
+    for (const gone of ['', `AND api_key_id = '${TENANT_SCOPE}'`]) {
+      await pool.query(`DELETE FROM budget_totals WHERE tenant_id = $1 ${gone}`, [who.tenantId]);
+      const { totals } = await running.commit([usageEvent(who)]);
+      const { rollupCost } = await sumsOf(who.tenantId);
+      expect(totals.map(({ spentNano }) => Number(spentNano))).toEqual([rollupCost, rollupCost]);
+    }
+    expect(await sumsOf(who.tenantId)).toMatchObject({ rows: 3, rollupRequests: 3 });
+  });
+
   it('get every share of a commit whose events span several buckets and windows', async () => {
     const who = { tenantId: randomUUID(), apiKeyId: randomUUID() };
     const noon = Date.UTC(2026, 10, 18, 12);

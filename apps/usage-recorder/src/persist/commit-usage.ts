@@ -26,6 +26,7 @@ import {
   type Transaction,
   type WindowRef,
 } from '@omg/database';
+import { KnownTotals, nameOf, TotalsGone } from './known-totals.js';
 import { bookingsOf, budgetDeltas, contributionOf, hadHold, isReaped, isRollingId, ofNothing, rollupDeltas, windowRefs } from './booking.js';
 
 export interface CommitRules {
@@ -64,6 +65,7 @@ const KEYS_MAX = 100_000;
  */
 export class UsageLedger {
   private readonly keyUseMs = new Map<string, number>();
+  private readonly known = new KnownTotals();
 
   constructor(
     private readonly database: LedgerDatabase,
@@ -73,10 +75,19 @@ export class UsageLedger {
   async commit(events: readonly UsageEvent[]): Promise<CommitResult> {
     const unique = uniqueById(events);
     const keyUse = this.dueKeyUse(unique);
-    const result = await this.database.transaction((tx) => book(tx, unique, this.rules, keyUse), { byIndex: true });
+    const { refs, ...result } = await this.book(unique, keyUse).catch((error: unknown) => {
+      if (!(error instanceof TotalsGone)) throw error;
+      this.known.forget();
+      return this.book(unique, keyUse);
+    });
+    this.known.remember(refs);
     if (this.keyUseMs.size + keyUse.size > KEYS_MAX) this.keyUseMs.clear();
     for (const [keyId, ms] of keyUse) this.keyUseMs.set(keyId, ms);
     return result;
+  }
+
+  private book(events: readonly UsageEvent[], keyUse: ReadonlyMap<string, number>): Promise<Booked> {
+    return this.database.transaction((tx) => book(tx, events, this.rules, this.known, keyUse), { byIndex: true });
   }
 
   private dueKeyUse(events: readonly UsageEvent[]): Map<string, number> {
@@ -96,7 +107,18 @@ function uniqueById(events: readonly UsageEvent[]): UsageEvent[] {
   return [...unique.values()];
 }
 
-async function book(tx: Transaction, events: readonly UsageEvent[], rules: CommitRules, keyUse: ReadonlyMap<string, number>): Promise<CommitResult> {
+interface Booked extends CommitResult {
+  /** All windows that the events count in. */
+  refs: WindowRef[];
+}
+
+async function book(
+  tx: Transaction,
+  events: readonly UsageEvent[],
+  rules: CommitRules,
+  known: KnownTotals,
+  keyUse: ReadonlyMap<string, number>,
+): Promise<Booked> {
   const defaults = await rules.defaults(tx);
   const nameless = [...new Set(events.filter((event) => !event.windows).map((event) => event.tenantId))];
   const schedules = await tenantSchedules(tx, nameless);
@@ -105,7 +127,7 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
   );
   const rolling = bookings.some((booking) => isRollingId(booking.windowId));
   const refs = windowRefs(bookings, rules.timezone, rolling ? await databaseNowMs(tx) : 0);
-  const creating = await lockFor(tx, bookings, refs);
+  const creating = await lockFor(tx, bookings, refs, known.unknown(refs));
   const { added, replaced, inserted, corrected } = await writeRows(tx, bookings, rules.keepRequests);
   // From here on this commit holds rows that every other one of the same tenants waits for: nothing that can be done before.
   await touchKeys(tx, keyUse, KEY_USE_STEP_MS);
@@ -119,7 +141,7 @@ async function book(tx: Transaction, events: readonly UsageEvent[], rules: Commi
     changed = await addToTotals(tx, budgetDeltas(contributions, replaced), defaults, isWanted);
   }
   if (creating.length > 0) await createTotals(tx, creating, defaults.limitNano);
-  return { inserted, corrected, ...(await tell(tx, refs.filter(isWanted), changed, creating.length > 0, defaults)) };
+  return { refs, inserted, corrected, ...(await tell(tx, refs.filter(isWanted), changed, creating.length > 0, defaults)) };
 }
 
 /** What Redis and the alerts must hear: what this commit changed, and what it found already booked or has only now created. */
@@ -130,29 +152,30 @@ async function tell(
   created: boolean,
   defaults: AlertDefaults,
 ): Promise<Pick<CommitResult, 'totals' | 'toEvaluate'>> {
-  const known = new Map(created ? [] : changed.map((total) => [nameOf(total), total]));
-  const others = refs.filter((ref) => !known.has(nameOf(ref)));
+  const current = new Map(created ? [] : changed.map((total) => [nameOf(total), total]));
+  const others = refs.filter((ref) => !current.has(nameOf(ref)));
   const totals = await readTotals(tx, others);
+  if (totals.length < others.length) throw new TotalsGone();
   const otherNames = new Set(totals.map(nameOf));
   const toEvaluate = await tenantsToEvaluate(
     tx,
     others.filter(({ apiKeyId }) => apiKeyId === TENANT_SCOPE),
     defaults,
   );
-  for (const ref of refs) if (known.get(nameOf(ref))?.toEvaluate) toEvaluate.add(ref.tenantId);
+  for (const ref of refs) if (current.get(nameOf(ref))?.toEvaluate) toEvaluate.add(ref.tenantId);
   return { totals: [...totals, ...changed.filter((total) => !otherNames.has(nameOf(total)))], toEvaluate };
 }
 
 /**
- * Takes the tenants' locks and returns the windows of tenants whose totals are missing. Those tenants are locked exclusively, and
+ * Takes the tenants' locks and returns the windows of tenants of whom a total is missing. Those tenants are locked exclusively, and
  * those of the reaper's estimates: an estimate must see what its edge told, and the edge's event must see the estimate.
  */
-async function lockFor(tx: Transaction, bookings: readonly Booking[], refs: readonly WindowRef[]): Promise<WindowRef[]> {
+async function lockFor(tx: Transaction, bookings: readonly Booking[], refs: readonly WindowRef[], unknown: readonly WindowRef[]): Promise<WindowRef[]> {
   const locks = new Map<string, boolean>();
   for (const { event } of bookings) if (hadHold(event)) locks.set(event.tenantId, locks.get(event.tenantId) === true || isReaped(event));
   for (const { tenantId } of refs) if (!locks.has(tenantId)) locks.set(tenantId, false);
   if (locks.size === 0) return [];
-  const missing = new Set(refs.length > 0 ? await tenantsWithMissingTotals(tx, refs) : []);
+  const missing = new Set(unknown.length > 0 ? await tenantsWithMissingTotals(tx, unknown) : []);
   for (const tenantId of missing) locks.set(tenantId, true);
   await lockTenants(tx, locks);
   return refs.filter(({ tenantId }) => missing.has(tenantId));
@@ -209,8 +232,4 @@ async function correctEstimates(tx: Transaction, candidates: readonly Booking[])
   const rows = own.map((booking) => (consumedIds.has(booking.event.id) ? booking : ofNothing(booking)));
   await replaceEstimates(tx, rows);
   return { correct: rows.filter(({ billable }) => billable), replaced };
-}
-
-function nameOf({ tenantId, apiKeyId, windowId }: Pick<WindowRef, 'tenantId' | 'apiKeyId' | 'windowId'>): string {
-  return `${tenantId} ${apiKeyId} ${windowId}`;
 }
