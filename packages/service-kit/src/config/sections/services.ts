@@ -39,7 +39,7 @@ export const meteringSection = z.object({
 
 export const recorderSection = z.object({
   listen_addr: leaf(listenAddress().default(':8082'), { about: 'Address of the usage recorder (health and metrics).' }),
-  concurrency: leaf(z.int().min(1).max(64).default(4), { about: 'Batches booked at once.' }),
+  concurrency: leaf(z.int().min(1).max(64).default(4), { about: 'Transactions that book at once. All of a tenant is in one of them.' }),
   reaper_interval: leaf(positiveDuration().default(durationOf('15s')), { about: 'How often attempts that nobody ended are looked for.' }),
   reaper_grace: leaf(positiveDuration().default(durationOf('30s')), {
     about: 'How long after its lease an attempt waits before it is booked with an estimate.',
