@@ -54,7 +54,7 @@ export interface CommitResult {
 
 /** Keys whose use was noted less than this ago are left alone: the time is shown to people. */
 const KEY_USE_STEP_MS = 5 * 60_000;
-const KEYS_MAX = 100_000;
+const KEYS_MAX = 200_000;
 
 /**
  * Books events exactly once: rows, rollups and budget totals in one transaction, sums only for rows that were really
