@@ -89,6 +89,23 @@ describe('a group committer', () => {
     await Promise.all(all);
   });
 
+  it('passes no lane over for ever whose items find no room in the shared group', async () => {
+    const c = committer({ lanes: 3, itemsMax: 2 });
+    const all = [c.submit(10, 11), c.submit(12, 22)];
+    await turn();
+    c.clock.ms = 50;
+    all.push(c.submit(20));
+    await turn();
+    expect(c.items()).toEqual([
+      [10, 11],
+      [12, 22],
+    ]);
+    await c.end(0);
+    await c.end(1);
+    await c.end(2);
+    await Promise.all(all);
+  });
+
   it('tells a failed group to its own submissions, and goes on', async () => {
     const c = committer();
     const both = c.submit(10, 20, 30, 11, 21, 31);

@@ -49,6 +49,7 @@ export class GroupCommitter<T> {
 
   /** Resolves when all the items are committed. Bounded by its callers: each waits for its own. */
   submit(items: readonly T[]): Promise<void> {
+    if (items.length === 0) return Promise.resolve();
     const byLane = Map.groupBy(items, (item) => this.options.laneOf(item) % this.lanes.length);
     return new Promise((resolve, reject) => {
       let left = byLane.size;
@@ -77,9 +78,19 @@ export class GroupCommitter<T> {
   }
 
   private async run(lanes: readonly Lane<T>[]): Promise<void> {
-    const parts = this.take(lanes);
-    const mark = (isBusy: boolean): void => lanes.forEach((lane) => (lane.isBusy = isBusy));
-    mark(true);
+    const parts: Part<T>[] = [];
+    let size = 0;
+    const taken = lanes.filter((lane) => {
+      const before = size;
+      while (lane.waiting.length > 0 && (size === 0 || size + lane.waiting[0]!.items.length <= this.options.itemsMax)) {
+        const part = lane.waiting.shift()!;
+        lane.items -= part.items.length;
+        size += part.items.length;
+        parts.push(part);
+      }
+      return size > before;
+    });
+    for (const lane of taken) Object.assign(lane, { isBusy: true, sinceMs: this.options.nowMs() });
     this.running += 1;
     let failure: unknown;
     try {
@@ -88,23 +99,8 @@ export class GroupCommitter<T> {
       failure = error ?? new Error('a commit failed');
     }
     for (const part of parts) part.done(failure);
-    mark(false);
+    for (const lane of taken) lane.isBusy = false;
     this.running -= 1;
     this.start();
-  }
-
-  private take(lanes: readonly Lane<T>[]): Part<T>[] {
-    const parts: Part<T>[] = [];
-    let size = 0;
-    for (const lane of lanes) {
-      while (lane.waiting.length > 0 && (size === 0 || size + lane.waiting[0]!.items.length <= this.options.itemsMax)) {
-        const part = lane.waiting.shift()!;
-        lane.items -= part.items.length;
-        size += part.items.length;
-        parts.push(part);
-      }
-      lane.sinceMs = this.options.nowMs();
-    }
-    return parts;
   }
 }
