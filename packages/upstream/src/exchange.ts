@@ -33,7 +33,7 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterator<Buffe
   private queuedBytes = 0;
   private waiter: Waiter | undefined;
   private readonly onAbort = () => {
-    const { reason } = this.request.signal as { reason: unknown };
+    const { reason } = this.request.signal;
     this.queue = [];
     this.end(reason instanceof ProviderError ? reason : new ProviderError('network', { internal: 'aborted by the caller', cause: reason }));
   };
@@ -46,7 +46,7 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterator<Buffe
     private readonly onEnd: () => void,
   ) {
     const { headersTimeoutMs, signal } = request;
-    this.timer = this.deadline(headersTimeoutMs, 'no response headers');
+    this.timer = this.deadline(headersTimeoutMs);
     signal.addEventListener('abort', this.onAbort, { once: true });
   }
 
@@ -60,7 +60,9 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterator<Buffe
     if (this.isOver || statusCode < 200) return;
     this.hasHeaders = true;
     this.arrivals++;
-    this.watchIdle();
+    const { headersTimeoutMs, idleTimeoutMs } = this.request;
+    if (idleTimeoutMs === headersTimeoutMs) this.timer?.refresh();
+    else this.watchIdle();
     this.resolve(new Response(statusCode, flatten(headers), this));
   }
 
@@ -127,18 +129,20 @@ export class Exchange implements Dispatcher.DispatchHandler, AsyncIterator<Buffe
   private watchIdle(): void {
     const { idleTimeoutMs } = this.request;
     clearTimeout(this.timer);
-    this.timer = this.deadline(idleTimeoutMs, 'no byte of the body');
+    this.timer = this.deadline(idleTimeoutMs);
   }
 
   /**
    * Ends the exchange when nothing comes for so long. After a stall of this process timers run before the sockets are read: what
    * lies in the socket by then came in time, and the provider has been paid for it.
    */
-  private deadline(timeoutMs: number, missing: string): NodeJS.Timeout {
+  private deadline(timeoutMs: number): NodeJS.Timeout {
     return setTimeout(() => {
       const { arrivals } = this;
       setImmediate(() => {
-        if (this.arrivals === arrivals) this.end(new ProviderError('timeout', { internal: `${missing} within ${timeoutMs} ms` }));
+        if (this.arrivals !== arrivals) return;
+        const missing = this.hasHeaders ? 'no byte of the body' : 'no response headers';
+        this.end(new ProviderError('timeout', { internal: `${missing} within ${timeoutMs} ms` }));
       });
     }, timeoutMs);
   }

@@ -1,4 +1,4 @@
-import { ProviderError, type Transport, type TransportRequest, type TransportResponse } from '@omg/providers/spec';
+import { ProviderError, type CancelSignal, type Transport, type TransportRequest, type TransportResponse } from '@omg/providers/spec';
 import { buildConnector, Pool } from 'undici';
 import { AddressGuard, instanceMetadataGuard, parseAllowlist } from './address-guard.js';
 import { toProviderError } from './errors.js';
@@ -185,8 +185,7 @@ interface Target {
   path: string;
 }
 
-function abortError(signal: AbortSignal): ProviderError {
-  const { reason } = signal as { reason: unknown };
+function abortError({ reason }: CancelSignal): ProviderError {
   return reason instanceof ProviderError ? reason : new ProviderError('network', { internal: 'aborted by the caller', cause: reason });
 }
 

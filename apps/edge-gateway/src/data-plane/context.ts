@@ -1,5 +1,6 @@
 import type { RouteDocument, UsageEvent } from '@omg/contracts';
 import type { BagItem, BudgetWindow, Cost, FallbackGrant, Meters, NanoUsd, RateLimits, UsageSource } from '@omg/domain';
+import type { Cancellation } from '@omg/providers';
 import type { AdmissionState, BudgetClaim } from '@omg/storage';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { EdgeServices } from '../edge-services.js';
@@ -80,7 +81,7 @@ export interface RequestContext extends BagItem {
   /** Why the request was given up, if it was. */
   abortReason: AbortReason | undefined;
   /** The upstream try that runs now. */
-  attempt: AbortController | undefined;
+  attempt: Cancellation | undefined;
 
   caller: Caller | undefined;
   /** What its body has taken of the memory for bodies. */

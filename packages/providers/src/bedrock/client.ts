@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { ERROR_BODY_BYTES_MAX } from '../kit/http.js';
 import { untilAborted } from '../kit/until-aborted.js';
+import { Cancellation, type CancelSignal } from '../spec/cancellation.js';
 import { ProviderError } from '../spec/provider-error.js';
 import type { Transport } from '../spec/transport.js';
 import { toProviderError } from './errors.js';
@@ -65,7 +66,7 @@ async function configOf(settings: ClientSettings): Promise<BedrockRuntimeClientC
 /** What one call needs below the SDK, and what it learns there. */
 export interface WireContext {
   transport: Transport;
-  signal: AbortSignal;
+  signal: CancelSignal;
   headersTimeoutMs: number;
   idleTimeoutMs: number;
   responseBytesMax: number;
@@ -171,13 +172,16 @@ export async function runStream<T>(
   call: (client: BedrockRuntimeClient, sdk: Sdk) => Promise<T>,
 ): Promise<{ output: T; events<E>(stream: AsyncIterable<E> | undefined): AsyncGenerator<E, void, undefined> }> {
   // The SDK does not hand a reader's leaving down to the bytes, so leaving aborts the exchange.
-  const left = new AbortController();
-  const own = { ...wire, signal: AbortSignal.any([wire.signal, left.signal]) };
+  const left = new Cancellation();
+  const giveUp = (): void => left.abort(wire.signal.reason);
+  if (wire.signal.aborted) giveUp();
+  wire.signal.addEventListener('abort', giveUp, { once: true });
+  const own = { ...wire, signal: left };
   const output = await run(settings, own, call);
   return { output, events: (stream) => eventsOf(stream, wire.signal, left) };
 }
 
-async function* eventsOf<E>(stream: AsyncIterable<E> | undefined, signal: AbortSignal, left: AbortController): AsyncGenerator<E, void, undefined> {
+async function* eventsOf<E>(stream: AsyncIterable<E> | undefined, signal: CancelSignal, left: Cancellation): AsyncGenerator<E, void, undefined> {
   if (stream === undefined) throw new ProviderError('malformed', { internal: 'an answer without a stream' });
   let ended = false;
   try {

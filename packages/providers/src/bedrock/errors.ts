@@ -1,6 +1,7 @@
 import { internalText, kindOfStatus, parseRetryAfterMs } from '../kit/errors.js';
 import { isRecord, textOf } from '../kit/safe-json.js';
 import { fieldIn } from '../anthropic/errors.js';
+import type { CancelSignal } from '../spec/cancellation.js';
 import { ProviderError, type ProviderErrorKind } from '../spec/provider-error.js';
 
 const BY_NAME: Readonly<Record<string, ProviderErrorKind>> = {
@@ -33,7 +34,7 @@ const CONTEXT = /input is too long|prompt is too long|too many (?:input )?tokens
 const ROUTE = /model identifier is invalid|on-demand throughput isn.t supported|isn.t supported on.demand|end of its life|inference profile/i;
 
 /** Any failure of an SDK call or of the stream behind it, in the gateway's words. */
-export function toProviderError(error: unknown, signal?: AbortSignal): unknown {
+export function toProviderError(error: unknown, signal?: CancelSignal): unknown {
   if (error instanceof ProviderError) return error;
   if (signal?.aborted) return signal.reason ?? error;
   const name = error instanceof Error ? error.name : '';

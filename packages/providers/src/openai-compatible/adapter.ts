@@ -1,4 +1,5 @@
 import type { Operation } from '@omg/domain';
+import type { CancelSignal } from '../spec/cancellation.js';
 import type {
   CatalogBinding,
   ProbeContext,
@@ -27,7 +28,7 @@ import { chatStreamReply } from './stream.js';
 /** What an access token costs to get is the connection's affair: it may send requests of its own. */
 export interface AuthorizeContext {
   transport: Transport;
-  signal: AbortSignal;
+  signal: CancelSignal;
   timeoutMs: number;
 }
 

@@ -1,5 +1,6 @@
 import type { Meters, Operation } from '@omg/domain';
 import type { z } from 'zod';
+import type { CancelSignal } from './cancellation.js';
 import type { Transport } from './transport.js';
 
 /**
@@ -48,7 +49,7 @@ export interface ProviderCall {
   /** A ceiling for the output that the gateway sets (strict budgets); never above what the client asked for. */
   maxOutputTokens?: number;
   transport: Transport;
-  signal: AbortSignal;
+  signal: CancelSignal;
   headersTimeoutMs: number;
   idleTimeoutMs: number;
   responseBytesMax: number;
@@ -87,7 +88,7 @@ export type ProviderReply = JsonReply | StreamReply;
 
 export interface ProbeContext {
   transport: Transport;
-  signal: AbortSignal;
+  signal: CancelSignal;
   timeoutMs: number;
 }
 

@@ -1,10 +1,12 @@
+import type { CancelSignal } from './cancellation.js';
+
 /** The sockets to providers. Adapters never open one themselves: the edge, the monitor and the tests pass a transport in. */
 export interface TransportRequest {
   method: 'GET' | 'POST';
   url: string;
   headers: Record<string, string>;
   body?: Buffer | string;
-  signal: AbortSignal;
+  signal: CancelSignal;
   /** Longest wait for the response's headers. */
   headersTimeoutMs: number;
   /** Longest gap between two chunks of the response's body. */

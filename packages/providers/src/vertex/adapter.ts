@@ -3,6 +3,7 @@ import { fromMessage } from '../anthropic/response.js';
 import { MessageStream } from '../anthropic/stream.js';
 import { requireCapabilities } from '../kit/requirements.js';
 import { sseReply } from '../kit/translated-stream.js';
+import type { CancelSignal } from '../spec/cancellation.js';
 import type { ProbeContext, ProviderAdapter, ProviderCall, ProviderCapabilities, ProviderDefinition, ProviderReply, ProviderRoute } from '../spec/provider.js';
 import type { Transport, TransportResponse } from '../spec/transport.js';
 import { accessToken } from './auth.js';
@@ -80,7 +81,7 @@ class VertexAdapter implements ProviderAdapter {
     throw await (this.target.publisher === 'anthropic' ? anthropicFailure(response) : responseFailure(response));
   }
 
-  private async headers({ transport, signal }: { transport: Transport; signal: AbortSignal }): Promise<Record<string, string>> {
+  private async headers({ transport, signal }: { transport: Transport; signal: CancelSignal }): Promise<Record<string, string>> {
     const { apiKey, credentials } = this.target;
     if (apiKey !== undefined) return { 'content-type': 'application/json', 'x-goog-api-key': apiKey };
     return { 'content-type': 'application/json', authorization: `Bearer ${await accessToken(credentials, transport, signal)}` };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { AnyAuthClient, ExternalAccountClientOptions, JWTOptions } from 'google-auth-library';
 import { LRUCache } from 'lru-cache';
 import { untilAborted } from '../kit/until-aborted.js';
+import type { CancelSignal } from '../spec/cancellation.js';
 import { ProviderError } from '../spec/provider-error.js';
 import type { Transport } from '../spec/transport.js';
 
@@ -21,7 +22,7 @@ const TOKEN_BYTES_MAX = 256 * 1024;
 const SOURCES_MAX = 256;
 const sources = new LRUCache<string, TokenSource>({ max: SOURCES_MAX });
 
-export async function accessToken(credentials: Record<string, unknown> | undefined, transport: Transport, signal: AbortSignal): Promise<string> {
+export async function accessToken(credentials: Record<string, unknown> | undefined, transport: Transport, signal: CancelSignal): Promise<string> {
   const key = createHash('sha256')
     .update(JSON.stringify(credentials ?? null))
     .digest('base64');

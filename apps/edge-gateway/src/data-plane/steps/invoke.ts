@@ -1,5 +1,14 @@
 import { ATTEMPTS_MAX, GatewayError, type ErrorCode } from '@omg/contracts';
-import { ProviderError, type JsonReply, type ProviderCall, type ProviderReply, type StreamProgress, type StreamReply } from '@omg/providers';
+import {
+  Cancellation,
+  ProviderError,
+  type CancelSignal,
+  type JsonReply,
+  type ProviderCall,
+  type ProviderReply,
+  type StreamProgress,
+  type StreamReply,
+} from '@omg/providers';
 import type { RouteEntry } from '../../snapshot/config-snapshot.js';
 import type { RequestContext } from '../context.js';
 import { INPUT_FIELD } from '../endpoint.js';
@@ -69,7 +78,7 @@ export async function invoke(ctx: RequestContext): Promise<Invoked> {
 
 async function tryRoute(ctx: RequestContext, route: RouteEntry): Promise<Invoked> {
   const { config } = ctx.services;
-  const attempt = new AbortController();
+  const attempt = new Cancellation();
   ctx.attempt = attempt;
   if (ctx.abortReason !== undefined) attempt.abort();
   let timedOut = false;
@@ -84,7 +93,7 @@ async function tryRoute(ctx: RequestContext, route: RouteEntry): Promise<Invoked
   }, config.providerTimeoutMs);
   let reply: ProviderReply | undefined;
   try {
-    reply = await route.adapter!.invoke(providerCall(ctx, attempt.signal));
+    reply = await route.adapter!.invoke(providerCall(ctx, attempt));
     if (reply.kind === 'json') return { kind: 'json', reply };
     const frames = reply.frames[Symbol.asyncIterator]();
     const first = await frames.next();
@@ -109,7 +118,7 @@ function usageSeen(reply: ProviderReply | undefined): StreamProgress | undefined
   return seen && (seen.meters ?? seen.inputMeters ?? (seen.outputChars > 0 || undefined)) ? seen : undefined;
 }
 
-function providerCall(ctx: RequestContext, signal: AbortSignal): ProviderCall {
+function providerCall(ctx: RequestContext, signal: CancelSignal): ProviderCall {
   const { config, transport } = ctx.services;
   const parsed = ctx.parsed!;
   const cap = ctx.grant!.outputTokensCap;
