@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { discardBody } from './unread-body.js';
 
 /** What Node's parser and timers report, in the client's dialect; anything else is a request that is no HTTP. */
 const BY_NODE_CODE: Readonly<Record<string, ErrorCode>> = {
@@ -51,16 +52,20 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
   431: 'Request Header Fields Too Large',
 };
 
+/** Of a body that comes with a URL that nobody can read. */
+const DISCARDED_BYTES_MAX = 1024 * 1024;
+
 /** A URL that cannot be decoded; no route, and so no hook, has seen it. */
-export function answerFrameworkError(_error: Error, _request: FastifyRequest, reply: FastifyReply): void {
+export function answerFrameworkError(_error: Error, request: FastifyRequest, reply: FastifyReply): void {
   const refusal = new GatewayError('malformed_request', { message: 'The request URL is malformed.' });
+  discardBody(request.raw, DISCARDED_BYTES_MAX);
   void reply
     .code(refusal.status)
     .headers({ 'x-request-id': newRequestId(), 'content-type': 'application/json; charset=utf-8' })
     .send(JSON.stringify(refusal.toBody()));
 }
 
-/** `Expect` with anything but `100-continue`, which Node answers itself. */
+/** `Expect` with anything but `100-continue`. */
 export function answerUnknownExpectation(_request: IncomingMessage, response: ServerResponse): void {
   const refusal = new GatewayError('malformed_request', { message: "The 'Expect' header has an unknown value." });
   const body = JSON.stringify(refusal.toBody());

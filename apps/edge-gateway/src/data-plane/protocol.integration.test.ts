@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { cleanUp, startFakeUpstream, type FakeUpstream } from '@omg/testkit';
+import { cleanUp, startFakeUpstream, waitFor, type FakeUpstream } from '@omg/testkit';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { chatAnswer } from '../testing/chat-answer.js';
@@ -130,6 +130,45 @@ describe('a body', () => {
     const continued = await raw(request({ headers: ['Expect: 100-continue'] }));
     expect(continued).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK/);
     expect(read(await raw(request().toString().replace('application/json', 'Application/JSON; charset=UTF-8'))).status).toBe(200);
+  });
+});
+
+describe('a client without a good key', () => {
+  const open = (headers: string[]) => {
+    const { hostname, port } = new URL(harness.edge.url);
+    const socket = connect(Number(port), hostname);
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    let text = '';
+    socket.on('data', (part: Buffer) => (text += part.toString('latin1')));
+    socket.on('error', () => undefined);
+    socket.write(['POST /v1/chat/completions HTTP/1.1', 'Host: x', 'Content-Type: application/json', ...headers, '', ''].join('\r\n'));
+    return { socket, closed, text: () => text };
+  };
+
+  it('that asks before it sends its body is refused without having sent it', async () => {
+    const { closed, text } = open(['Authorization: Bearer sk-nobody.nothing', `Content-Length: ${BODY.length}`, 'Expect: 100-continue']);
+    await closed;
+    expectError(read(text()), 401, 'invalid_api_key');
+    expect(read(text()).headers.get('connection')).toBe('close');
+  });
+
+  it('and with one it is told to send its body, and answered', async () => {
+    const client = open([`Authorization: ${harness.authorization}`, `Content-Length: ${BODY.length}`, 'Expect: 100-continue']);
+    await waitFor(() => client.text() === 'HTTP/1.1 100 Continue\r\n\r\n', { what: '100 Continue' });
+    client.socket.write(BODY);
+    await client.closed;
+    expect(client.text()).toContain('\r\n\r\nHTTP/1.1 200 OK\r\n');
+  });
+
+  it('that sends a body without end has its answer, and is cut off beyond the limit of a body', async () => {
+    const { socket, closed, text } = open(['Authorization: Bearer sk-nobody.nothing', 'Transfer-Encoding: chunked']);
+    const mib = 1024 * 1024;
+    const chunk = Buffer.concat([Buffer.from(`${mib.toString(16)}\r\n`), Buffer.alloc(mib, ' '), Buffer.from('\r\n')]);
+    await waitFor(() => text().includes('invalid_api_key'), { what: 'the refusal' });
+    // What the buffers of both systems hold is sent, too.
+    for (let sent = 0; sent < 256 && !socket.destroyed; sent++) await Promise.race([closed, new Promise((resolve) => socket.write(chunk, resolve))]);
+    expect(socket.destroyed).toBe(true);
+    expect(text()).toMatch(/^HTTP\/1.1 401 /);
   });
 });
 

@@ -2,6 +2,7 @@ import { GatewayError } from '@omg/contracts';
 import type { FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
 import type { RequestContext } from './context.js';
+import { askForBody } from './unread-body.js';
 
 /** Soon enough for a place that a finished request leaves, late enough that refused clients do not come back all at once. */
 const RETRY_MS = 1000;
@@ -45,8 +46,6 @@ export function readBody(request: FastifyRequest, stream: IncomingMessage, done:
   let bytes = 0;
   const end = (error: GatewayError | null, body?: Buffer): void => {
     stream.off('data', onData).off('end', onEnd).off('error', onError);
-    // What a refused client still sends is read and thrown away, else it would never read the answer.
-    if (error) stream.on('error', () => undefined).resume();
     done(error, body);
   };
   const onData = (piece: Buffer): void => {
@@ -62,6 +61,7 @@ export function readBody(request: FastifyRequest, stream: IncomingMessage, done:
   if (announced > config.bodyBytesMax) return end(new GatewayError('request_too_large'));
   if (!bodies.hasRoomFor(announced)) return end(noRoom());
   stream.on('data', onData).on('end', onEnd).on('error', onError);
+  askForBody(stream, ctx.reply.raw);
 }
 
 function noRoom(): GatewayError {

@@ -16,6 +16,7 @@ import { RequestTrace } from './request-trace.js';
 import { authenticate } from './steps/authenticate.js';
 import { readState } from './steps/read-state.js';
 import { record } from './steps/record.js';
+import { holdContinue } from './unread-body.js';
 
 /** Endpoints that call a provider. A new one is a folder and a line here. */
 const ENDPOINTS: readonly Endpoint[] = [chatCompletions, embeddings, imagesGenerations];
@@ -54,6 +55,7 @@ declare module 'fastify' {
 export function registerDataPlane(fastify: FastifyInstance, services: EdgeServices): void {
   fastify.decorateRequest('gateway', null);
   fastify.server.on('checkExpectation', answerUnknownExpectation);
+  holdContinue(fastify.server);
   fastify.server.on('connect', answerConnect);
   // Before the body is looked at: an unknown URL is a 404 whatever is sent to it, in the form of every other error.
   fastify.addHook('onRequest', (request, reply, done) => {

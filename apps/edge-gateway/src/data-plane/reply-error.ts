@@ -1,6 +1,7 @@
 import { GatewayError } from '@omg/contracts';
 import { answerHeaders } from './answer-headers.js';
 import type { RequestContext } from './context.js';
+import { discardBody } from './unread-body.js';
 
 /** Fastify's own refusals in the client's dialect. */
 const FASTIFY_CODES: Record<string, ConstructorParameters<typeof GatewayError>> = {
@@ -31,8 +32,8 @@ export function replyError(ctx: RequestContext, error: GatewayError): void {
     if (!ctx.reply.sent) ctx.reply.hijack();
     return;
   }
-  // Fastify would close the connection under a client that is still sending, which then never reads the answer. Node reads
-  // the rest and throws it away instead, within the server's request timeout.
+  discardBody(ctx.request.raw, ctx.services.config.bodyBytesMax);
+  // Fastify would close the connection under a client that is still sending, which then never reads the answer.
   if (error.code === 'request_too_large' || error.code === 'overloaded') ctx.reply.removeHeader('connection');
   ctx.reply
     .code(error.status)
