@@ -7,8 +7,9 @@ interface Waiting {
 
 /**
  * Sends commands in the order in which they come, in batches that leave in one write: those of one turn of the event loop, and all
- * that come while a batch is under way. So the busier Redis is, the larger the batches are, and the less each command costs. A
- * command that was given up while it waited is not sent any more.
+ * that come while a batch is under way. So the busier Redis is, the larger the batches are, and the less each command costs. On a
+ * cluster batches do not wait for each other: one node that hangs must not hold up the tenants of the others. A command that was
+ * given up while it waited is not sent any more.
  *
  * What may wait is bounded by the callers: each gives up within its timeout. (ioredis's automatic pipelining batches in the same
  * way, at twice the CPU time: several promises and a copy of the arguments more for every command.)
@@ -45,7 +46,7 @@ export class CommandBatches {
       }
     });
     // Answers come in the order of the commands, so the last one's is that of the batch.
-    if (last) last.promise.then(this.next, this.next);
+    if (last && !(this.client instanceof Cluster)) last.promise.then(this.next, this.next);
     else this.next();
   };
 
