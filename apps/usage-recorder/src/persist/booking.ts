@@ -139,16 +139,25 @@ export function isRollingId(windowId: string): boolean {
   return windowId.startsWith('rolling_');
 }
 
+/** A window with its name, which many look-ups share: making and hashing it costs more than they do. */
+export interface NamedWindow extends WindowRef {
+  name: string;
+}
+
+export function nameOf({ tenantId, apiKeyId, windowId }: Pick<WindowRef, 'tenantId' | 'apiKeyId' | 'windowId'>): string {
+  return `${tenantId} ${apiKeyId} ${windowId}`;
+}
+
 /** The windows that the bookings count in, each once: the tenant's and the key's. */
-export function windowRefs(bookings: readonly Booking[], timezone: string, nowMs: number): WindowRef[] {
-  const refs = new Map<string, WindowRef>();
+export function windowRefs(bookings: readonly Booking[], timezone: string, nowMs: number): NamedWindow[] {
+  const refs = new Map<string, NamedWindow>();
   for (const { event, windowId, billable } of bookings) {
     if (!billable) continue;
     for (const apiKeyId of [TENANT_SCOPE, event.apiKeyId]) {
-      const name = `${event.tenantId} ${apiKeyId} ${windowId}`;
+      const name = nameOf({ tenantId: event.tenantId, apiKeyId, windowId });
       if (refs.has(name)) continue;
       const bounds = boundsOf(windowId, timezone, nowMs);
-      if (bounds) refs.set(name, { tenantId: event.tenantId, apiKeyId, windowId, startMs: bounds.startMs, endMs: bounds.endMs });
+      if (bounds) refs.set(name, { name, tenantId: event.tenantId, apiKeyId, windowId, startMs: bounds.startMs, endMs: bounds.endMs });
     }
   }
   return [...refs.values()];

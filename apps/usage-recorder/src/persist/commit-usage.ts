@@ -26,8 +26,20 @@ import {
   type Transaction,
   type WindowRef,
 } from '@omg/database';
-import { KnownTotals, nameOf, TotalsGone } from './known-totals.js';
-import { bookingsOf, budgetDeltas, contributionOf, hadHold, isReaped, isRollingId, ofNothing, rollupDeltas, windowRefs } from './booking.js';
+import { KnownTotals, TotalsGone } from './known-totals.js';
+import {
+  bookingsOf,
+  budgetDeltas,
+  contributionOf,
+  hadHold,
+  isReaped,
+  isRollingId,
+  nameOf,
+  ofNothing,
+  rollupDeltas,
+  windowRefs,
+  type NamedWindow,
+} from './booking.js';
 
 export interface CommitRules {
   timezone: string;
@@ -109,7 +121,7 @@ function uniqueById(events: readonly UsageEvent[]): UsageEvent[] {
 
 interface Booked extends CommitResult {
   /** All windows that the events count in. */
-  refs: WindowRef[];
+  refs: NamedWindow[];
 }
 
 async function book(
@@ -147,13 +159,13 @@ async function book(
 /** What Redis and the alerts must hear: what this commit changed, and what it found already booked or has only now created. */
 async function tell(
   tx: Transaction,
-  refs: readonly WindowRef[],
+  refs: readonly NamedWindow[],
   changed: readonly AddedTotal[],
   created: boolean,
   defaults: AlertDefaults,
 ): Promise<Pick<CommitResult, 'totals' | 'toEvaluate'>> {
   const current = new Map(created ? [] : changed.map((total) => [nameOf(total), total]));
-  const others = refs.filter((ref) => !current.has(nameOf(ref)));
+  const others = refs.filter((ref) => !current.has(ref.name));
   const totals = await readTotals(tx, others);
   if (totals.length < others.length) throw new TotalsGone();
   const otherNames = new Set(totals.map(nameOf));
@@ -162,7 +174,7 @@ async function tell(
     others.filter(({ apiKeyId }) => apiKeyId === TENANT_SCOPE),
     defaults,
   );
-  for (const ref of refs) if (current.get(nameOf(ref))?.toEvaluate) toEvaluate.add(ref.tenantId);
+  for (const ref of refs) if (current.get(ref.name)?.toEvaluate) toEvaluate.add(ref.tenantId);
   return { totals: [...totals, ...changed.filter((total) => !otherNames.has(nameOf(total)))], toEvaluate };
 }
 

@@ -1,5 +1,4 @@
-import type { WindowRef } from '@omg/database';
-import { isRollingId } from './booking.js';
+import { isRollingId, type NamedWindow } from './booking.js';
 
 /** Some 150 bytes each: the tenants and keys that are active in one window. */
 const TOTALS_MAX = 200_000;
@@ -13,13 +12,13 @@ export class KnownTotals {
   private readonly names = new Set<string>();
 
   /** Those that must be looked for. The row of a rolling window may lie in an earlier slot. */
-  unknown(refs: readonly WindowRef[]): WindowRef[] {
-    return refs.filter((ref) => isRollingId(ref.windowId) || !this.names.has(nameOf(ref)));
+  unknown(refs: readonly NamedWindow[]): NamedWindow[] {
+    return refs.filter((ref) => isRollingId(ref.windowId) || !this.names.has(ref.name));
   }
 
-  remember(refs: readonly WindowRef[]): void {
+  remember(refs: readonly NamedWindow[]): void {
     if (this.names.size + refs.length > TOTALS_MAX) this.names.clear();
-    for (const ref of refs) if (!isRollingId(ref.windowId)) this.names.add(nameOf(ref));
+    for (const ref of refs) if (!isRollingId(ref.windowId)) this.names.add(ref.name);
   }
 
   forget(): void {
@@ -31,8 +30,4 @@ export class TotalsGone extends Error {
   constructor() {
     super('a budget total that was there before is gone');
   }
-}
-
-export function nameOf({ tenantId, apiKeyId, windowId }: Pick<WindowRef, 'tenantId' | 'apiKeyId' | 'windowId'>): string {
-  return `${tenantId} ${apiKeyId} ${windowId}`;
 }
