@@ -37,7 +37,7 @@ function report(figures: GovernedFigures, stores: ReadonlyMap<string, StoreFigur
       'budgets of key and tenant in one Redis call, settles in another, and its usage is stored in Redis and sent to the stream before the answer ends.',
       'The ungoverned one is a proxy of the same runtime (Node, undici) that parses both bodies and does nothing else. Each has one core to itself;',
       'load generator, provider, Redis, NATS and Postgres share the other. The recorder is paused during the load and then books all of it, alone.',
-      'Before each part Redis compacts its append-only file, and Postgres vacuums and writes out what was put into it.',
+      'Before each part Postgres vacuums and writes out what was put into it, some seconds of load warm up the services, and Redis compacts its append-only file.',
       `The keys are called at random: ${few.keys} of one tenant, then the same after ${USAGE_ROWS.toLocaleString('en')} usage rows of ${(1_000).toLocaleString('en')} other tenants were put into the ledger, then`,
       `${many.keys.toLocaleString('en')} keys of ${(many.keys / few.keys).toLocaleString('en')} tenants, each called at least once before. The edge keeps 200,000 keys (\`edge.key_cache_entries\`). Redis rewrites its`,
       'append-only file whenever that has doubled, in a process of its own, whose CPU stands for itself.',
