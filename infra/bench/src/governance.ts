@@ -26,9 +26,10 @@ async function main(): Promise<void> {
 
 const keysAndWaiting = (name: string): [number, number] => name.split('/').map(Number) as [number, number];
 
+const micros = (value: number | undefined): string => (value === undefined ? '' : `${value.toFixed(1)} µs`);
+
 function report(figures: GovernedFigures, stores: ReadonlyMap<string, StoreFigures>): void {
   const { ungoverned, few, many, full } = figures;
-  const micros = (value: number | undefined): string => (value === undefined ? '' : `${value.toFixed(1)} µs`);
   publish({
     name: 'governance',
     title: 'What governance costs',
@@ -74,28 +75,30 @@ function report(figures: GovernedFigures, stores: ReadonlyMap<string, StoreFigur
         `${edgeMib} MiB`,
       ]),
     ],
-    more: [
-      {
-        title: 'The two Redis calls alone',
-        method: [
-          `${REQUESTS.toLocaleString('en')} requests, ${CONCURRENCY} at a time over one connection, in batches: one admission and one settlement each, then released in groups of up to ${RELEASE_AT_ONCE} as the recorder does. The keys are called in turn, as if ${SIMULATED_PER_SECOND.toLocaleString('en')} requests came per second, and each was called at least three times before. Redis has its append-only file on; what rewriting it takes is not in these figures.`,
-        ],
-        columns: ['virtual keys', 'attempts waiting to be booked', 'per second', 'Redis per request', 'Redis per release', 'client per request'],
-        rows: [...stores].map(([name, one]) => {
-          const [keys, waiting] = keysAndWaiting(name);
-          return [
-            keys.toLocaleString('en'),
-            waiting.toLocaleString('en'),
-            one.perSecond,
-            micros(one.redisMicros),
-            micros(one.releaseMicros),
-            micros(one.clientMicros),
-          ];
-        }),
-      },
-    ],
+    more: [storesTable(stores)],
     findings: findings(figures, stores),
   });
+}
+
+function storesTable(stores: ReadonlyMap<string, StoreFigures>) {
+  return {
+    title: 'The two Redis calls alone',
+    method: [
+      `${REQUESTS.toLocaleString('en')} requests, ${CONCURRENCY} at a time over one connection, in batches: one admission and one settlement each, then released in groups of up to ${RELEASE_AT_ONCE} as the recorder does. The keys are called in turn, as if ${SIMULATED_PER_SECOND.toLocaleString('en')} requests came per second, and each was called at least three times before. Redis has its append-only file on; what rewriting it takes is not in these figures.`,
+    ],
+    columns: ['virtual keys', 'attempts waiting to be booked', 'per second', 'Redis per request', 'Redis per release', 'client per request'],
+    rows: [...stores].map(([name, one]) => {
+      const [keys, waiting] = keysAndWaiting(name);
+      return [
+        keys.toLocaleString('en'),
+        waiting.toLocaleString('en'),
+        one.perSecond,
+        micros(one.redisMicros),
+        micros(one.releaseMicros),
+        micros(one.clientMicros),
+      ];
+    }),
+  };
 }
 
 function findings({ ungoverned, few, many, full }: GovernedFigures, stores: ReadonlyMap<string, StoreFigures>): string[] {
