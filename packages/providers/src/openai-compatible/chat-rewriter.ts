@@ -149,7 +149,7 @@ export class ChatRewriter {
 
   /** Gives the whole answer that was scanned last this usage, in the place of what its server sent for one. */
   setUsage(text: Buffer): void {
-    if (this.usageStart >= 0) return void this.edits.replace(this.usageStart, this.usageEnd, text);
+    if (this.usageStart >= 0) return this.replaceUsage(text);
     const close = this.buf.lastIndexOf(CLOSE_BRACE, this.end - 1);
     this.edits.replace(close, close, Buffer.concat([USAGE_MEMBER, text]));
   }

@@ -20,7 +20,7 @@ let store: RedisAdmissionStore;
 let ledger: RedisLedgerStore;
 
 beforeAll(async () => {
-  client = new Redis((await createTestRedis()).url, { enableAutoPipelining: true });
+  client = new Redis((await createTestRedis()).url);
   const options = { commandTimeoutMs: 5_000, nowMs: () => nowMs };
   store = new RedisAdmissionStore(client, options);
   ledger = new RedisLedgerStore(client, options);

@@ -14,7 +14,7 @@ let ledger: RedisLedgerStore;
 
 beforeAll(async () => {
   const redis = await createTestRedis();
-  client = new Redis(redis.url, { enableAutoPipelining: true });
+  client = new Redis(redis.url);
   const options = { commandTimeoutMs: 5_000, nowMs: () => nowMs };
   store = new RedisAdmissionStore(client, options);
   ledger = new RedisLedgerStore(client, options);

@@ -8,7 +8,7 @@ let client: Redis;
 let store: IdempotencyStore;
 
 beforeAll(async () => {
-  client = new Redis((await createTestRedis()).url, { enableAutoPipelining: true });
+  client = new Redis((await createTestRedis()).url);
   store = new IdempotencyStore(client, { commandTimeoutMs: 5_000, bodyBytesMax: 1_000 });
 });
 
