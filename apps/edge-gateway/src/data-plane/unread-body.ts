@@ -18,17 +18,23 @@ export function askForBody(request: IncomingMessage, response: ServerResponse): 
   if (request.headers.expect !== undefined && request.httpVersion === '1.1') response.writeContinue();
 }
 
+/** As long as nginx's `lingering_time`: whoever has not read its answer by then does not read answers before it has sent everything. */
+const LINGER_MS = 30_000;
+
 /**
- * Reads on what a refused client still sends and throws it away, since many read no answer before they have sent everything. A
- * client that sends more than anyone may is cut off: nobody without a key keeps a connection busy with a body that never ends.
+ * Reads on what a refused client still sends and throws it away: a connection that is closed with unread bytes takes the answer from a
+ * client that has not read it yet. A body may be as long as anyone's (`bytesMax`); one that is longer is read for `lingerMs` after the
+ * refusal and then cut off, so that nobody without a key keeps a connection busy with a body that never ends. How long a slow body may
+ * take is the server's request timeout.
  */
-export function discardBody(request: IncomingMessage, bytesMax: number): void {
+export function discardBody(request: IncomingMessage, bytesMax: number, lingerMs: number = LINGER_MS): void {
   if (request.complete) return;
+  const refusedAt = performance.now();
   let bytes = 0;
   request
     .on('data', (piece: Buffer) => {
       bytes += piece.length;
-      if (bytes > bytesMax) request.socket.destroy();
+      if (bytes > bytesMax && performance.now() - refusedAt >= lingerMs) request.socket.destroy();
     })
     .on('error', () => undefined)
     .resume();
