@@ -129,7 +129,10 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
 function openRedis({ config: file, lifecycle, logger }: Service, observer: ConnectionObserver) {
   const redis = connectRedis(file.redis, { name: 'edge', mode: 'guarded', observer });
   lifecycle.onClose('redis', () => closeRedis(redis));
-  const guard = { commandTimeoutMs: file.edge.redisTimeoutMs, onCircuit: (state: string, reason: string) => logger.warn({ state, reason }, 'redis circuit') };
+  const guard = {
+    commandTimeoutMs: file.edge.redisTimeoutMs,
+    onCircuit: (state: string, reason: string, node?: string) => logger.warn({ state, reason, node }, 'redis circuit'),
+  };
   const admission = new RedisAdmissionStore(redis, guard);
   lifecycle.onClose('admission', () => admission.close());
   const idempotency = new IdempotencyStore(redis, { ...guard, answerTtlMs: file.edge.idempotencyTtlMs });

@@ -13,7 +13,8 @@ import type {
   StateRequest,
   WindowState,
 } from './admission.types.js';
-import { GuardedRedis, RedisUnavailableError, type GuardOptions } from './guarded-redis.js';
+import type { GuardOptions } from './circuits.js';
+import { GuardedRedis, RedisUnavailableError } from './guarded-redis.js';
 import { ACTIVE_TENANTS_KEY, keyBudget, keyOpen, keyRate, tenantBudget, tenantKeys } from './keys.js';
 import { loadLuaScript, type LuaScript } from './lua-script.js';
 import { RecentTenants } from './recent-tenants.js';
@@ -26,8 +27,6 @@ const RENEW = loadLuaScript('renew', 3);
 const READ_STATE = loadLuaScript('read-state', 4);
 const ANNOUNCE = loadLuaScript('announce-tenant', 1);
 
-/** How often a process tells Redis that a tenant is active; the reaper forgets it after a multiple of this. */
-const ANNOUNCE_EVERY_MS = 60_000;
 const ANNOUNCED_TTL_MS = 60 * 86_400_000;
 const PAYLOAD_BYTES_MAX = 2_048;
 const CANCELS_KEPT_MAX = 10_000;
@@ -51,7 +50,7 @@ interface Cancellation {
 /** Admission and settlement of the edge: one script call each. */
 export class RedisAdmissionStore implements AdmissionStore {
   private readonly redis: GuardedRedis;
-  private readonly announced = new RecentTenants(ANNOUNCE_EVERY_MS);
+  private readonly announced = new RecentTenants();
   private readonly cancels: Cancellation[] = [];
   private cancelTimer: NodeJS.Timeout | undefined;
   private closed = false;
@@ -76,9 +75,9 @@ export class RedisAdmissionStore implements AdmissionStore {
     announcing?.catch(() => undefined);
     const reply = await this.ask(ADMIT, callKeys(request), admitArgs(request, this.now()));
     const [reason, scope, retryAfterMs, held, first] = reply;
-    await announcing;
-    // Redis had nothing of the tenant although it was announced lately: it may have lost the list as well.
-    if (first === '1' && !announcing) await this.announce(tenantId);
+    // Redis had nothing of the tenant: although it was announced lately, Redis may have lost the list as well.
+    if (first === '1') await (announcing ?? this.announce(tenantId));
+    else if (!this.announced.isListed(tenantId)) await announcing;
     const state = readState(request, reply);
     if (!reason) return { admitted: true, heldNano: BigInt(held!), ...state };
     return {
@@ -153,7 +152,7 @@ export class RedisAdmissionStore implements AdmissionStore {
   }
 
   async serverTimeMs(): Promise<number> {
-    const [seconds, micros] = await this.redis.run(() => this.client.time());
+    const [seconds, micros] = await this.redis.run(ACTIVE_TENANTS_KEY, () => this.client.time());
     return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   }
 
@@ -175,8 +174,9 @@ export class RedisAdmissionStore implements AdmissionStore {
   private async announce(tenantId: string): Promise<void> {
     try {
       await this.redis.script(ANNOUNCE, [ACTIVE_TENANTS_KEY], [tenantId, String(ANNOUNCED_TTL_MS)]);
+      this.announced.succeeded(tenantId);
     } catch (error) {
-      this.announced.forget(tenantId);
+      this.announced.failed(tenantId);
       throw error;
     }
   }

@@ -35,14 +35,3 @@ export function settleRequest(admitted: AdmitRequest, change: Partial<SettleRequ
   const { attemptId, tenantId, keyId, budgets } = admitted;
   return { attemptId, tenantId, keyId, budgets, tokens: 10, costNano: 500n, event: `{"v":1,"id":"${attemptId}"}`, ...change };
 }
-
-/** The hash slot of a key as Redis Cluster computes it: CRC16 (XMODEM) of the hash tag, modulo 16384. */
-export function clusterSlot(key: string): number {
-  const tag = /\{([^}]+)\}/.exec(key)?.[1] ?? key;
-  let crc = 0;
-  for (const byte of Buffer.from(tag)) {
-    crc ^= byte << 8;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff;
-  }
-  return crc % 16_384;
-}

@@ -1,26 +1,9 @@
 import { Bag, type BagItem } from '@omg/domain';
 import { Command, type Cluster, type Redis } from 'ioredis';
+import type { Circuit, RedisFailure } from './circuit.js';
+import { Circuits, type GuardOptions } from './circuits.js';
 import { CommandBatches } from './command-batches.js';
 import type { LuaScript } from './lua-script.js';
-
-/**
- * Redis as the request path may use it: every call ends within its timeout, and while Redis is away or slow calls are
- * refused at once instead of waiting one by one. Scripts travel in batches, in the order in which they were called.
- *
- * `failuresToOpen` failures in a row (timeouts, lost connections, error replies such as OOM or LOADING) open the circuit; an error
- * reply about what one key holds is an answer, and says nothing about Redis. A PING in the background closes it again. A connection whose PING stays unanswered for long is torn down, so that a peer that
- * vanished without a word is noticed before TCP does.
- */
-export interface GuardOptions {
-  /** A call that takes longer is a failure. */
-  commandTimeoutMs: number;
-  failuresToOpen?: number;
-  probeIntervalMs?: number;
-  /** Told when the circuit opens (with the reason) and closes. */
-  onCircuit?: (state: 'open' | 'closed', reason: string) => void;
-}
-
-export type RedisFailure = 'timeout' | 'connection' | 'reply' | 'circuit_open';
 
 /** Redis did not answer this call. Whether it was carried out is not known, unless the circuit was open. */
 export class RedisUnavailableError extends Error {
@@ -38,30 +21,36 @@ interface Pending extends BagItem {
   expire: () => void;
 }
 
-const PROBE_STUCK_MS = 3_000;
 /** A timer that is later than this was held up by the process itself. */
 const STALL_MS = 10;
 
+/**
+ * Redis as the request path may use it: every call ends within its timeout, and while Redis (of a cluster: the node that has the call's
+ * keys) is away or slow calls are refused at once instead of waiting one by one. Scripts travel in batches, in the order in which they
+ * were called.
+ *
+ * Failures in a row (timeouts, lost connections, error replies such as OOM or LOADING) open the circuit; an error reply about what one
+ * key holds is an answer, and says nothing about Redis.
+ */
 export class GuardedRedis {
-  private failures = 0;
-  private open = false;
   private closed = false;
-  private probeTimer: NodeJS.Timeout | undefined;
-  private probeSince: number | undefined;
+  private readonly circuits: Circuits;
   private readonly batches: CommandBatches;
   // One timer serves them all. A call leaves with its answer: what it holds must not live until the timer looks.
   private readonly pending = new Bag<Pending>();
   private deadlineTimer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly client: Redis | Cluster,
+    client: Redis | Cluster,
     private readonly options: GuardOptions,
   ) {
     this.batches = new CommandBatches(client);
+    this.circuits = new Circuits(client, options);
   }
 
+  /** Whether some calls are refused at once. */
   get isOpen(): boolean {
-    return this.open;
+    return this.circuits.someOpen;
   }
 
   /**
@@ -76,29 +65,30 @@ export class GuardedRedis {
         if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
         return send('eval', script.source, isGivenUp);
       });
-    return this.run(command, onLate);
+    return this.run(keys[0]!, command, onLate);
   }
 
-  /** Runs any other command under the same guard. */
-  run<T>(command: (isGivenUp: () => boolean) => Promise<T>, onLate?: (value: T) => void): Promise<T> {
-    if (this.open) return Promise.reject(new RedisUnavailableError('circuit_open'));
-    return this.attempt(command, onLate);
+  /** Runs any other command of this key under the same guard. */
+  run<T>(key: string, command: (isGivenUp: () => boolean) => Promise<T>, onLate?: (value: T) => void): Promise<T> {
+    const circuit = this.circuits.of(key);
+    if (circuit.isOpen) return Promise.reject(new RedisUnavailableError('circuit_open'));
+    return this.attempt(circuit, command, onLate);
   }
 
   /** Stops the background probe. The client belongs to its opener. */
   close(): void {
     this.closed = true;
-    clearTimeout(this.probeTimer);
+    this.circuits.close();
     clearTimeout(this.deadlineTimer);
   }
 
-  private attempt<T>(command: (isGivenUp: () => boolean) => Promise<T>, onLate: ((value: T) => void) | undefined): Promise<T> {
+  private attempt<T>(circuit: Circuit, command: (isGivenUp: () => boolean) => Promise<T>, onLate: ((value: T) => void) | undefined): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const entry: Pending = {
         place: -1,
         deadlineMs: performance.now() + this.options.commandTimeoutMs,
         expire: () => {
-          this.fail('timeout');
+          circuit.fail('timeout');
           reject(new RedisUnavailableError('timeout'));
         },
       };
@@ -106,25 +96,17 @@ export class GuardedRedis {
       command(() => !this.pending.has(entry)).then(
         (value) => {
           if (!this.pending.delete(entry)) return onLate?.(value);
-          this.failures = 0;
+          circuit.succeed();
           resolve(value);
         },
         (error: unknown) => {
           if (!this.pending.delete(entry)) return;
-          if (isAboutData(error)) this.failures = 0;
-          else this.fail(isReply(error) ? 'reply' : 'connection');
+          if (isAboutData(error)) circuit.succeed();
+          else circuit.fail(isReply(error) ? 'reply' : 'connection');
           reject(new RedisUnavailableError(isReply(error) ? 'reply' : 'connection', { cause: error }));
         },
       );
     });
-  }
-
-  private fail(failure: RedisFailure): void {
-    this.failures++;
-    if (this.open || this.failures < (this.options.failuresToOpen ?? 3)) return;
-    this.open = true;
-    this.options.onCircuit?.('open', failure);
-    this.scheduleProbe();
   }
 
   private watch(entry: Pending): void {
@@ -157,41 +139,6 @@ export class GuardedRedis {
       entry.expire();
     });
     if (this.pending.size > 0 && !this.closed) this.armDeadline(nextMs - nowMs);
-  }
-
-  private scheduleProbe(): void {
-    if (this.closed) return;
-    this.probeTimer = setTimeout(() => this.probe(), this.options.probeIntervalMs ?? 200);
-    this.probeTimer.unref();
-  }
-
-  private probe(): void {
-    const nowMs = performance.now();
-    if (this.probeSince !== undefined) {
-      // One probe at a time: while it is unanswered Redis is still away.
-      if (nowMs - this.probeSince > PROBE_STUCK_MS) {
-        this.probeSince = undefined;
-        this.client.disconnect(true);
-      }
-      this.scheduleProbe();
-      return;
-    }
-    this.probeSince = nowMs;
-    this.client.ping().then(
-      () => this.probed(nowMs, true),
-      () => this.probed(nowMs, false),
-    );
-    this.scheduleProbe();
-  }
-
-  private probed(startedMs: number, answered: boolean): void {
-    if (this.probeSince !== startedMs) return;
-    this.probeSince = undefined;
-    if (!answered || !this.open || performance.now() - startedMs > this.options.commandTimeoutMs) return;
-    this.open = false;
-    this.failures = 0;
-    clearTimeout(this.probeTimer);
-    this.options.onCircuit?.('closed', 'answered');
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
-import { GuardedRedis, type GuardOptions } from './guarded-redis.js';
+import type { GuardOptions } from './circuits.js';
+import { GuardedRedis } from './guarded-redis.js';
 import { idempotencyEntry, tenantKeys } from './keys.js';
 import { loadLuaScript } from './lua-script.js';
 

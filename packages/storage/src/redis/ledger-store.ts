@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from 'ioredis';
 import type { BudgetTotalSeed, LedgerStore, StoredAttempt } from './admission.types.js';
-import { GuardedRedis, type GuardOptions } from './guarded-redis.js';
+import type { GuardOptions } from './circuits.js';
+import { GuardedRedis } from './guarded-redis.js';
 import { ACTIVE_TENANTS_KEY, tenantKeys } from './keys.js';
 import { loadLuaScript } from './lua-script.js';
 
@@ -71,8 +72,8 @@ export class RedisLedgerStore implements LedgerStore {
   }
 
   async activeTenants(): Promise<string[]> {
-    const listed = await this.redis.run(() => this.client.zrange(ACTIVE_TENANTS_KEY, '-inf', '+inf', 'BYSCORE', 'WITHSCORES'));
-    const [seconds] = await this.redis.run(() => this.client.time());
+    const listed = await this.redis.run(ACTIVE_TENANTS_KEY, () => this.client.zrange(ACTIVE_TENANTS_KEY, '-inf', '+inf', 'BYSCORE', 'WITHSCORES'));
+    const [seconds] = await this.redis.run(ACTIVE_TENANTS_KEY, () => this.client.time());
     const idleBeforeMs = Number(seconds) * 1000 - IDLE_TENANT_MS;
     const active: string[] = [];
     const idle: string[] = [];
@@ -126,8 +127,8 @@ export class RedisLedgerStore implements LedgerStore {
 
   /** Undefined, and off the list, when the tenant has no attempt left and no edge announced it meanwhile. */
   private async keepIfBusy(tenantId: string): Promise<string | undefined> {
-    const attempts = await this.redis.run(() => this.client.hlen(tenantKeys(tenantId).attempts));
-    if (attempts > 0) return tenantId;
+    const { attempts } = tenantKeys(tenantId);
+    if ((await this.redis.run(attempts, () => this.client.hlen(attempts))) > 0) return tenantId;
     const gone = await this.redis.script(FORGET, [ACTIVE_TENANTS_KEY], [tenantId, String(IDLE_TENANT_MS)]);
     return gone === 1 ? undefined : tenantId;
   }

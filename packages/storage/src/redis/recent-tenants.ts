@@ -1,27 +1,46 @@
 const TENANTS_MAX = 50_000;
+/** How often a process tells Redis that a tenant is active. */
+const ANNOUNCE_EVERY_MS = 60_000;
+/** Well below the silence after which the ledger's side forgets a tenant (`IDLE_TENANT_MS`). */
+const LISTED_FOR_MS = 5 * 60_000;
 
-/** Remembers which tenants this process announced within the last interval; bounded, oldest announcement out first. */
+interface Announced {
+  /** Announced last. */
+  atMs: number;
+  /** Announced last with success. */
+  listedAtMs: number;
+}
+
+/** Which tenants this process announced, and when; bounded, oldest announcement out first. */
 export class RecentTenants {
-  private readonly at = new Map<string, number>();
-
-  constructor(private readonly everyMs: number) {}
+  private readonly tenants = new Map<string, Announced>();
 
   /** True once per tenant and interval; the caller announces it then. */
   isDue(tenantId: string): boolean {
     const nowMs = performance.now();
-    const last = this.at.get(tenantId);
-    if (last !== undefined && nowMs - last < this.everyMs) return false;
-    this.at.delete(tenantId);
-    if (this.at.size >= TENANTS_MAX) {
-      const oldest = this.at.keys().next();
-      if (!oldest.done) this.at.delete(oldest.value);
+    const last = this.tenants.get(tenantId);
+    if (last !== undefined && nowMs - last.atMs < ANNOUNCE_EVERY_MS) return false;
+    this.tenants.delete(tenantId);
+    if (this.tenants.size >= TENANTS_MAX) {
+      const oldest = this.tenants.keys().next();
+      if (!oldest.done) this.tenants.delete(oldest.value);
     }
-    this.at.set(tenantId, nowMs);
+    this.tenants.set(tenantId, { atMs: nowMs, listedAtMs: last?.listedAtMs ?? Number.NEGATIVE_INFINITY });
     return true;
   }
 
-  /** The announcement failed: it is due again. */
-  forget(tenantId: string): void {
-    this.at.delete(tenantId);
+  /** Whether the tenant is on the list already, whatever becomes of an announcement that is under way. */
+  isListed(tenantId: string): boolean {
+    return performance.now() - (this.tenants.get(tenantId)?.listedAtMs ?? Number.NEGATIVE_INFINITY) < LISTED_FOR_MS;
+  }
+
+  succeeded(tenantId: string): void {
+    const tenant = this.tenants.get(tenantId);
+    if (tenant) tenant.listedAtMs = performance.now();
+  }
+
+  /** Unless it is listed from before, its next call announces it again. */
+  failed(tenantId: string): void {
+    if (!this.isListed(tenantId)) this.tenants.delete(tenantId);
   }
 }

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { cleanUp, startRedisCluster, startSentinelRedis, startTlsRedis, waitFor, type RedisCluster, type SentinelRedis, type TlsRedis } from '@omg/testkit';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import calculateSlot from 'cluster-key-slot';
 import { z } from 'zod';
 import { silentObserver } from '../connection-observer.js';
 import { connectQueues } from '../queues/connection.js';
 import { openQueue, work } from '../queues/queue.js';
-import { admitRequest, clusterSlot, newCaller, settleRequest, WIDE_LIMITS, type Caller } from './admission.fixture.js';
+import { admitRequest, newCaller, settleRequest, WIDE_LIMITS, type Caller } from './admission.fixture.js';
 import { RedisAdmissionStore } from './admission-store.js';
 import { AuthStore } from './auth-store.js';
 import { closeRedis, connectRedis, pingRedis, type RedisClient, type RedisSettings } from './connection.js';
@@ -128,7 +129,7 @@ async function runsJobs({ queues }: Opened): Promise<void> {
 describe('Redis Cluster', () => {
   let cluster: RedisCluster;
   let opened: Opened;
-  const nodeOf = (key: string): number => Math.floor((clusterSlot(key) * 3) / 16_384);
+  const nodeOf = (key: string): number => Math.floor((calculateSlot(key) * 3) / 16_384);
   const callerOn = (node: number): Caller => {
     for (;;) {
       const caller = newCaller();
@@ -184,6 +185,42 @@ describe('Redis Cluster', () => {
       expect((await waiting).admitted).toBe(true);
     } finally {
       cluster.nodes[hanging]!.resume();
+    }
+  });
+
+  it('refuses the tenants of a node that stays silent at once, and those of no other', async () => {
+    const listed = nodeOf('omg:tenants');
+    const [silent, other] = [0, 1, 2].filter((node) => node !== listed) as [number, number];
+    const changes: string[] = [];
+    const store = new RedisAdmissionStore(opened.request, { commandTimeoutMs: 2_000, onCircuit: (state, _reason, node) => changes.push(`${state} ${node}`) });
+    const ask = (node: number) => store.admit(admitRequest(callerOn(node)));
+    const address = `127.0.0.1:${cluster.nodes[silent]!.port}`;
+    cluster.nodes[silent]!.pause();
+    try {
+      await Promise.all(Array.from({ length: 20 }, () => expect(ask(silent)).rejects.toThrow('redis unavailable: timeout')));
+      expect(changes).toEqual([`open ${address}`]);
+      await expect(ask(silent)).rejects.toThrow('redis unavailable: circuit_open');
+      for (const node of [listed, other, listed, other]) expect((await ask(node)).admitted).toBe(true);
+    } finally {
+      cluster.nodes[silent]!.resume();
+    }
+    await waitFor(async () => (await ask(silent)).admitted, { what: 'its tenants to be served again' });
+    expect(changes).toEqual([`open ${address}`, `closed ${address}`]);
+    store.close();
+  });
+
+  it('serves tenants that it has listed a minute ago while the node with the list hangs', async () => {
+    const listed = nodeOf('omg:tenants');
+    const caller = callerOn((listed + 1) % 3);
+    expect((await opened.admission.admit(admitRequest(caller))).admitted).toBe(true);
+    const { now } = performance;
+    const clock = jest.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 61_000);
+    cluster.nodes[listed]!.pause();
+    try {
+      expect((await opened.admission.admit(admitRequest(caller))).admitted).toBe(true);
+    } finally {
+      cluster.nodes[listed]!.resume();
+      clock.mockRestore();
     }
   });
 
