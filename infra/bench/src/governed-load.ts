@@ -8,13 +8,13 @@ import { load, withCpu, type LoadOptions, type LoadResult } from './load.ts';
 import { startStaticUpstream } from './nginx.ts';
 import { cpuMicros, ownCpuMicros, residentBytes } from './processes.ts';
 import { compactAppendOnlyFile } from './redis-server.ts';
-import { seedKeys } from './seed-keys.ts';
+import { seedKeys, type KeySeed } from './seed-keys.ts';
 import { seedUsage } from './seed-usage.ts';
 
 /**
  * Whole chat calls through the gateway and through an ungoverned proxy of the same runtime, and the booking of their usage: with ten
- * keys, with ten in a ledger of millions of rows, and with a hundred thousand keys. The gateway (or the proxy) has one core; everything
- * else has the other.
+ * keys, with ten in a ledger of millions of rows, with a hundred thousand keys of few tenants, and with as many of ten thousand. The
+ * gateway (or the proxy) has one core; everything else has the other.
  */
 const GATEWAY_CORE = 0;
 const OTHER_CORE = 1;
@@ -24,7 +24,10 @@ const SECONDS = 8;
 const SEED_TENANTS = 1_000;
 const SEED_DAYS = 90;
 const FEW = { name: 'few', tenants: 1, keysPerTenant: 10 };
-const MANY = { name: 'many', tenants: 10_000, keysPerTenant: 10 };
+const MANY_KEYS = { name: 'keys', tenants: 10, keysPerTenant: 10_000 };
+const MANY_TENANTS = { name: 'tenants', tenants: 10_000, keysPerTenant: 10 };
+/** All keys of all parts. */
+const KEY_CACHE_ENTRIES = 400_000;
 /** At a time, until each of the many keys was called once. */
 const FIRST_CALLS_SECONDS = 15;
 
@@ -47,6 +50,7 @@ export interface Booked {
 
 export interface Governed {
   keys: number;
+  tenants: number;
   /** In the ledger before the load. */
   rows: number;
   load: Measured;
@@ -60,9 +64,15 @@ export interface Governed {
 export interface GovernedFigures {
   ungoverned: Measured;
   few: Governed;
-  many: Governed;
   /** As `few`, with the rows in the ledger. */
   full: Governed;
+  manyKeys: Governed;
+  manyTenants: Governed;
+}
+
+interface Keys {
+  tokens: readonly string[];
+  tenants: number;
 }
 
 const pin = (core: number, pid: number): void => void execFileSync('taskset', ['-acp', String(core), String(pid)], { stdio: 'ignore' });
@@ -79,26 +89,32 @@ export async function measureGoverned(rows: number, say: (line: string) => void)
     ownServers: ['postgres', 'redis'],
     // As in production: the tests' second would be most of what the recorder does for ten thousand tenants.
     config: { recorder: { reaper_interval: '15s' } },
-    env: { ROUTER_OBSERVABILITY_LOG_LEVEL: 'warn', ROUTER_EDGE_KEY_CACHE_ENTRIES: '200000' },
+    env: { ROUTER_OBSERVABILITY_LOG_LEVEL: 'warn', ROUTER_EDGE_KEY_CACHE_ENTRIES: String(KEY_CACHE_ENTRIES) },
   });
   pin(GATEWAY_CORE, stack.edge.pid);
   const pool = new pg.Pool({ connectionString: stack.databaseUrl, max: 1 });
   // When something fails, the servers go first, and the failure is what should be seen.
   pool.on('error', () => undefined);
-  const few = await addKeys(stack, pool, FEW);
-  const withFew = await measurePhase(stack, pool, few);
-  say(`${few.length} keys: ${JSON.stringify(withFew)}`);
+  const phase = async (keys: Keys, rowsBelow: number): Promise<Governed> => {
+    const measured = await measurePhase(stack, pool, keys, rowsBelow);
+    say(JSON.stringify(measured));
+    return measured;
+  };
+  const fewKeys = await addKeys(stack, pool, FEW);
+  const few = await phase(fewKeys, 0);
   await seedUsage(stack.databaseUrl, { rows, tenants: SEED_TENANTS, days: SEED_DAYS }, say);
   await projected(pool);
-  const full = await measurePhase(stack, pool, few, rows);
-  say(`${rows} rows: ${JSON.stringify(full)}`);
-  const many = await addKeys(stack, pool, MANY);
-  await callOnce(stack, many);
-  await settled(stack.natsUrl);
-  const withMany = await measurePhase(stack, pool, many, rows);
-  say(`${many.length} keys: ${JSON.stringify(withMany)}`);
+  const full = await phase(fewKeys, rows);
+  const withMany = async (size: KeySeed): Promise<Governed> => {
+    const keys = await addKeys(stack, pool, size);
+    await callOnce(stack, keys.tokens);
+    await settled(stack.natsUrl);
+    return phase(keys, rows);
+  };
+  const manyKeys = await withMany(MANY_KEYS);
+  const manyTenants = await withMany(MANY_TENANTS);
   await pool.end();
-  return { ungoverned, few: withFew, many: withMany, full };
+  return { ungoverned, few, full, manyKeys, manyTenants };
 }
 
 /** The first call of a key lets the edge read the key, and that of a tenant asks for its budget. */
@@ -111,10 +127,10 @@ async function callOnce(stack: TestStack, tokens: readonly string[]): Promise<vo
   }
 }
 
-async function addKeys(stack: TestStack, pool: pg.Pool, size: typeof FEW): Promise<string[]> {
+async function addKeys(stack: TestStack, pool: pg.Pool, size: KeySeed): Promise<Keys> {
   const tokens = await seedKeys(stack.databaseUrl, { ...size, secretOf: SECRET_OF, secret: SECRET });
   await projected(pool);
-  return tokens;
+  return { tokens, tenants: size.tenants };
 }
 
 /** Waits until the new tenants and keys are where the edges read them. */
@@ -139,7 +155,7 @@ async function measureUngoverned(upstreamUrl: string): Promise<Measured> {
 }
 
 /** Load with the recorder paused, then the recorder alone: so each is measured for itself. */
-async function measurePhase(stack: TestStack, pool: pg.Pool, tokens: readonly string[], rowsBelow = 0): Promise<Governed> {
+async function measurePhase(stack: TestStack, pool: pg.Pool, { tokens, tenants }: Keys, rowsBelow: number): Promise<Governed> {
   // What was seeded a moment ago has lain there for long in a real ledger: nobody vacuums it or writes it to disk during the calls.
   await pool.query('VACUUM (ANALYZE)');
   await pool.query('CHECKPOINT');
@@ -162,7 +178,15 @@ async function measurePhase(stack: TestStack, pool: pg.Pool, tokens: readonly st
   const used = { recorder: cpuMicros(stack.recorder.pid) - from.recorder, postgres: cpuMicros(stack.postgres!.identity.pid) - from.postgres };
   const events = (await bookedRows(pool)) - rows;
   const booked = { events, recorder: used.recorder / events, postgres: used.postgres / events };
-  return { keys: tokens.length, rows: rows + rowsBelow, load: measured, redisRewriting: measured.cpu['redis']! - redisServing, booked, edgeMib };
+  return {
+    keys: tokens.length,
+    tenants,
+    rows: rows + rowsBelow,
+    load: measured,
+    redisRewriting: measured.cpu['redis']! - redisServing,
+    booked,
+    edgeMib,
+  };
 }
 
 async function count(pool: pg.Pool, text: string): Promise<number> {

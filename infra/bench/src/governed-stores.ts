@@ -17,6 +17,13 @@ const WIDE = { requestsPerMinute: 1e9, tokensPerMinute: 1e12, parallelRequests: 
 const ATTEMPT = JSON.stringify({ v: 1, pad: 'x'.repeat(400) });
 const EVENT = JSON.stringify({ v: 1, pad: 'x'.repeat(900) });
 
+export interface StoreShape {
+  keys: number;
+  tenants: number;
+  /** Attempts that are settled and not released before the measurement begins. */
+  waiting: number;
+}
+
 export interface StoreFigures {
   perSecond: number;
   redisMicros: number;
@@ -24,8 +31,8 @@ export interface StoreFigures {
   releaseMicros: number;
 }
 
-/** A fresh Redis that every key has called several times, in turn; `waiting` attempts are settled and not released before the measurement begins. */
-export async function measureStores(keys: number, waiting: number): Promise<StoreFigures> {
+/** A fresh Redis that every key has called several times, in turn. */
+export async function measureStores({ keys, tenants: tenantCount, waiting }: StoreShape): Promise<StoreFigures> {
   const service = await startRedis();
   const redis = connectRedis({ url: service.url }, { name: 'bench', mode: 'background' });
   let calls = 0;
@@ -33,8 +40,7 @@ export async function measureStores(keys: number, waiting: number): Promise<Stor
   const options = { commandTimeoutMs: 5_000, nowMs: () => startedMs + Math.floor((calls * 1000) / SIMULATED_PER_SECOND) };
   const store = new RedisAdmissionStore(redis, options);
   const ledger = new RedisLedgerStore(redis, options);
-  // A tenth as many tenants as keys; at least one.
-  const tenants = Array.from({ length: Math.max(1, Math.ceil(keys / 10)) }, () => randomUUID());
+  const tenants = Array.from({ length: tenantCount }, () => randomUUID());
   const keyIds = Array.from({ length: keys }, () => randomUUID());
   const pid = service.identity.pid;
   const run = async (count: number): Promise<Map<string, string[]>> => {
