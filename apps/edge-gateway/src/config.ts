@@ -26,6 +26,8 @@ export interface EdgeConfig {
   /** Of all bodies together. */
   bodyMemoryBytes: number;
   jsonDepthMax: number;
+  /** Objects, arrays and member names of one body. */
+  jsonPartsMax: number;
   responseBytesMax: number;
   inFlightMax: number;
   syncTimeoutMs: number;
@@ -43,6 +45,8 @@ export interface EdgeConfig {
 
 /** Deeper JSON than any tool schema has; the bound keeps hostile bodies cheap. */
 const JSON_DEPTH_MAX = 128;
+/** Far more than the longest conversation with the most tools has, and few enough that a body of nothing else is parsed in a moment. */
+const JSON_PARTS_MAX = 100_000;
 const MIB = 1024 * 1024;
 /** Image answers carry megabytes of base64. */
 const RESPONSE_BYTES_MAX = 64 * MIB;
@@ -53,6 +57,7 @@ export function edgeConfigOf(file: EdgeFileConfig): EdgeConfig {
     bodyBytesMax: file.server.bodyLimitMb * MIB,
     bodyMemoryBytes: bodyMemoryBytes(file),
     jsonDepthMax: JSON_DEPTH_MAX,
+    jsonPartsMax: JSON_PARTS_MAX,
     responseBytesMax: RESPONSE_BYTES_MAX,
     inFlightMax: file.edge.maxInFlight,
     syncTimeoutMs: file.server.syncTimeoutMs,

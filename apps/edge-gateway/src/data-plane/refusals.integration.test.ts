@@ -47,6 +47,13 @@ describe('a request that cannot be served', () => {
     ['not JSON', '{"model":', 'invalid_json', null],
     ['not an object', '[1]', 'invalid_json', null],
     ['too deep', `{"model":"chat","messages":${'['.repeat(500)}${']'.repeat(500)}}`, 'invalid_json', null],
+    ['more objects than anyone means', `{"model":"chat","messages":[{"role":"user","content":"x"}],"x":[${'{},'.repeat(120_000)}{}]}`, 'invalid_json', null],
+    [
+      'more names than anyone means',
+      JSON.stringify({ model: 'chat', x: Object.fromEntries(Array.from({ length: 60_000 }, (_, i) => [`n${i}`, [i]])) }),
+      'invalid_json',
+      null,
+    ],
     ['no model', '{"messages":[{"role":"user","content":"x"}]}', 'missing_required_parameter', 'model'],
     ['a model that is no text', '{"model":7,"messages":[]}', 'invalid_value', 'model'],
     ['a second model in capitals', '{"model":"chat","Model":"dearer","messages":[{"role":"user","content":"x"}]}', 'unsupported_parameter', 'Model'],

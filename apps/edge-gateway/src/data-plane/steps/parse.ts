@@ -1,6 +1,6 @@
 import { GatewayError } from '@omg/contracts';
 import { isUtf8 } from 'node:buffer';
-import { isObject, missing, nestsDeeperThan, refuseLookalikes } from '../check.js';
+import { hasMorePartsThan, isObject, missing, nestsDeeperThan, refuseLookalikes } from '../check.js';
 import type { RequestContext } from '../context.js';
 
 const ALIAS_CHARS_MAX = 128;
@@ -15,6 +15,10 @@ export function parse(ctx: RequestContext): void {
   }
   // A body passes to the provider as bytes, so what our own decoding would mend must not be taken.
   if (!isUtf8(body)) throw new GatewayError('invalid_json', { message: 'The request body is not valid UTF-8.' });
+  const { jsonDepthMax, jsonPartsMax } = ctx.services.config;
+  if (hasMorePartsThan(body, jsonPartsMax)) {
+    throw new GatewayError('invalid_json', { message: `The request body has more than ${jsonPartsMax} objects, arrays and member names.` });
+  }
   ctx.raw = body;
   let json: unknown;
   try {
@@ -23,8 +27,8 @@ export function parse(ctx: RequestContext): void {
     throw new GatewayError('invalid_json');
   }
   if (!isObject(json)) throw new GatewayError('invalid_json', { message: 'The request body must be a JSON object.' });
-  if (nestsDeeperThan(json, ctx.services.config.jsonDepthMax)) {
-    throw new GatewayError('invalid_json', { message: `The request body nests deeper than ${ctx.services.config.jsonDepthMax} levels.` });
+  if (nestsDeeperThan(json, jsonDepthMax)) {
+    throw new GatewayError('invalid_json', { message: `The request body nests deeper than ${jsonDepthMax} levels.` });
   }
   refuseLookalikes(json);
   ctx.json = json;
