@@ -2,6 +2,7 @@ import type { AdmissionStore, IdempotencyStore } from '@omg/storage';
 import type { Bag, FallbackLimiter } from '@omg/domain';
 import type { Transport } from '@omg/providers';
 import type { Tracing } from '@omg/service-kit';
+import type { Allowances } from './allowances.js';
 import type { EdgeConfig } from './config.js';
 import type { RequestContext } from './data-plane/context.js';
 import type { BodyMemory } from './data-plane/read-body.js';
@@ -33,6 +34,10 @@ export interface EdgeServices {
   windows: WindowCache;
   admission: AdmissionStore;
   idempotency: IdempotencyStore;
+  /** Bytes of answers that a tenant may have replayed. */
+  replays: Allowances;
+  /** Bytes of answers that are kept for a tenant. */
+  keptAnswers: Allowances;
   /** Stands in while Redis is away. */
   fallback: FallbackLimiter;
   seeds: BudgetSeeds;

@@ -21,6 +21,7 @@ import {
 import { createTransport } from '@omg/upstream';
 import { randomBytes, randomFillSync } from 'node:crypto';
 import { hostname } from 'node:os';
+import { Allowances } from './allowances.js';
 import { startBackground } from './background.js';
 import { edgeConfigOf, type EDGE_SECTIONS } from './config.js';
 import type { RequestContext } from './data-plane/context.js';
@@ -47,6 +48,8 @@ const KEY_LOOKUPS_MAX = 1000;
 /** An address may ask for so many keys that do not exist at once, and then for so many in each second. */
 const UNKNOWN_KEYS = { burst: 500, perSecond: 50, addressesMax: 10_000 };
 const BUS_TIMEOUT_MS = 2000;
+/** Bytes of answers that a tenant may have replayed: a few of the longest at once, and enough per second for every honest retry. */
+const REPLAYS = { burst: 16 * 1024 * 1024, perSecond: 4 * 1024 * 1024, namesMax: 10_000 };
 /** After a recorder did not answer in time, other calls do not wait for it again for `quietMs`. */
 const SEEDS = { timeoutMs: 500, quietMs: 1000, runningMax: KEY_LOOKUPS_MAX };
 /** Failovers that a quiet gateway may make before its retry budget counts. */
@@ -109,6 +112,8 @@ export async function openEdge(service: Service): Promise<EdgeServices> {
     windows: new WindowCache(),
     admission,
     idempotency,
+    replays: new Allowances(REPLAYS),
+    keptAnswers: keptAnswersOf(file.edge),
     fallback: new FallbackLimiter({ ...FALLBACK, budgetAllowanceMaxNano: config.offlineAllowanceNano }),
     seeds: new BudgetSeeds((request, timeoutMs) => requestBudgetSeed(nats, request, timeoutMs), SEEDS),
     usage,
@@ -138,6 +143,12 @@ function openRedis({ config: file, lifecycle, logger }: Service, observer: Conne
   const idempotency = new IdempotencyStore(redis, { ...guard, answerTtlMs: file.edge.idempotencyTtlMs });
   lifecycle.onClose('idempotency', () => idempotency.close());
   return { redis, admission, idempotency };
+}
+
+/** In any time of `idempotencyTtlMs`, all the answers that are kept for a tenant have no more than this many bytes. */
+function keptAnswersOf({ idempotencyMemoryMb, idempotencyTtlMs }: Service['config']['edge']): Allowances {
+  const half = (idempotencyMemoryMb * 1024 * 1024) / 2;
+  return new Allowances({ burst: half, perSecond: half / (idempotencyTtlMs / 1000), namesMax: 10_000 });
 }
 
 function openSnapshot(service: Service, routing: RouteStates): ConfigSnapshot {

@@ -2,7 +2,14 @@ export { AuthStore } from './redis/auth-store.js';
 export { RedisAdmissionStore, type AdmissionStoreOptions } from './redis/admission-store.js';
 export * from './redis/admission.types.js';
 export { RedisUnavailableError } from './redis/guarded-redis.js';
-export { IdempotencyStore, type IdempotencyBegin, type IdempotencyScope, type IdempotencyStoreOptions, type StoredAnswer } from './redis/idempotency-store.js';
+export {
+  IdempotencyStore,
+  type IdempotencyBegin,
+  type IdempotencyScope,
+  type IdempotencyStoreOptions,
+  type KeptAnswer,
+  type StoredAnswer,
+} from './redis/idempotency-store.js';
 export { RedisLedgerStore, type LedgerStoreOptions } from './redis/ledger-store.js';
 export { silentObserver, type ConnectionObserver } from './connection-observer.js';
 export { backoffMs } from './backoff.js';

@@ -64,6 +64,6 @@ export function readBody(request: FastifyRequest, stream: IncomingMessage, done:
   askForBody(stream, ctx.reply.raw);
 }
 
-function noRoom(): GatewayError {
+export function noRoom(): GatewayError {
   return new GatewayError('overloaded', { retryAfterMs: RETRY_MS, internal: 'request bodies have taken the memory that they may' });
 }

@@ -9,7 +9,7 @@ let store: IdempotencyStore;
 
 beforeAll(async () => {
   client = new Redis((await createTestRedis()).url);
-  store = new IdempotencyStore(client, { commandTimeoutMs: 5_000, bodyBytesMax: 1_000 });
+  store = new IdempotencyStore(client, { commandTimeoutMs: 5_000, bodyBytesMax: 1_000, bodyBytesAtOnceMax: 500 });
 });
 
 afterAll(async () => {
@@ -26,6 +26,7 @@ const scope = (change: Partial<IdempotencyScope> = {}): IdempotencyScope => ({
   ...change,
 });
 const ANSWER = { status: 200, contentType: 'application/json', body: '{"text":"käse ✓"}' };
+const KEPT = { ...ANSWER, bodyBytes: Buffer.byteLength(ANSWER.body) };
 
 async function begin(at: IdempotencyScope, fingerprint = 'f1', leaseMs = 60_000): Promise<string> {
   const begun = await store.begin(at, fingerprint, leaseMs);
@@ -44,11 +45,20 @@ describe('idempotency store', () => {
   it('replays the stored answer byte for byte, with an end of life', async () => {
     const at = scope();
     expect(await store.complete(at, await begin(at), ANSWER)).toBe(true);
-    expect(await store.begin(at, 'f1', 60_000)).toEqual({ outcome: 'replay', answer: ANSWER });
+    expect(await store.begin(at, 'f1', 60_000)).toEqual({ outcome: 'replay', answer: KEPT });
     const [key] = await client.keys(`omg:{${at.tenantId}}:*`);
     const ttlMs = await client.pttl(key!);
     expect(ttlMs).toBeGreaterThan(29 * 60_000);
     expect(ttlMs).toBeLessThanOrEqual(30 * 60_000);
+  });
+
+  it('tells of a long answer how long it is, and hands it out when it is asked for', async () => {
+    const at = scope();
+    const body = 'ä'.repeat(251);
+    await store.complete(at, await begin(at), { ...ANSWER, body });
+    expect(await store.begin(at, 'f1', 60_000)).toEqual({ outcome: 'replay', answer: { ...ANSWER, bodyBytes: 502, body: undefined } });
+    expect(await store.readBody(at)).toBe(body);
+    expect(await store.readBody(scope())).toBeUndefined();
   });
 
   it('refuses another body under the same key, while the first runs and afterwards', async () => {
@@ -85,6 +95,6 @@ describe('idempotency store', () => {
     await store.abort(at, late);
     expect(await store.begin(at, 'f1', 60_000)).toMatchObject({ outcome: 'in_use' });
     expect(await store.complete(at, token, ANSWER)).toBe(true);
-    expect(await store.begin(at, 'f1', 60_000)).toEqual({ outcome: 'replay', answer: ANSWER });
+    expect(await store.begin(at, 'f1', 60_000)).toEqual({ outcome: 'replay', answer: KEPT });
   });
 });

@@ -103,7 +103,7 @@ async function replays({ idempotency }: Opened, { tenantId, keyId }: Caller): Pr
   await idempotency.complete(scope, begun.token, { status: 200, contentType: 'application/json', body: '{"a":1}' });
   expect(await idempotency.begin(scope, 'print', 60_000)).toEqual({
     outcome: 'replay',
-    answer: { status: 200, contentType: 'application/json', body: '{"a":1}' },
+    answer: { status: 200, contentType: 'application/json', bodyBytes: 7, body: '{"a":1}' },
   });
 }
 

@@ -1,9 +1,11 @@
 import { GatewayError } from '@omg/contracts';
 import { canonicalJson } from '@omg/domain';
+import type { IdempotencyScope, KeptAnswer, StoredAnswer } from '@omg/storage';
 import { createHash } from 'node:crypto';
-import { answerHeaders } from '../answer-headers.js';
 import type { RequestContext } from '../context.js';
+import { noRoom } from '../read-body.js';
 import { readState } from './read-state.js';
+import { sendBody } from './respond.js';
 
 /** The first call may take minutes; a client that asks every few seconds learns soon enough. */
 const IN_USE_RETRY_MAX_MS = 2000;
@@ -24,40 +26,62 @@ export async function idempotency(ctx: RequestContext): Promise<boolean> {
   const scope = { tenantId: tenant.doc.id, keyId: key.doc.id, route: `POST ${ctx.endpoint.path}`, clientKey: header };
   // Two encodings of one request are the same request.
   const fingerprint = createHash('sha256').update(canonicalJson(ctx.json)).digest('hex');
-  let outcome;
-  try {
-    outcome = await store.begin(scope, fingerprint, config.syncTimeoutMs + config.leaseMs);
-  } catch (cause) {
-    // Without the store a retry could run and be billed twice: the promise of the header cannot be kept.
-    throw new GatewayError('limiter_unavailable', { retryAfterMs: 1000, cause, internal: 'idempotency store is away' });
-  }
+  const outcome = await store.begin(scope, fingerprint, config.syncTimeoutMs + config.leaseMs).catch(storeIsAway);
   switch (outcome.outcome) {
     case 'in_use':
       throw new GatewayError('idempotency_key_in_use', { retryAfterMs: Math.min(outcome.retryAfterMs, IN_USE_RETRY_MAX_MS) });
     case 'reused':
       throw new GatewayError('idempotency_key_reused', { param: 'Idempotency-Key' });
     case 'replay':
-      ctx.status = outcome.answer.status;
-      await readState(ctx);
-      ctx.reply
-        .code(outcome.answer.status)
-        .headers({ ...answerHeaders(ctx), 'content-type': outcome.answer.contentType, 'idempotency-replayed': 'true' })
-        .send(outcome.answer.body);
+      await replay(ctx, scope, outcome.answer);
       return true;
     default: {
       const { token } = outcome;
       const abort = () => swallow(ctx, store.abort(scope, token));
+      const keep = (answer: StoredAnswer) => store.complete(scope, token, answer);
       ctx.idempotency = {
         key: header,
-        // Where nothing may be kept, the key still guards against two calls at once.
-        complete: config.keepsAnswers
-          ? (status, contentType, body) => swallow(ctx, store.complete(scope, token, { status, contentType, body: body.toString('utf8') }))
-          : abort,
+        complete: (status, contentType, body) => (keeps(ctx, body.length) ? swallow(ctx, keep({ status, contentType, body: body.toString('utf8') })) : abort()),
         abort,
       };
       return false;
     }
   }
+}
+
+/**
+ * Replays are free, so only their bytes bound them: Redis has one thread, and an answer of megabytes that is asked for without end
+ * would hold up everybody's limits.
+ */
+async function replay(ctx: RequestContext, scope: IdempotencyScope, { status, contentType, bodyBytes, body }: KeptAnswer): Promise<void> {
+  const { replays, bodies, idempotency: store } = ctx.services;
+  const waitMs = replays.waitMs(scope.tenantId, bodyBytes);
+  if (waitMs > 0) {
+    throw new GatewayError('rate_limit_exceeded', { retryAfterMs: waitMs, message: 'Rate limit reached: replayed answers of this tenant.' });
+  }
+  replays.use(scope.tenantId, bodyBytes);
+  // Until its client has read it, an answer takes room like a body.
+  if (!bodies.take(ctx, bodyBytes)) throw noRoom();
+  const text = body ?? (await store.readBody(scope).catch(storeIsAway));
+  // Its time ran out since it was looked up.
+  if (text === undefined) throw new GatewayError('idempotency_key_in_use', { retryAfterMs: 1 });
+  ctx.status = status;
+  await readState(ctx);
+  await sendBody(ctx, Buffer.from(text), { 'content-type': contentType, 'idempotency-replayed': 'true' });
+}
+
+/** Where nothing may be kept, or no more of this tenant's, the key still guards against two calls at once. */
+function keeps(ctx: RequestContext, bodyBytes: number): boolean {
+  const { config, idempotency: store, keptAnswers } = ctx.services;
+  const tenantId = ctx.caller!.tenant.doc.id;
+  if (!config.keepsAnswers || !store.keeps(bodyBytes) || keptAnswers.waitMs(tenantId, bodyBytes) > 0) return false;
+  keptAnswers.use(tenantId, bodyBytes);
+  return true;
+}
+
+/** Without the store a retry could run and be billed twice: the promise of the header cannot be kept. */
+function storeIsAway(cause: unknown): never {
+  throw new GatewayError('limiter_unavailable', { retryAfterMs: 1000, cause, internal: 'idempotency store is away' });
 }
 
 /** The answer is paid for: that it could not be kept for a replay must not take it away from the client. */

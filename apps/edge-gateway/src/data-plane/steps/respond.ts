@@ -17,7 +17,7 @@ export async function respond(ctx: RequestContext, invoked: Invoked): Promise<vo
     ctx.services.routing.onSuccess(ctx.route!.doc.id, ctx.routeGeneration, ctx.firstByteMs);
     await settle(ctx, consumptionOf(ctx, invoked.reply));
     await ctx.idempotency?.complete?.(200, 'application/json', invoked.reply.body);
-    await sendBody(ctx, invoked.reply.body);
+    await sendBody(ctx, invoked.reply.body, { 'content-type': 'application/json' });
     return;
   }
   await respondStream(ctx, invoked);
@@ -28,14 +28,14 @@ const PIECE_BYTES = 256 * 1024;
 /** As large as a text may be that Node writes without allocating for it. */
 const ONE_WRITE_BYTES = 8 * 1024;
 
-/** Straight to the socket: nothing that the framework does between a route and its socket is wanted here. */
-async function sendBody(ctx: RequestContext, body: Buffer): Promise<void> {
+/** A whole answer of `ctx.status`. Straight to the socket: nothing that the framework does between a route and its socket is wanted here. */
+export async function sendBody(ctx: RequestContext, body: Buffer, own: Readonly<Record<string, string>>): Promise<void> {
   ctx.reply.hijack();
   const out = ctx.reply.raw;
   const headers = answerHeaders(ctx);
-  headers['content-type'] = 'application/json';
+  for (const name in own) headers[name] = own[name]!;
   headers['content-length'] = String(body.length);
-  out.writeHead(200, headers);
+  out.writeHead(ctx.status, headers);
   if (body.length <= ONE_WRITE_BYTES) {
     // The bytes as text: Node joins it with the head and sends both at once, where a buffer would be a second piece.
     out.end(body.toString('latin1'), 'latin1');

@@ -27,6 +27,10 @@ export const edgeSection = z.object({
   retry_budget_ratio: leaf(z.number().min(0).max(1).default(0.2), { about: 'Most retries and failovers as a share of the requests.' }),
   key_cache_entries: leaf(z.int().min(100).max(10_000_000).default(50_000), { about: 'API keys kept in memory.' }),
   idempotency_ttl: leaf(longDuration().default(durationOf('30m')), { about: 'How long the answer of an `Idempotency-Key` is kept.' }),
+  idempotency_memory_mb: leaf(z.int().min(8).max(1_000_000).default(256), {
+    about:
+      "Most memory of Redis that one process takes for a tenant's answers by `Idempotency-Key`, in MiB; half of it at once. An answer beyond it is not kept, and a retry is a new call.",
+  }),
 });
 
 export const meteringSection = z.object({
