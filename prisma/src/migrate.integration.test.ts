@@ -58,6 +58,19 @@ describe('migrate', () => {
     rmSync(folder, { recursive: true });
   });
 
+  it('lets a migration change rows whose triggers take locks of the product', async () => {
+    const { url, client } = await emptyDatabase();
+    await migrate({ databaseUrl: url });
+    await client.query(
+      `INSERT INTO usage_rollups VALUES (date_trunc('day', now()) - interval '1 day', gen_random_uuid(), gen_random_uuid(), 'm', 'p', 1, 0, 0, 0, 0, 0, 0, 0)`,
+    );
+    // A wait for ever would be one for the migrator's own lock; the limit only makes it fail instead.
+    const folder = copyWith('29990101000000_recount', `SET LOCAL lock_timeout = '10s'; UPDATE usage_rollups SET requests = 2;`);
+    await migrate({ databaseUrl: url, migrationsDir: folder });
+    expect((await client.query('SELECT requests::int FROM usage_rollups')).rows).toEqual([{ requests: 2 }]);
+    rmSync(folder, { recursive: true });
+  });
+
   it('refuses a migration that was edited after it was applied', async () => {
     const { url, client } = await emptyDatabase();
     await migrate({ databaseUrl: url });

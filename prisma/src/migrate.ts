@@ -28,9 +28,12 @@ export interface MigrateResult {
 }
 
 const PACKAGE_DIR = join(import.meta.dirname, '..');
-/** First key of the product's advisory locks ('omg'); the second names the purpose. */
+/**
+ * First key of the product's advisory locks ('omg'); the second names the purpose (`ADVISORY_LOCKS` of packages/database has them all).
+ * This one must be nobody else's: it is held while migrations run, and they run on a connection of their own.
+ */
 const LOCK_SPACE = 0x6f6d67;
-const LOCK_MIGRATE = 3;
+const LOCK_MIGRATE = 6;
 const NO_FILTER: SchemaFilter = { externalTables: [], externalEnums: [] };
 
 /** Throws with Prisma's text when a migration fails or the applied history does not match the files. */

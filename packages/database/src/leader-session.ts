@@ -1,8 +1,8 @@
 import pg from 'pg';
 import type { DatabaseSettings } from './pool.js';
 
-/** Purposes of the product's advisory locks; the first key of each is 'omg'. 1 is the audit log, 2 partitions, 3 migrations. */
-export const ADVISORY_LOCKS = { space: 0x6f6d67, bootstrap: 4, projector: 5 } as const;
+/** The product's advisory locks: their first key is `space` ('omg'), the second the purpose. 2 (partitions) and 6 (migrations) are taken in prisma/. */
+export const ADVISORY_LOCKS = { space: 0x6f6d67, audit: 1, usageDays: 3, bootstrap: 4, projector: 5 } as const;
 
 export interface LeaderSessionOptions {
   /** Shown in `pg_stat_activity`. */

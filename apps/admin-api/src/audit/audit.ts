@@ -1,5 +1,5 @@
 import { uuidV7, canonicalJson, GENESIS_HASH, linkHash } from '@omg/domain';
-import type { Prisma, PrismaTx } from '@omg/database';
+import { ADVISORY_LOCKS, type Prisma, type PrismaTx } from '@omg/database';
 import { randomBytes } from 'node:crypto';
 import { changedFields, withoutSecrets } from './redact.js';
 
@@ -33,12 +33,8 @@ export interface AuditEntry {
   metadata?: object;
 }
 
-/** First key of the advisory locks of this product; the second names the purpose. */
-const LOCK_SPACE = 0x6f6d67;
-const LOCK_AUDIT = 1;
-
 export async function audit(tx: PrismaTx, entry: AuditEntry): Promise<void> {
-  await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_SPACE}::int, ${LOCK_AUDIT}::int)`;
+  await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ADVISORY_LOCKS.space}::int, ${ADVISORY_LOCKS.audit}::int)`;
   const [head] = await tx.$queryRaw<{ seq: bigint; hash: Uint8Array; now: Date }[]>`
     SELECT coalesce(l.seq, 0) AS seq, coalesce(l.hash, ${GENESIS_HASH}) AS hash, date_trunc('milliseconds', clock_timestamp()) AS now
     FROM (SELECT 1) one LEFT JOIN LATERAL (SELECT seq, hash FROM audit_logs ORDER BY seq DESC LIMIT 1) l ON true`;

@@ -1,4 +1,4 @@
-import type { PrismaClient, PrismaTx } from '@omg/database';
+import { ADVISORY_LOCKS, type PrismaClient, type PrismaTx } from '@omg/database';
 import { dayPieces } from './report-range.js';
 
 /**
@@ -7,8 +7,7 @@ import { dayPieces } from './report-range.js';
  * A day is built two hours after its end; until then, and after a late row, reports sum it from the rollups. So a report is
  * always exact, and reads a few thousand day rows instead of millions of rollups.
  */
-const LOCK_SPACE = 7302503;
-const LOCK_DAYS = 3;
+
 const CLOSED_AFTER_MS = 2 * 3_600_000;
 /** As far back as any report looks: 366 days of a period, plus the history that anomalies need. */
 export const DAYS_KEPT = 400;
@@ -41,7 +40,7 @@ export async function buildDay(prisma: PrismaClient, zone: string, day: LocalDay
   const end = new Date(day.endMs);
   await prisma.$transaction(
     async (tx) => {
-      await tx.$executeRaw`SELECT pg_advisory_xact_lock(${LOCK_SPACE}::int, ${LOCK_DAYS}::int)`;
+      await tx.$executeRaw`SELECT pg_advisory_xact_lock(${ADVISORY_LOCKS.space}::int, ${ADVISORY_LOCKS.usageDays}::int)`;
       await tx.$executeRaw`DELETE FROM usage_days WHERE zone = ${zone} AND starts_at >= ${start} AND starts_at < ${end}`;
       await tx.$executeRaw`
         INSERT INTO usage_days (zone, kind, starts_at, tenant_id, entity, requests, tokens, cost_nano, unpriced)
