@@ -23,7 +23,7 @@ export class PasswordHasher {
 
   /** False for a wrong password and for an account without one, after the same work. */
   async verify(storedHash: string | undefined, password: string): Promise<boolean> {
-    const decoy = await (this.decoy ??= this.hash('decoy of an account that does not exist'));
+    const decoy = await (this.decoy ??= this.makeDecoy());
     const matches = await this.bounded(() => verify(storedHash ?? decoy, password));
     return storedHash !== undefined && matches;
   }
@@ -31,6 +31,14 @@ export class PasswordHasher {
   /** True when the parameters have grown since the hash was made. */
   isOutdated(storedHash: string): boolean {
     return needsRehash(storedHash, PARAMETERS);
+  }
+
+  private makeDecoy(): Promise<string> {
+    return this.hash('decoy of an account that does not exist').catch((error: unknown) => {
+      // Refused in a busy moment: kept, the refusal would be that of every later login.
+      this.decoy = undefined;
+      throw error;
+    });
   }
 
   private async bounded<T>(work: () => Promise<T>): Promise<T> {
