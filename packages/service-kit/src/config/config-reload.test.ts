@@ -52,6 +52,20 @@ describe('a reload', () => {
     expect(lines.at(-1)).toMatchObject({ level: 'error', problems: [expect.stringContaining('ROUTER_RATE_LIMITS_DEFAULT_TOKENS_PER_MINUTE')] });
   });
 
+  it('that fails does not end those after it', async () => {
+    const { env, config } = start();
+    let fails = true;
+    const load = () => {
+      if (fails) throw new Error('the disk does not answer');
+      return loadConfig({ sections: ['server', 'rate_limits', 'model_catalog'], env, cwd: '/nonexistent' });
+    };
+    const reload = new ConfigReload(config, load, createLogger({ service: 'x', destination }));
+    await expect(reload.reload()).rejects.toThrow('the disk does not answer');
+    fails = false;
+    env['ROUTER_RATE_LIMITS_DEFAULT_REQUESTS_PER_MINUTE'] = '7';
+    expect((await reload.reload())?.applied).toEqual(['rate_limits.default_requests_per_minute']);
+  });
+
   it('tells a part that failed again at the next reload, and the others anyway', async () => {
     const { env, reload } = start();
     let failures = 1;

@@ -39,8 +39,10 @@ export class ConfigReload<S extends SectionName> {
 
   /** One at a time. Resolves with undefined when the configuration is refused; nothing has changed then. */
   reload(): Promise<ReloadOutcome | undefined> {
-    this.running = this.running.then(() => this.reloadOnce());
-    return this.running;
+    const outcome = this.running.then(() => this.reloadOnce());
+    // One that failed must not be the end of all later ones.
+    this.running = outcome.catch(() => undefined);
+    return outcome;
   }
 
   private async reloadOnce(): Promise<ReloadOutcome | undefined> {

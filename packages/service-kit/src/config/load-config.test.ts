@@ -45,6 +45,11 @@ describe('precedence', () => {
     expect(load(['server'], { env: { ROUTER_SERVER_BODY_LIMIT_MB: '' } }).config.server.bodyLimitMb).toBe(20);
   });
 
+  it('takes an alias that it cannot follow for a mistake of the file', () => {
+    expect(problemsOf(() => load(['server'], { yaml: 'server: *shared\n' }))).toMatch(/router\.yaml: not valid YAML \(an alias/);
+    expect(load(['server'], { yaml: 'x-size: &size 7\nserver: {body_limit_mb: *size}\n' }).config.server.bodyLimitMb).toBe(7);
+  });
+
   it('finds router.yaml, then config/router.yaml, and an explicit file by option or variable', () => {
     mkdirSync(join(cwd, 'config'));
     writeFileSync(join(cwd, 'config/router.yaml'), 'server: {body_limit_mb: 5}');

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import { parseDocument } from 'yaml';
+import { parseDocument, type Document } from 'yaml';
 
 /** Where the values come from: process environment > `.env` > YAML > defaults. */
 export interface Sources {
@@ -32,13 +32,9 @@ export function readSources(options: SourceOptions): Sources {
   for (const [name, value] of Object.entries(options.env ?? process.env)) if (value) variables.set(name, value);
 
   const explicit = configOption(options.argv ?? []) ?? variables.get('ROUTER_CONFIG_FILE');
-  if (explicit !== undefined) return { ...readYaml(join2(cwd, explicit)), variables };
+  if (explicit !== undefined) return { ...readYaml(resolve(cwd, explicit)), variables };
   const found = DEFAULT_FILES.map((name) => join(cwd, name)).find((path) => existsSync(path));
   return found ? { ...readYaml(found), variables } : { file: {}, filePath: undefined, variables };
-}
-
-function join2(cwd: string, path: string): string {
-  return path.startsWith('/') ? path : join(cwd, path);
 }
 
 function configOption(argv: readonly string[]): string | undefined {
@@ -59,10 +55,19 @@ function readYaml(path: string): { file: Record<string, unknown>; filePath: stri
   const error = document.errors[0];
   // The parser's message may quote the file, so only its code is told.
   if (error) throw new ConfigSourceError(`${path}: not valid YAML (${error.code} at character ${error.pos[0]})`);
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
+  const value = toValue(document, path);
   if (value === null || value === undefined) return { file: {}, filePath: path };
   if (typeof value !== 'object' || Array.isArray(value)) throw new ConfigSourceError(`${path}: must be a map of sections`);
   return { file: value as Record<string, unknown>, filePath: path };
+}
+
+/** Aliases are followed only here: one that nothing anchors, or a bomb of them, is a mistake of the file as well. */
+function toValue(document: Document, path: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch {
+    throw new ConfigSourceError(`${path}: not valid YAML (an alias has no anchor before it, or there are too many of them)`);
+  }
 }
 
 function readText(path: string): string {
