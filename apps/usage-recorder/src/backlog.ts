@@ -1,23 +1,26 @@
-import { usageBacklog, type NatsClient } from '@omg/storage';
+import type { UsageBacklog } from '@omg/storage';
 import type { RecorderMetrics } from './metrics.js';
 
 export interface BacklogParts {
-  nats: NatsClient;
+  stream: () => Promise<UsageBacklog>;
   metrics: RecorderMetrics;
   depths: Record<string, () => Promise<{ waiting: number; active: number; delayed: number }>>;
 }
 
 const EVERY_MS = 5_000;
 
-/** Reads how much waits in stream and queues, for the metrics. What cannot be read keeps its last value. */
+/**
+ * Reads how much waits in stream and queues, for the metrics. What cannot be read keeps its last value. Each is read by itself: while
+ * Redis is away a queue does not answer, and that is when the stream's lag has to be told.
+ */
 export class Backlog {
   private readonly timer: NodeJS.Timeout;
-  private reading = false;
+  private readonly reading = new Set<string>();
   /** Age of the oldest message that is not booked, as last read. */
   lagMs = 0;
 
   constructor(private readonly parts: BacklogParts) {
-    this.timer = setInterval(() => void this.read(), EVERY_MS);
+    this.timer = setInterval(() => this.read(), EVERY_MS);
     this.timer.unref();
   }
 
@@ -25,18 +28,21 @@ export class Backlog {
     clearInterval(this.timer);
   }
 
-  private async read(): Promise<void> {
-    if (this.reading) return;
-    this.reading = true;
-    const { depths } = this.parts;
-    await Promise.allSettled([this.readStream(), ...Object.entries(depths).map(([queue, depth]) => this.readQueue(queue, depth))]);
-    this.reading = false;
+  private read(): void {
+    void this.readOnce('stream', () => this.readStream());
+    for (const [queue, depth] of Object.entries(this.parts.depths)) void this.readOnce(`queue ${queue}`, () => this.readQueue(queue, depth));
+  }
+
+  private async readOnce(name: string, read: () => Promise<void>): Promise<void> {
+    if (this.reading.has(name)) return;
+    this.reading.add(name);
+    await read().catch(() => undefined);
+    this.reading.delete(name);
   }
 
   private async readStream(): Promise<void> {
-    const { nats, metrics } = this.parts;
-    if (!nats.current || !nats.isConnected) return;
-    const backlog = await usageBacklog(nats.current);
+    const { stream, metrics } = this.parts;
+    const backlog = await stream();
     metrics.streamMessages.child('waiting').set(backlog.waiting);
     metrics.streamMessages.child('unacknowledged').set(backlog.unacknowledged);
     metrics.deadLettersStored.set(backlog.deadLetters);

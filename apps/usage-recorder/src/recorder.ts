@@ -2,7 +2,7 @@ import { QUEUES, budgetEvaluationJobSchema } from '@omg/contracts';
 import { KeyRing } from '@omg/domain';
 import type { ServiceParts } from '@omg/service-kit';
 import { createPool, ledgerDatabase, pingPostgres } from '@omg/database';
-import { RedisLedgerStore, closeRedis, connectNats, connectRedis, pingRedis } from '@omg/storage';
+import { RedisLedgerStore, closeRedis, connectNats, connectRedis, pingRedis, usageBacklog } from '@omg/storage';
 import { connectQueues, openQueue } from '@omg/storage/queues';
 import { Alerting } from './alerts/alerting.js';
 import { AppModule } from './app.module.js';
@@ -68,7 +68,7 @@ export function buildRecorder(context: RecorderContext): ServiceParts {
   );
   lifecycle.onClose('ingestion', () => ingestion.close());
   const backlog = new Backlog({
-    nats,
+    stream: async () => usageBacklog(await nats.connected()),
     metrics,
     depths: { [QUEUES.usage]: () => ingestion.depth(), [QUEUES.budgetEvaluation]: () => evaluations.depth(), [QUEUES.alertDelivery]: () => alerting.depth() },
   });
