@@ -149,9 +149,16 @@ export class AddressGuard {
     });
   };
 
+  /** Whether the allowlist names the host, or the address that stands in its place: such places may be asked for more, like plain http. */
+  lists(hostname: string): boolean {
+    const plain = withoutBrackets(hostname);
+    const family = isIP(plain);
+    return family === 0 ? this.namesHost(plain) : this.allowlist.addresses.check(plain, family === 6 ? 'ipv6' : 'ipv4');
+  }
+
   /** For a host that is an address itself: `net.connect` does not look those up. */
   checkLiteral(hostname: string): void {
-    const plain = hostname.replace(/^\[|\]$/g, '');
+    const plain = withoutBrackets(hostname);
     if (isIP(plain) !== 0 && !this.permits(plain, plain)) throw new BlockedAddressError(plain);
   }
 
@@ -159,6 +166,11 @@ export class AddressGuard {
     const name = host.toLowerCase().replace(/\.$/, '');
     return this.allowlist.hosts.has(name) || this.allowlist.suffixes.some((suffix) => name.endsWith(suffix));
   }
+}
+
+/** URLs write addresses of IPv6 in brackets. */
+function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '');
 }
 
 /** For requests to the cloud's instance metadata service: that address alone, whatever the allowlist says. */

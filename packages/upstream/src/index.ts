@@ -1,2 +1,2 @@
-export { AddressGuard, BlockedAddressError, parseAllowlist, type Allowlist } from './address-guard.js';
+export { AddressGuard, BlockedAddressError, parseAllowlist } from './address-guard.js';
 export { createTransport, type OriginStats, type TransportOptions, type UpstreamTransport } from './transport.js';

@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { errorClass } from '@omg/service-kit';
-import { AddressGuard, BlockedAddressError, parseAllowlist, type Allowlist } from '@omg/upstream';
-import { isIP } from 'node:net';
+import { AddressGuard, BlockedAddressError, parseAllowlist } from '@omg/upstream';
 import { Agent, request } from 'undici';
 import { delivered, failed, type SendResult } from './send.js';
 
@@ -22,14 +21,12 @@ export interface WebhookOptions {
 const ANSWER_BYTES_MAX = 16_384;
 
 export class WebhookSender {
-  private readonly allowlist: Allowlist;
   private readonly guard: AddressGuard;
   private readonly agent: Agent;
   private readonly key: Buffer | undefined;
 
   constructor(options: WebhookOptions) {
-    this.allowlist = parseAllowlist(options.allowlist);
-    this.guard = new AddressGuard(this.allowlist);
+    this.guard = new AddressGuard(parseAllowlist(options.allowlist));
     this.agent = new Agent({ connect: { lookup: this.guard.lookup as never }, pipelining: 0, keepAliveTimeout: 1_000 });
     this.key = signingKey(options.signingSecret);
   }
@@ -62,19 +59,13 @@ export class WebhookSender {
   private permittedUrl(address: string): URL | string {
     if (!URL.canParse(address)) return 'not a URL';
     const url = new URL(address);
-    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && this.isListed(url.hostname))) return 'not https';
+    if (url.protocol !== 'https:' && !(url.protocol === 'http:' && this.guard.lists(url.hostname))) return 'not https';
     try {
       this.guard.checkLiteral(url.hostname);
     } catch {
       return 'address not allowed';
     }
     return url;
-  }
-
-  private isListed(hostname: string): boolean {
-    const host = hostname.replace(/^\[|\]$/g, '').toLowerCase();
-    if (isIP(host) !== 0) return this.allowlist.addresses.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4');
-    return this.allowlist.hosts.has(host) || this.allowlist.suffixes.some((suffix) => host.endsWith(suffix));
   }
 
   private signature(id: string, body: string): Record<string, string> {

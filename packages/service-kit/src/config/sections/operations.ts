@@ -28,7 +28,10 @@ export const securitySection = z.object({
     about: 'Hosts, addresses or CIDR ranges that provider URLs may reach although they are private (self-hosted models).',
     example: ['127.0.0.1', '10.20.0.0/16', 'vllm.internal'],
   }),
-  webhook_allowlist: leaf(list().default([]), { about: 'The same for webhook URLs.', example: ['hooks.internal'] }),
+  webhook_allowlist: leaf(list().default([]), {
+    about: 'The same for webhook URLs; those that it names may be plain `http` as well.',
+    example: ['hooks.internal'],
+  }),
 });
 
 export const secretsSection = z.object({
