@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   healthKey,
+  incidentKey,
   routeHealthSchema,
   routeIncidentSchema,
   SUBJECTS,
@@ -170,6 +171,27 @@ describe('the health monitor', () => {
     await waitFor(() => leader(other));
     const before = upstream.requests.length;
     await waitFor(() => upstream.requests.length > before);
+  });
+
+  it('ends the incident that a prober left open of a route which went before the next one came', async () => {
+    const left: RouteIncident = {
+      v: 1,
+      id: '01a206e8-4fdd-78e1-a685-493947454d69',
+      routeId: 'gone',
+      alias: 'gpt',
+      provider: 'openai-compatible',
+      state: 'down',
+      startedAtMs: 1,
+    };
+    await incidents.put(incidentKey('gone', left.id), JSON.stringify(left));
+    await incidents.put(incidentKey('r1', left.id), JSON.stringify({ ...left, routeId: 'r1' }));
+    await putModel('gpt', 'r1');
+    upstream.script((exchange) => exchange.respond(500, 'boom'));
+    const app = await startMonitor();
+    await waitFor(async () => (await incidentsOf('gone'))[0]?.endedAtMs !== undefined, { what: 'the incident of the route that is gone to end' });
+    expect((await incidentsOf('r1'))[0]!.endedAtMs).toBeUndefined();
+    const metrics = await (await fetch(`http://127.0.0.1:${app.port}/metrics`)).text();
+    expect(metrics).toContain('open_model_gateway_route_incidents_open 1');
   });
 
   it('starts while NATS is away, is live and not ready, and works once NATS is there', async () => {

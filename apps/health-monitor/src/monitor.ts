@@ -83,6 +83,8 @@ export class Monitor {
       this.parts.log.warn({ err: error }, 'what the prober before left could not be read');
     }
     if (term !== this.term) return;
+    const { incidents, table, nowMs } = this.parts;
+    incidents.keepOnly((id) => table.get(id) !== undefined, nowMs());
     this.isLeader = true;
     this.parts.metrics.leads(true);
     this.parts.prober.start();

@@ -55,6 +55,11 @@ export class IncidentLog {
     return 'worse';
   }
 
+  /** Ends the incidents of routes that are not there any more: they went while nobody watched. */
+  keepOnly(isKnown: (routeId: string) => boolean, nowMs: number): void {
+    for (const incident of [...this.open.values()]) if (!isKnown(incident.routeId)) this.end(incident, nowMs);
+  }
+
   /** The route is gone: so is its incident. */
   forget(routeId: string, nowMs: number): void {
     const current = this.open.get(routeId);
