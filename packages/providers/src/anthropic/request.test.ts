@@ -196,6 +196,21 @@ describe('thinking', () => {
     expect(translate({ thinking: { type: 'enabled', budget_tokens: 2000 }, max_tokens: 4000 }).thinking).toEqual({ type: 'enabled', budget_tokens: 2000 });
   });
 
+  it('goes on without a budget in a tool loop whose thinking the client did not send back, which the API would refuse', () => {
+    const call = { id: 'toolu_1', type: 'function', function: { name: 'get_weather', arguments: '{}' } };
+    const thinking_blocks = [{ type: 'thinking', thinking: 'hm', signature: 'sig' }];
+    const result = { role: 'tool', tool_call_id: 'toolu_1', content: 'sunny' };
+    const forgotten = [...ASK, { role: 'assistant', content: null, tool_calls: [call] }, result];
+    const kept = [...ASK, { role: 'assistant', content: null, tool_calls: [call], thinking_blocks }, result];
+    const thinks = (messages: object[], model = 'claude-sonnet-4-5'): unknown =>
+      translate({ messages, tools: [TOOL], reasoning_effort: 'low', max_tokens: 5000 }, { model }).thinking;
+    expect(thinks(forgotten)).toBeUndefined();
+    expect(thinks(kept)).toEqual({ type: 'enabled', budget_tokens: 1024 });
+    // A loop that is over is history: the next question is thought about again. Later models ask for nothing back.
+    expect(thinks([...forgotten, { role: 'assistant', content: 'Sunny.' }, ...ASK])).toEqual({ type: 'enabled', budget_tokens: 1024 });
+    expect(thinks(forgotten, 'claude-sonnet-5')).toMatchObject({ type: 'adaptive' });
+  });
+
   it('refuses by name what the API refuses together with it', () => {
     expect(failure({ reasoning_effort: 'low', max_tokens: 5000, temperature: 0.5 })).toMatchObject({ param: 'temperature' });
     expect(failure({ reasoning_effort: 'low', max_tokens: 5000, tools: [TOOL], tool_choice: 'required' })).toMatchObject({ param: 'tool_choice' });

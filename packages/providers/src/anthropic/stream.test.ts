@@ -34,12 +34,25 @@ const readable = (objects: readonly string[]): ReadableStream =>
 const deltas = (chunks: any[], key: string): any[] =>
   chunks.flatMap((chunk) => chunk.choices.map((choice: any) => choice.delta[key])).filter((value) => value !== undefined);
 
+/** The recorded thought, and behind it one whose text the API keeps to itself. */
+function twoThoughts(): string[] {
+  const recorded = lines('thinking.chunks.txt').map((line) => JSON.parse(line));
+  const end = recorded.findIndex((event) => event.type === 'content_block_stop') + 1;
+  const redacted = [
+    { type: 'content_block_start', index: 1, content_block: { type: 'redacted_thinking', data: 'EmwKAhgBEgy3va3pzix/LafPsn4a' } },
+    { type: 'content_block_stop', index: 1 },
+  ];
+  const rest = recorded.slice(end).map((event) => ('index' in event ? { ...event, index: event.index + 1 } : event));
+  return [...recorded.slice(0, end), ...redacted, ...rest].map((event) => JSON.stringify(event));
+}
+
 const RECORDINGS: [string, string[]][] = [
   ['a text', lines('stream.chunks.txt')],
   ['corrected usage', lines('corrected-usage.chunks.txt')],
   ['a tool without arguments', lines('no-argument-tool.chunks.txt')],
   ['a refusal', lines('refusal.chunks.txt')],
   ['thinking', lines('thinking.chunks.txt')],
+  ['thinking of two kinds', twoThoughts()],
   ['two tools at once', toolEvents(paris, tokyo).map((event) => JSON.stringify(event))],
 ];
 
@@ -65,7 +78,7 @@ describe('a stream of Anthropic events', () => {
     expect(choice!.message.content || null).toBe(whole.choices[0].message.content);
     expect(choice!.message.refusal).toBe(whole.choices[0].message.refusal);
     expect(calls(choice!.message.tool_calls)).toEqual(calls(whole.choices[0].message.tool_calls));
-    expect(deltas(chunks, 'thinking_blocks').flat()).toEqual(whole.choices[0].message.thinking_blocks ?? []);
+    expect((choice!.message as any).thinking_blocks).toEqual(whole.choices[0].message.thinking_blocks);
     expect(chunks.at(-1).usage).toEqual(whole.usage);
   });
 
@@ -97,6 +110,15 @@ describe('a stream of Anthropic events', () => {
     expect(deltas(chunks, 'thinking_blocks')).toEqual([
       [{ type: 'thinking', thinking: "I'm working through the Euclidean algorithm", signature: expect.stringMatching(/^EsEC/) }],
     ]);
+  });
+
+  it('tells all thinking blocks in one delta before the finish, since stream helpers of SDKs cannot join two lists', () => {
+    const { chunks } = listen(twoThoughts());
+    const [blocks, ...more] = deltas(chunks, 'thinking_blocks');
+    expect(blocks).toEqual([expect.objectContaining({ type: 'thinking' }), { type: 'redacted_thinking', data: 'EmwKAhgBEgy3va3pzix/LafPsn4a' }]);
+    expect(more).toEqual([]);
+    expect(chunks.at(-3).choices[0].delta.thinking_blocks).toBe(blocks);
+    expect(chunks.at(-2).choices[0].finish_reason).toBe('stop');
   });
 
   it('goes on over a second message_start, pings and events that it does not know', () => {

@@ -20,6 +20,8 @@ export class MessageStream {
   ended = false;
   private writer: ChatChunkWriter | undefined;
   private readonly blocks = new Map<number, Block>();
+  /** Told once, together, before the finish: the SDKs' stream helpers can neither join two such lists nor keep the first. */
+  private readonly thinkingBlocks: unknown[] = [];
   private readonly usage = new UsageReport();
   private stopReason: unknown;
   private frames: Buffer[] = [];
@@ -101,7 +103,7 @@ export class MessageStream {
       this.blocks.set(index, { type: 'thinking', thinking: textOf(block.thinking) ?? '', signature: textOf(block.signature) ?? '' });
     } else {
       this.blocks.set(index, { type: 'other' });
-      if (block.type === 'redacted_thinking') this.frames.push(writer.extras({ thinking_blocks: [block] }));
+      if (block.type === 'redacted_thinking') this.thinkingBlocks.push(block);
     }
   }
 
@@ -132,7 +134,7 @@ export class MessageStream {
       const frame = writer.endToolCall();
       if (frame !== undefined) this.frames.push(frame);
     } else if (block?.type === 'thinking' && block.signature !== '') {
-      this.frames.push(writer.extras({ thinking_blocks: [block] }));
+      this.thinkingBlocks.push(block);
     }
   }
 
@@ -150,6 +152,7 @@ export class MessageStream {
     const writer = this.begun();
     this.mergeInvocationMetrics(event['amazon-bedrock-invocationMetrics']);
     if (this.stopReason === undefined || this.stopReason === null) throw new ProviderError('malformed', { internal: 'the stream has no stop reason' });
+    if (this.thinkingBlocks.length > 0) this.frames.push(writer.extras({ thinking_blocks: this.thinkingBlocks }));
     this.frames.push(writer.finish(finishReasonOf(this.stopReason)));
     const frame = writer.usage(this.usage.meters());
     if (frame !== undefined) this.frames.push(frame);

@@ -50,11 +50,21 @@ export function thinkingOf(request: ChatRequest, options: ThinkingOptions): Thin
   }
   const wanted = BUDGETS[effort];
   if (wanted === undefined) throw unsupportedParameter('reasoning_effort');
+  if (continuesWithoutThinking(request)) return { maxTokens: plain };
   // Without any limit given, room for the answer comes on top of the budget.
   const maxTokens = request.maxTokens ?? (options.maxOutputTokens || wanted + options.defaultMaxTokens);
   const budget = Math.min(wanted, Math.floor(maxTokens * 0.8));
   if (budget < BUDGET_MIN) throw invalid(request.maxTokens === undefined ? 'reasoning_effort' : request.maxTokensParam, 'no room to think');
   return { thinking: { type: 'enabled', budget_tokens: budget }, maxTokens };
+}
+
+/**
+ * With a budget the API wants the thinking back that led to the calls whose results are sent. Clients that know OpenAI's fields alone
+ * do not keep it: their tool loop goes on without thinking, as the API advises, rather than fail at its second step.
+ */
+function continuesWithoutThinking({ turns }: ChatRequest): boolean {
+  const [calls, results] = turns.slice(-2);
+  return results?.role === 'user' && results.results.length > 0 && calls?.role === 'assistant' && calls.thinking.length === 0;
 }
 
 function effortOf(effort: string | undefined): OutputConfig['effort'] | undefined {

@@ -1,4 +1,5 @@
 import type { ConverseStreamOutput } from '@aws-sdk/client-bedrock-runtime';
+import { toolCallsMaxOf } from '../kit/chat-request.js';
 import { requireCapabilities } from '../kit/requirements.js';
 import { translate } from '../kit/translated-stream.js';
 import type { ProbeContext, ProviderAdapter, ProviderCall, ProviderCapabilities, ProviderDefinition, ProviderReply, ProviderRoute } from '../spec/provider.js';
@@ -51,13 +52,15 @@ class BedrockAdapter implements ProviderAdapter {
   }
 
   private async converse(call: ProviderCall, wire: WireContext): Promise<ProviderReply> {
-    const input = toConverse(readConverseRequest(call), this.route);
+    const request = readConverseRequest(call);
+    const input = toConverse(request, this.route);
+    const toolCallsMax = toolCallsMaxOf(request);
     if (!call.stream) {
       const output = await run(this.client, wire, (client, sdk) => client.send(new sdk.ConverseCommand(input)));
-      return fromConverse(output, call, output.$metadata.requestId);
+      return fromConverse(output, call, output.$metadata.requestId, toolCallsMax);
     }
     const { output, events } = await runStream(this.client, wire, (client, sdk) => client.send(new sdk.ConverseStreamCommand(input)));
-    const chunks = new ConverseChunks(call, output.$metadata.requestId);
+    const chunks = new ConverseChunks(call, output.$metadata.requestId, toolCallsMax);
     return {
       kind: 'stream',
       frames: translate<ConverseStreamOutput>(events(output.stream), chunks, (event) => chunks.push(event)),

@@ -113,7 +113,6 @@ describe('Converse, requests', () => {
   });
 
   it.each([
-    [{ parallel_tool_calls: false, tools: [TOOL] }, 'parallel_tool_calls'],
     [{ top_k: 4 }, 'top_k'],
     [{ seed: 4 }, 'seed'],
     [{ service_tier: 'scale' }, 'service_tier'],
@@ -160,6 +159,27 @@ describe('Converse, recorded answers', () => {
       { id: 'tooluse_AZHw3Ym0S07qOv5NlXj9iJ', type: 'function', function: { name: 'get_capacitor_value', arguments: '{"ref":"C1"}' } },
     ]);
     expect(reply.meters).toEqual({ inputTokens: 694, outputTokens: 110 });
+  });
+
+  it('one call alone where the client asked for no parallel ones, whole and streamed', async () => {
+    const body = { tools: [TOOL], parallel_tool_calls: false };
+    wire.reset(jsonAnswer(file('converse-parallel-tools.json')));
+    const { choice, reply } = await ask(body);
+    expect(choice.message.tool_calls.map((call: any) => call.function.name)).toEqual(['get_resistor_value']);
+    expect(reply.meters).toEqual({ inputTokens: 694, outputTokens: 110 });
+    const call = (contentBlockIndex: number, name: string): object[] => [
+      { contentBlockStart: { contentBlockIndex, start: { toolUse: { toolUseId: `tooluse_${name}`, name } } } },
+      { contentBlockDelta: { contentBlockIndex, delta: { toolUse: { input: `{"ref":"${name}"}` } } } },
+      { contentBlockStop: { contentBlockIndex } },
+    ];
+    const events = [{ messageStart: { role: 'assistant' } }, ...call(0, 'first'), ...call(1, 'second'), { messageStop: { stopReason: 'tool_use' } }];
+    wire.reset({ headers: EVENT_STREAM, body: converseFrames(events.map((event) => JSON.stringify(event)).join('\n')) });
+    const { chunks, error } = await collect(await invoke({ ...body, stream: true }));
+    const pieces = deltas(chunks, 'tool_calls').flat();
+    expect(error).toBeUndefined();
+    expect(new Set(pieces.map((piece) => piece.index))).toEqual(new Set([0]));
+    expect(pieces.map((piece) => piece.function.arguments).join('')).toBe('{"ref":"first"}');
+    expect(chunks.at(-1)!['choices'][0].finish_reason).toBe('tool_calls');
   });
 
   it('a guardrail, and reasoning without a signature', async () => {
@@ -209,6 +229,18 @@ describe('ConverseStream, recorded frames', () => {
       { type: 'thinking', thinking: "Let me count the r's.", signature: expect.stringMatching(/^Ep0C/) },
     ]);
     expect(deltas(chunks, 'content').join('')).toBe('There are **3** r\'s in "strawberry":');
+  });
+
+  it('all thinking blocks in one delta before the finish, since stream helpers of SDKs cannot join two lists', async () => {
+    const [start, ...events] = file('converse-reasoning.chunks.txt').toString().trim().split('\n');
+    const redacted = [
+      { contentBlockDelta: { contentBlockIndex: 7, delta: { reasoningContent: { redactedContent: 'AAEC' } } } },
+      { contentBlockStop: { contentBlockIndex: 7 } },
+    ].map((event) => JSON.stringify(event));
+    const { chunks } = await listen(converseFrames([start, ...redacted, ...events].join('\n')));
+    expect(deltas(chunks, 'thinking_blocks')).toEqual([[{ type: 'redacted_thinking', data: 'AAEC' }, expect.objectContaining({ type: 'thinking' })]]);
+    expect(chunks.at(-3)!['choices'][0].delta).toHaveProperty('thinking_blocks');
+    expect(chunks.at(-2)!['choices'][0].finish_reason).toBe('stop');
   });
 
   it('a recorded exception after text is that error, without a fake stop', async () => {

@@ -23,7 +23,7 @@ const CONVERSE: ChatSupport = {
   file: true,
   audio: false,
   cacheControl: true,
-  fields: new Set(['json_schema', 'reasoning_effort', 'user', 'metadata', 'service_tier']),
+  fields: new Set(['json_schema', 'reasoning_effort', 'user', 'metadata', 'service_tier', 'parallel_tool_calls']),
 };
 
 export function readConverseRequest(call: ProviderCall): ChatRequest {

@@ -33,14 +33,14 @@ export function redactedBlock(data: Uint8Array): Record<string, unknown> {
   return { type: 'redacted_thinking', data: Buffer.from(data).toString('base64') };
 }
 
-export function fromConverse(output: ConverseResponse, call: AnsweredCall, requestId: string | undefined): JsonReply {
+export function fromConverse(output: ConverseResponse, call: AnsweredCall, requestId: string | undefined, toolCallsMax?: number): JsonReply {
   const meters = metersOf(output.usage);
-  const choice = readBilled(meters, () => choiceOf(output));
+  const choice = readBilled(meters, () => choiceOf(output, toolCallsMax));
   const id = requestId === undefined ? undefined : `chatcmpl-${requestId}`;
   return { kind: 'json', body: chatCompletionBody({ ...choice, call, id, meters }), meters, outputChars: outputCharsOf(choice) };
 }
 
-function choiceOf(output: ConverseResponse): ChatChoiceOut {
+function choiceOf(output: ConverseResponse, toolCallsMax?: number): ChatChoiceOut {
   const content = output.output?.message?.content;
   if (content === undefined) throw new ProviderError('malformed', { internal: 'the answer has no message' });
   let text = '';
@@ -60,7 +60,7 @@ function choiceOf(output: ConverseResponse): ChatChoiceOut {
   return {
     content: text === '' ? null : text,
     reasoning,
-    toolCalls,
+    toolCalls: toolCalls.slice(0, toolCallsMax),
     finishReason: finishReasonOf(output.stopReason),
     ...(thinking.length === 0 ? {} : { messageExtras: { thinking_blocks: thinking } }),
   };

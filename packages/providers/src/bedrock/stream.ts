@@ -5,7 +5,7 @@ import type { StreamProgress } from '../spec/provider.js';
 import { finishReasonOf, redactedBlock, thinkingBlock } from './response.js';
 import { metersOf } from './usage.js';
 
-type Block = { kind: 'tool' } | { kind: 'reasoning'; text: string; signature: string } | { kind: 'text' };
+type Block = { kind: 'tool' } | { kind: 'passed over' } | { kind: 'reasoning'; text: string; signature: string } | { kind: 'text' };
 
 /**
  * Follows one ConverseStream. Text blocks have no start event; usage comes after the stop, sometimes before it, so the
@@ -15,12 +15,18 @@ export class ConverseChunks implements StreamTranslation {
   ended = false;
   private readonly writer: ChatChunkWriter;
   private readonly blocks = new Map<number, Block>();
+  /** Told once, together, before the finish: the SDKs' stream helpers can neither join two such lists nor keep the first. */
+  private readonly thinkingBlocks: unknown[] = [];
   private usage: Partial<TokenUsage> | undefined;
   private frames: Buffer[] = [];
   /** The service called its own output malformed: told after the usage, which comes behind it. */
   private failure: unknown;
 
-  constructor(call: StreamedCall, requestId: string | undefined) {
+  constructor(
+    call: StreamedCall,
+    requestId: string | undefined,
+    private readonly toolCallsMax = Number.POSITIVE_INFINITY,
+  ) {
     this.writer = new ChatChunkWriter({ call, ...(requestId === undefined ? {} : { id: `chatcmpl-${requestId}` }) });
   }
 
@@ -52,7 +58,9 @@ export class ConverseChunks implements StreamTranslation {
 
   private messageStop(reason: string | undefined): void {
     try {
-      this.frames.push(this.writer.finish(finishReasonOf(reason)));
+      const finish = finishReasonOf(reason);
+      if (this.thinkingBlocks.length > 0) this.frames.push(this.writer.extras({ thinking_blocks: this.thinkingBlocks }));
+      this.frames.push(this.writer.finish(finish));
       this.ended = true;
     } catch (error) {
       this.failure = error;
@@ -62,12 +70,15 @@ export class ConverseChunks implements StreamTranslation {
   private blockStart(start: NonNullable<ConverseStreamOutput['contentBlockStart']>): void {
     const tool = start.start?.toolUse;
     if (tool?.toolUseId === undefined || tool.name === undefined) return;
-    this.blocks.set(start.contentBlockIndex ?? 0, { kind: 'tool' });
+    const fits = this.writer.toolCallCount < this.toolCallsMax;
+    this.blocks.set(start.contentBlockIndex ?? 0, { kind: fits ? 'tool' : 'passed over' });
+    if (!fits) return;
     this.frames.push(this.writer.toolCall(tool.toolUseId, tool.name));
   }
 
   private blockDelta(event: NonNullable<ConverseStreamOutput['contentBlockDelta']>): void {
     const { delta } = event;
+    if (this.blocks.get(event.contentBlockIndex ?? 0)?.kind === 'passed over') return;
     if (delta?.text) this.frames.push(this.writer.text(delta.text));
     else if (delta?.toolUse?.input) this.frames.push(this.writer.toolArguments(delta.toolUse.input));
     else if (delta?.reasoningContent !== undefined) this.reasoning(event.contentBlockIndex ?? 0, delta.reasoningContent);
@@ -82,7 +93,7 @@ export class ConverseChunks implements StreamTranslation {
       this.frames.push(this.writer.reasoning(delta.text));
     }
     if (delta.signature) block.signature += delta.signature;
-    if (delta.redactedContent !== undefined) this.frames.push(this.writer.extras({ thinking_blocks: [redactedBlock(delta.redactedContent)] }));
+    if (delta.redactedContent !== undefined) this.thinkingBlocks.push(redactedBlock(delta.redactedContent));
   }
 
   private blockStop(index: number): void {
@@ -92,7 +103,7 @@ export class ConverseChunks implements StreamTranslation {
       const frame = this.writer.endToolCall();
       if (frame !== undefined) this.frames.push(frame);
     } else if (block?.kind === 'reasoning' && block.signature !== '') {
-      this.frames.push(this.writer.extras({ thinking_blocks: [thinkingBlock(block.text, block.signature)] }));
+      this.thinkingBlocks.push(thinkingBlock(block.text, block.signature));
     }
   }
 }

@@ -129,6 +129,14 @@ export function readChatRequest(json: Json, support: ChatSupport, ceiling?: numb
   };
 }
 
+/**
+ * How many calls an answer may have, where the provider itself has no such switch: with `parallel_tool_calls: false` the calls after
+ * the first are left out. The model makes them in the next turn, when it has the first one's result.
+ */
+export function toolCallsMaxOf(request: Pick<ChatRequest, 'parallelToolCalls'>): number | undefined {
+  return request.parallelToolCalls === false ? 1 : undefined;
+}
+
 function refuseOthers(json: Json, support: ChatSupport, hasTools: boolean): void {
   for (const key of Object.keys(json)) {
     const value = json[key];

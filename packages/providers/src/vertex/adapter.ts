@@ -1,6 +1,7 @@
 import { responseFailure as anthropicFailure } from '../anthropic/errors.js';
 import { fromMessage } from '../anthropic/response.js';
 import { MessageStream } from '../anthropic/stream.js';
+import { toolCallsMaxOf } from '../kit/chat-request.js';
 import { requireCapabilities } from '../kit/requirements.js';
 import { sseReply } from '../kit/translated-stream.js';
 import type { CancelSignal } from '../spec/cancellation.js';
@@ -36,10 +37,12 @@ class VertexAdapter implements ProviderAdapter {
     if (call.operation === 'embeddings') return embed(call, this.route.providerModel, this.target.isGeminiApi, this.poster(call));
     if (call.operation === 'images') return generate(call, this.route, this.poster(call));
     if (this.target.publisher === 'anthropic') return this.claude(call);
-    const body = toGenerateContent(readGeminiRequest(call), this.route.providerModel);
-    if (call.stream) return sseReply(await this.post(call, 'streamGenerateContent?alt=sse', body), new GeminiChunks(call));
+    const request = readGeminiRequest(call);
+    const toolCallsMax = toolCallsMaxOf(request);
+    const body = toGenerateContent(request, this.route.providerModel);
+    if (call.stream) return sseReply(await this.post(call, 'streamGenerateContent?alt=sse', body), new GeminiChunks(call, toolCallsMax));
     const response = await this.post(call, 'generateContent', body);
-    return fromGenerateContent(await response.bytes(call.responseBytesMax), call);
+    return fromGenerateContent(await response.bytes(call.responseBytesMax), call, toolCallsMax);
   }
 
   /** Looks the model up in its publisher's catalog, which is free. Models that are not listed there still prove the key good. */

@@ -137,7 +137,6 @@ describe('generateContent, requests', () => {
   });
 
   it.each([
-    [{ parallel_tool_calls: false, tools: [TOOL] }, 'parallel_tool_calls'],
     [{ user: 'u' }, 'user'],
     [{ logit_bias: { 1: 1 } }, 'logit_bias'],
     [{ service_tier: 'flex' }, 'service_tier'],
@@ -155,6 +154,23 @@ describe('generateContent, answers', () => {
     wire.answer = () => jsonAnswer(file('tools.chunks.txt').toString().split('\n')[0]!);
     const [call] = parsed(await invoke(ASK)).choices[0].message.tool_calls;
     expect(call).toMatchObject({ id: expect.stringMatching(/^call_/), extra_content: { google: { thought_signature: expect.stringMatching(/^EpEg/) } } });
+  });
+
+  it('gives one call alone where the client asked for no parallel ones, whole and streamed', async () => {
+    const body = { ...ASK, tools: [TOOL], parallel_tool_calls: false };
+    const parts = ['first', 'second'].map((name) => ({ functionCall: { name, args: { name } } }));
+    const answer = { candidates: [{ content: { role: 'model', parts }, finishReason: 'STOP' }] };
+    wire.answer = () => jsonAnswer(answer);
+    expect(parsed(await invoke(body)).choices[0].message.tool_calls.map((call: any) => call.function.name)).toEqual(['first']);
+    wire.answer = () => sseAnswer(eventStream([answer]));
+    const { chunks, error } = await collect(await create(KEY).invoke(makeCall(wire.transport, { ...body, stream: true })));
+    const pieces = chunks.flatMap((chunk) => chunk['choices'][0]?.delta.tool_calls ?? []);
+    expect(error).toBeUndefined();
+    expect(pieces.map((piece: any) => [piece.index, piece.function.arguments])).toEqual([
+      [0, ''],
+      [0, '{"name":"first"}'],
+    ]);
+    expect(chunks.at(-1)!['choices'][0].finish_reason).toBe('tool_calls');
   });
 
   it('accepts an answer without a finish reason, as recorded', async () => {

@@ -13,6 +13,7 @@ const GEMINI: ChatSupport = {
   cacheControl: false,
   fields: new Set([
     'top_k', 'seed', 'n', 'presence_penalty', 'frequency_penalty', 'logprobs', 'json_object', 'json_schema', 'reasoning_effort', 'metadata',
+    'parallel_tool_calls',
   ]), // prettier-ignore
 };
 

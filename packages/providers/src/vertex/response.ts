@@ -54,23 +54,23 @@ export function extraContentOf(part: Json): unknown {
   return signature === undefined ? undefined : { google: { thought_signature: signature } };
 }
 
-export function fromGenerateContent(bytes: Buffer, call: AnsweredCall): JsonReply {
+export function fromGenerateContent(bytes: Buffer, call: AnsweredCall, toolCallsMax?: number): JsonReply {
   const answer = parseJsonObject(bytes, 'the answer');
   const meters = metersOf(answer.usageMetadata);
-  const [first, ...others] = readBilled(meters, () => choicesOf(answer));
+  const [first, ...others] = readBilled(meters, () => choicesOf(answer, toolCallsMax));
   const id = textOf(answer.responseId);
   const body = chatCompletionBody({ ...first!, call, id: id === undefined ? undefined : `chatcmpl-${id}`, meters, furtherChoices: others });
   return { kind: 'json', body, meters, outputChars: [first!, ...others].reduce((sum, choice) => sum + outputCharsOf(choice), 0) };
 }
 
-function choicesOf(answer: Json): ChatChoiceOut[] {
+function choicesOf(answer: Json, toolCallsMax: number | undefined): ChatChoiceOut[] {
   refuseBlocked(answer);
   const candidates = candidatesOf(answer);
   if (candidates.length === 0) throw new ProviderError('malformed', { internal: 'the answer has no candidates' });
-  return candidates.sort((a, b) => Number(a.index ?? 0) - Number(b.index ?? 0)).map(choiceOf);
+  return candidates.sort((a, b) => Number(a.index ?? 0) - Number(b.index ?? 0)).map((candidate) => choiceOf(candidate, toolCallsMax));
 }
 
-function choiceOf(candidate: Json): ChatChoiceOut {
+function choiceOf(candidate: Json, toolCallsMax: number | undefined): ChatChoiceOut {
   let text = '';
   let reasoning = '';
   const toolCalls: ToolCallOut[] = [];
@@ -86,7 +86,7 @@ function choiceOf(candidate: Json): ChatChoiceOut {
   return {
     content: text === '' ? null : text,
     reasoning,
-    toolCalls,
+    toolCalls: toolCalls.slice(0, toolCallsMax),
     finishReason: finishReasonOf(textOf(candidate.finishReason) ?? 'STOP', toolCalls.length > 0),
     logprobs: logprobsOf(candidate),
   };

@@ -30,7 +30,10 @@ export class GeminiChunks implements SseTranslation {
   private usageFinal = false;
   private frames: Buffer[] = [];
 
-  constructor(private readonly call: StreamedCall) {}
+  constructor(
+    private readonly call: StreamedCall,
+    private readonly toolCallsMax = Number.POSITIVE_INFINITY,
+  ) {}
 
   get ended(): boolean {
     return this.choices.length > 0 && this.choices.every((choice) => choice === undefined || choice.finished);
@@ -107,6 +110,7 @@ export class GeminiChunks implements SseTranslation {
     const name = textOf(call.name);
     if (name !== undefined) {
       this.flushPartial(choice);
+      if (choice.writer.toolCallCount >= this.toolCallsMax) return;
       const args = isRecord(call.args) ? call.args : {};
       choice.partial = { part, name, id: textOf(call.id) ?? newToolCallId(), args };
     }
