@@ -141,6 +141,22 @@ describe('sign-in at an OpenID provider', () => {
     await fixture.signIn(claims.email!);
   });
 
+  it("is nobody else's: an owner cannot choose the password of an account that its person will come to", async () => {
+    const tenantId = await fixture.tenant();
+    const owner = await fixture.user(`owner-${tenantId}@example.com`, { memberships: { [tenantId]: 'owner' } });
+    const root = await fixture.user(`root-${tenantId}@example.com`, { superAdmin: true });
+    const invite = async (inviter: { email: string }, body: object) =>
+      fixture.call('POST', `/admin/tenants/${tenantId}/memberships`, { token: await fixture.signIn(inviter.email), body: { role: 'user', ...body } });
+    const claims = person({ groups: ['gateway-admins', 'gateway-users'] });
+    expect(await invite(owner, { email: claims.email, password: 'chosen-by-the-owner' })).toMatchObject({ status: 403, json: { code: 'forbidden' } });
+    expect((await invite(owner, { email: claims.email })).status).toBe(201);
+    const session = await sessionOf(await login(claims));
+    expect(session.json.user).toMatchObject({ email: claims.email, is_super_admin: true });
+    const guess = await fixture.call('POST', '/admin/auth/login', { body: { email: claims.email, password: 'chosen-by-the-owner' } });
+    expect(guess.status).toBe(401);
+    expect((await invite(root, { email: person().email, password: 'chosen-by-a-super-admin' })).status).toBe(201);
+  });
+
   it('does not give an account to another subject that has its mail now', async () => {
     const claims = person();
     await login(claims);
