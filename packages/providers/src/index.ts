@@ -15,4 +15,4 @@ export {
 } from './catalog/resolve-settings.js';
 export { routeAbilities, type CatalogModel } from './catalog/route-abilities.js';
 export { smallestCall } from './catalog/smallest-call.js';
-export { skipString } from './kit/json-scan.js';
+export { hasMorePartsThan } from './kit/json-scan.js';

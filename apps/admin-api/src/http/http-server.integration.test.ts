@@ -34,6 +34,11 @@ describe('bodies', () => {
     );
   });
 
+  it('one of nothing but objects is refused before it is parsed, by whoever it comes', async () => {
+    const login = { email: 'root@example.com', password: PASSWORD, x: Array.from({ length: 60_000 }, () => ({})) };
+    expect(await app.call('POST', '/admin/auth/login', { body: login })).toMatchObject({ status: 400, json: { code: 'invalid_json' } });
+  });
+
   it.each(['{', '{"name":', 'name=x', '{"a":1}}', '{"__proto__":{"x":1}}', '{"constructor":{"prototype":{"x":1}}}'])(
     '%s answers 400 invalid_json',
     async (body) => {

@@ -1,10 +1,13 @@
 import { AdminError } from '@omg/contracts';
+import { hasMorePartsThan } from '@omg/providers';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { toAdminError } from './error.filter.js';
 import { etagOf } from './etag.js';
 
 /** An alias has 128 characters, each of which may be twelve in a URL. */
 const PARAM_CHARS_MAX = 2048;
+/** More than the largest catalog has; nobody has shown a credential yet when a body is parsed. */
+const JSON_PARTS_MAX = 50_000;
 
 /** What the admin API asks of Fastify, in the service as in its tests. */
 export const HTTP_OPTIONS: FastifyServerOptions = {
@@ -32,9 +35,11 @@ export function prepareHttp(fastify: FastifyInstance): void {
 function readJsonOnly(fastify: FastifyInstance): void {
   const parse = fastify.getDefaultJsonParser('error', 'error');
   fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body.trim() === '') return done(null, undefined);
-    parse(request, body, (error, parsed) => (error ? done(new AdminError('invalid_json', { cause: error })) : done(null, parsed)));
+  fastify.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (hasMorePartsThan(body, JSON_PARTS_MAX)) return done(new AdminError('invalid_json', { message: 'The body has too many objects, arrays and names.' }));
+    const text = body.toString('utf8');
+    if (text.trim() === '') return done(null, undefined);
+    parse(request, text, (error, parsed) => (error ? done(new AdminError('invalid_json', { cause: error })) : done(null, parsed)));
   });
 }
 

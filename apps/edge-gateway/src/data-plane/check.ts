@@ -1,5 +1,4 @@
 import { GatewayError } from '@omg/contracts';
-import { skipString } from '@omg/providers';
 
 /**
  * Checks of single body fields. Hand-written, since a schema walk over a whole conversation would cost as much as the
@@ -70,33 +69,6 @@ export function optionalEnum<T extends string>(body: Record<string, unknown>, na
 
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-const QUOTE = 0x22;
-const COLON = 0x3a;
-const OPEN_BRACKET = 0x5b;
-const OPEN_BRACE = 0x7b;
-
-/**
- * Whether a JSON text holds more arrays, objects and names than `partsMax`. They are what makes parsing dear: three bytes of `{},` become
- * sixty of memory, and a megabyte of names that all differ takes half a second, in which nobody else is served. So it is asked of the
- * text, before it is parsed. A text that is no JSON is left to the parser.
- */
-export function hasMorePartsThan(text: Buffer, partsMax: number): boolean {
-  // Each part takes two bytes at least.
-  if (text.length <= 2 * partsMax) return false;
-  let parts = 0;
-  for (let i = 0; i < text.length;) {
-    const byte = text[i]!;
-    if (byte === QUOTE) {
-      i = skipString(text, i, text.length);
-      if (i < 0) return false;
-      continue;
-    }
-    if ((byte === OPEN_BRACE || byte === OPEN_BRACKET || byte === COLON) && ++parts > partsMax) return true;
-    i++;
-  }
-  return false;
 }
 
 /** Whether arrays and objects nest deeper than `depthMax`, which also bounds the recursion. */

@@ -156,6 +156,28 @@ export class KeyTable {
   }
 }
 
+/**
+ * Whether a JSON text holds more arrays, objects and names than `partsMax`. They are what makes parsing dear: three bytes of `{},` become
+ * sixty of memory, and a megabyte of names that all differ takes half a second, in which nobody else is served. So it is asked of the
+ * text, before it is parsed. A text that is no JSON is left to the parser.
+ */
+export function hasMorePartsThan(text: Buffer, partsMax: number): boolean {
+  // Each part takes two bytes at least.
+  if (text.length <= 2 * partsMax) return false;
+  let parts = 0;
+  for (let i = 0; i < text.length;) {
+    const byte = text[i]!;
+    if (byte === QUOTE) {
+      i = skipString(text, i, text.length);
+      if (i < 0) return false;
+      continue;
+    }
+    if ((byte === OPEN_BRACE || byte === OPEN_BRACKET || byte === COLON) && ++parts > partsMax) return true;
+    i++;
+  }
+  return false;
+}
+
 export interface MemberVisitor {
   /**
    * Called for each member whose name is in the table. `keyStart` is the name's opening quote, `valueStart` the value's

@@ -1,6 +1,7 @@
 import { GatewayError } from '@omg/contracts';
+import { hasMorePartsThan } from '@omg/providers';
 import { isUtf8 } from 'node:buffer';
-import { hasMorePartsThan, isObject, missing, nestsDeeperThan, refuseLookalikes } from '../check.js';
+import { isObject, missing, nestsDeeperThan, refuseLookalikes } from '../check.js';
 import type { RequestContext } from '../context.js';
 
 const ALIAS_CHARS_MAX = 128;
