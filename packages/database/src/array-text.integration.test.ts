@@ -1,6 +1,6 @@
 import { cleanUp, createTestDatabase } from '@omg/testkit';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { fc } from '@omg/testkit/properties';
 import pg from 'pg';
 import { plainArray, textArray, timeArray } from './array-text.js';
 

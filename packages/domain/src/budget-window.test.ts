@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { fc } from '@omg/testkit/properties';
 import { budgetWindow, budgetWindowById, parseBudgetSchedule, type BudgetSchedule } from './budget-window.js';
 
 const HOUR_MS = 3_600_000;

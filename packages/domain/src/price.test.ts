@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { fc } from '@omg/testkit/properties';
 import { TIER_BUCKETS, costOf, perThousand, unbilledBuckets, type PriceVersion } from './price.js';
 import { TIER_UNITS, tierProblems, tierUnit, type PriceTier } from './price-tiers.js';
 import type { Meters } from './usage.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { fc, seeded } from '@omg/testkit/properties';
 import { CLOSED_BREAKER, type BreakerState } from './breaker.js';
 import { capableRoutes, explainRoutes, planRoutes, type NoRoute, type PlannedRoute, type RouteHealthState, type RouteState } from './route-plan.js';
 import { orderByWeight, type RouteAbilities, type RouteNeeds } from './routing.js';
@@ -59,17 +59,6 @@ function plan({ routes, needs, stateOf, nowMs }: Asked, random: () => number): {
 }
 
 const explain = ({ routes, needs, stateOf, nowMs }: Asked): ReturnType<typeof explainRoutes> => explainRoutes(routes, needs, stateOf, nowMs);
-
-/** A small deterministic generator, so that shares can be compared with weights. */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 describe('the order of routes', () => {
   it('holds every eligible route exactly once, whatever the weights and the chance', () => {

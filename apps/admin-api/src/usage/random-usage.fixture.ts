@@ -1,5 +1,6 @@
 import { uuidV7 } from '@omg/domain';
 import type { PrismaClient } from '@omg/database';
+import { seeded } from '@omg/testkit/properties';
 import { randomBytes } from 'node:crypto';
 
 /** Random usage rows and their rollups, booked as the recorder books them. */
@@ -20,6 +21,7 @@ export interface UsageRow {
 }
 
 const QUARTER_MS = 900_000;
+const random = seeded();
 
 /** Inserts usage rows and adds them to the rollups, in one transaction. */
 export async function bookUsage(prisma: PrismaClient, rows: readonly UsageRow[]): Promise<void> {
@@ -55,17 +57,17 @@ export function randomRows(usage: RandomUsage & { keyTenant: ReadonlyMap<string,
   return Array.from({ length: count }, () => {
     const apiKeyId = pick(usage.keyIds);
     return {
-      atMs: Math.floor(fromMs + Math.random() * (toMs - fromMs)),
+      atMs: Math.floor(fromMs + random() * (toMs - fromMs)),
       tenantId: usage.keyTenant.get(apiKeyId)!,
       apiKeyId,
       model: pick(usage.models),
-      inputTokens: Math.floor(Math.random() * 5_000),
-      outputTokens: Math.floor(Math.random() * 2_000),
-      costNano: Math.random() < 0.05 ? null : BigInt(Math.floor(Math.random() * 30_000_000)),
+      inputTokens: Math.floor(random() * 5_000),
+      outputTokens: Math.floor(random() * 2_000),
+      costNano: random() < 0.05 ? null : BigInt(Math.floor(random() * 30_000_000)),
     };
   });
 }
 
 function pick<T>(items: readonly T[]): T {
-  return items[Math.floor(Math.random() * items.length)]!;
+  return items[Math.floor(random() * items.length)]!;
 }

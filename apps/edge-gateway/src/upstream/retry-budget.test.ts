@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { fc } from '@omg/testkit/properties';
 import { RetryBudget } from './retry-budget.js';
 
 function budget(ratio = 0.2, reserve = 10) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { fc } from '@omg/testkit/properties';
 import { Edits } from './edits.js';
 import { hasMorePartsThan, JSON_DEPTH_MAX, KeyTable, scanTopLevel } from './json-scan.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { fc } from '@omg/testkit/properties';
 import type { ProviderCall } from '../spec/provider.js';
 import type { Transport } from '../spec/transport.js';
 import { makeCall } from '../testing/call.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { fc } from '@omg/testkit/properties';
 import { ProviderError } from '../spec/provider-error.js';
 import { ChatStreamRewriter } from './stream.js';
 
