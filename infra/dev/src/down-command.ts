@@ -1,6 +1,6 @@
 import { processesOfRun, isRunning, stopProcess, waitForExit } from './processes.ts';
 import { removeContainer } from './services/docker.ts';
-import { readState, removeState } from './state.ts';
+import { readState, removeState, type StackState } from './state.ts';
 import { say } from './terminal.ts';
 
 /** The supervisor stops its children first: their drain deadline plus the stores' end. */
@@ -14,6 +14,12 @@ export async function downCommand(): Promise<number> {
     say('nothing is running');
     return 0;
   }
+  await endStack(state);
+  return 0;
+}
+
+/** Ends this stack, and not one that was started since its state was read. */
+export async function endStack(state: StackState): Promise<void> {
   if (isRunning(state.supervisor)) {
     say('stopping');
     await stopProcess(state.supervisor, 'SIGTERM', SUPERVISOR_GRACE_MS);
@@ -23,6 +29,5 @@ export async function downCommand(): Promise<number> {
   const leftovers = [...state.processes.map(({ identity }) => identity).reverse(), ...processesOfRun(state.runId)];
   for (const identity of leftovers) await stopProcess(identity, 'SIGTERM', CHILD_GRACE_MS);
   for (const container of state.containers) removeContainer(container);
-  removeState();
-  return 0;
+  removeState(state.runId);
 }

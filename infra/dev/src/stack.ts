@@ -78,7 +78,7 @@ export class Stack {
     await Promise.all(services.map((service) => service.stop()));
     // What was only just starting when the stop came.
     for (const identity of processesOfRun(this.state.runId)) await stopProcess(identity, 'SIGTERM', APP_STOP_GRACE_MS);
-    if (this.hasState) removeState();
+    if (this.hasState) removeState(this.state.runId);
   }
 
   private remember(name: string, running: Running): void {

@@ -52,8 +52,9 @@ export function readState(): StackState | undefined {
   return JSON.parse(readFileSync(STATE_FILE, 'utf8')) as StackState;
 }
 
-export function removeState(): void {
-  rmSync(STATE_FILE, { force: true });
+/** Leaves the state of any other run alone. */
+export function removeState(runId: string): void {
+  if (readState()?.runId === runId) rmSync(STATE_FILE, { force: true });
 }
 
 /** The state of a stack whose supervisor runs. */

@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { APPS, DEMO } from './apps.ts';
-import { downCommand } from './down-command.ts';
+import { endStack } from './down-command.ts';
 import { ensureFolder, LOG_FOLDER } from './paths.ts';
 import { prepare } from './prepare.ts';
+import { isRunning } from './processes.ts';
 import { Stack } from './stack.ts';
-import { readState, runningStack } from './state.ts';
+import { readState } from './state.ts';
 import { CommandError, say } from './terminal.ts';
 
 function summary(env: Readonly<Record<string, string>>, stopWith: string): string {
@@ -90,14 +91,15 @@ async function detach(): Promise<number> {
 export async function upCommand(args: readonly string[]): Promise<number> {
   const unknown = args.find((arg) => arg !== '--detach' && arg !== '-d');
   if (unknown !== undefined) throw new CommandError(`up does not know "${unknown}"`);
-  const already = runningStack();
-  if (already !== undefined) {
-    if (!already.ready) throw new CommandError('another ./omg up is starting right now');
-    process.stdout.write(summary(already.env, './omg down'));
+  // Read once: what another call starts from here on is not this one's to end.
+  const found = readState();
+  if (found !== undefined && isRunning(found.supervisor)) {
+    if (!found.ready) throw new CommandError('another ./omg up is starting right now');
+    process.stdout.write(summary(found.env, './omg down'));
     return 0;
   }
   // A supervisor that was killed may have left its children.
-  if (readState() !== undefined) await downCommand();
+  if (found !== undefined) await endStack(found);
   await prepare();
   if (args.length > 0) return detach();
   return supervise((text) => process.stdout.write(text), 'Ctrl-C');
