@@ -55,6 +55,7 @@ class Watch implements KvWatch {
   private markReady!: () => void;
   private session: Session | undefined;
   private isClosed = false;
+  private isVerifying = false;
   private retry: NodeJS.Timeout | undefined;
   private readonly verifyTimer: NodeJS.Timeout;
   private readonly endListening: (() => void)[];
@@ -106,12 +107,16 @@ class Watch implements KvWatch {
 
   private async verify(): Promise<void> {
     const { session } = this;
-    if (!session?.isCurrent || !this.client.isConnected) return;
+    // One look at a time: answers of a server that was held up come all at once, and would count as looks that are apart.
+    if (this.isVerifying || !session?.isCurrent || !this.client.isConnected) return;
+    this.isVerifying = true;
     try {
       await session.verify();
       if (this.session === session && session.isCurrent) this.setFresh(true);
     } catch (error) {
       this.restart(session, error);
+    } finally {
+      this.isVerifying = false;
     }
   }
 
