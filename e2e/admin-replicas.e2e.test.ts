@@ -25,7 +25,7 @@ beforeAll(async () => {
   };
   replicas = await Promise.all([startService('admin-api', env), startService('admin-api', env)]);
   nats = connectNats({ url: server.url }, { name: 'test' });
-  pool = createPool({ url: database.url, maxConns: 2 }, { name: 'test' });
+  pool = createPool({ ...database.settings, maxConns: 2 }, { name: 'test' });
   tokens = await Promise.all(replicas.map(signIn));
   tenantId = (await call(0, 'GET', '/admin/tenants')).body.tenants[0].id;
 });

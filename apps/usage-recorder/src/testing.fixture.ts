@@ -12,7 +12,7 @@ export async function openSurroundings() {
   const databaseServer = await createTestDatabase();
   const redisServer = await createTestRedis();
   const natsServer = await startNats();
-  const pool = createPool({ url: databaseServer.url, maxConns: 20 }, { name: 'recorder-test' });
+  const pool = createPool({ ...databaseServer.settings, maxConns: 20 }, { name: 'recorder-test' });
   addCleanup(() => pool.end());
   const redisSettings = { url: redisServer.url, commandTimeoutMs: 30_000 };
   const redis = connectRedis(redisSettings, { name: 'recorder-test', mode: 'background' });

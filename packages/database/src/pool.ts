@@ -20,6 +20,9 @@ export interface PoolOptions {
 
 export type PostgresPool = pg.Pool;
 
+/** The longest wait for a connection of the pool, new or given back. */
+export const connectTimeoutOf = (settings: DatabaseSettings): number => settings.connectTimeoutMs ?? 5_000;
+
 /** A pool that connects when it is used; a lost connection is replaced at the next use. */
 export function createPool(settings: DatabaseSettings, options: PoolOptions): PostgresPool {
   const { observer } = options;
@@ -30,7 +33,7 @@ export function createPool(settings: DatabaseSettings, options: PoolOptions): Po
     min: settings.minConns ?? 0,
     idleTimeoutMillis: settings.maxConnIdleTimeMs ?? 600_000,
     maxLifetimeSeconds: Math.max(1, Math.round((settings.maxConnLifetimeMs ?? 3_600_000) / 1000)),
-    connectionTimeoutMillis: settings.connectTimeoutMs ?? 5000,
+    connectionTimeoutMillis: connectTimeoutOf(settings),
     statement_timeout: settings.statementTimeoutMs ?? 30_000,
     // The server ends transactions of a process that hangs, so that its locks do not outlive it.
     idle_in_transaction_session_timeout: 60_000,

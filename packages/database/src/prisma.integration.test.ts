@@ -9,16 +9,16 @@ afterAll(cleanUp);
 
 describe('the client of the control plane', () => {
   it('has the settings of every other pool, tells of its connection, and leaves none behind', async () => {
-    const { url } = await createTestDatabase();
+    const { settings } = await createTestDatabase();
     const name = randomUUID();
     const heard: string[] = [];
     const observer = { ...silentObserver, onUp: (dependency: string) => void heard.push(dependency) };
-    const prisma = createPrisma({ url, maxConns: 2, statementTimeoutMs: 1234 }, { name, observer });
-    const settings = await prisma.$queryRaw`SELECT current_setting('statement_timeout') AS timeout, current_setting('application_name') AS name`;
-    expect(settings).toEqual([{ timeout: '1234ms', name: `omg:${name}` }]);
+    const prisma = createPrisma({ ...settings, maxConns: 2, statementTimeoutMs: 1234 }, { name, observer });
+    const shown = await prisma.$queryRaw`SELECT current_setting('statement_timeout') AS timeout, current_setting('application_name') AS name`;
+    expect(shown).toEqual([{ timeout: '1234ms', name: `omg:${name}` }]);
     expect(heard).toContain('postgres');
     await Promise.all(Array.from({ length: 8 }, () => prisma.$queryRaw`SELECT 1 AS one`));
-    const pool = createPool({ url }, { name: 'looks' });
+    const pool = createPool(settings, { name: 'looks' });
     const connections = async () => (await pool.query('SELECT 1 FROM pg_stat_activity WHERE application_name = $1', [`omg:${name}`])).rowCount;
     expect(await connections()).toBe(2);
     await prisma.$disconnect();

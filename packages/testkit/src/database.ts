@@ -9,6 +9,8 @@ import { attachServices } from './services.js';
 
 export interface TestDatabase {
   url: string;
+  /** How a pool of the test opens it. */
+  settings: { url: string; connectTimeoutMs: number };
   name: string;
   drop(): Promise<void>;
 }
@@ -19,6 +21,9 @@ export interface TestDatabaseOptions {
   /** False: an empty database. Default true: all migrations applied. */
   migrated?: boolean;
 }
+
+/** For a turn at the test's own pool as for a new connection: on a busy machine seconds can pass without anything being wrong. */
+const CONNECT_TIMEOUT_MS = 120_000;
 
 /** Any number; it must only be the same for everyone who makes template databases. */
 const TEMPLATE_LOCK = 7_311_202_611;
@@ -80,5 +85,6 @@ export async function createTestDatabase(options: TestDatabaseOptions = {}): Pro
   };
   // A database on the test file's own server goes with that server, which may have been killed by then.
   if (options.serverUrl === undefined) addCleanup(drop);
-  return { url: withDatabase(serverUrl, name), name, drop };
+  const url = withDatabase(serverUrl, name);
+  return { url, settings: { url, connectTimeoutMs: CONNECT_TIMEOUT_MS }, name, drop };
 }

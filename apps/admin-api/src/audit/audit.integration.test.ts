@@ -14,7 +14,7 @@ let pool: PostgresPool;
 
 beforeAll(async () => {
   fixture = await startAdminApp();
-  pool = createPool({ url: fixture.databaseUrl }, { name: 'test' });
+  pool = createPool(fixture.database, { name: 'test' });
   tenantId = await fixture.tenant();
   await fixture.user('root@example.com', { superAdmin: true });
   await fixture.user('admin@example.com', { memberships: { [tenantId]: 'admin' } });

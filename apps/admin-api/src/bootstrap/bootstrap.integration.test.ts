@@ -14,8 +14,8 @@ let prisma: PrismaClient;
 const opened: PrismaClient[] = [];
 
 beforeEach(async () => {
-  const { url } = await createTestDatabase();
-  prisma = createPrisma({ url, maxConns: 8 }, { name: 'test' });
+  const { settings } = await createTestDatabase();
+  prisma = createPrisma({ ...settings, maxConns: 8 }, { name: 'test' });
   opened.push(prisma);
 });
 afterAll(async () => {

@@ -24,7 +24,7 @@ export class ProjectorFixture {
 
   static async start(): Promise<ProjectorFixture> {
     const [database, nats] = await Promise.all([createTestDatabase(), startNats()]);
-    const prisma = createPrisma({ url: database.url, maxConns: 10 }, { name: 'test' });
+    const prisma = createPrisma({ ...database.settings, maxConns: 10 }, { name: 'test' });
     return new ProjectorFixture(prisma, database.url, nats, connectNats({ url: nats.url }, { name: 'test-reader' }));
   }
 

@@ -138,12 +138,16 @@ describe('what reaches the edges', () => {
   it('takes a price that was set for later when its time comes', async () => {
     const id = await addRoute('m', 'db');
     const price = (input: string, validFrom: Date) => fixture.prisma.priceVersion.create({ data: { id: newId(), routeId: id, priceInput: input, validFrom } });
+    const inForce = async (): Promise<string> => (await fixture.document(modelName('m'))).routes[0].price.input;
     await price('0.001', new Date(Date.now() - 60_000));
-    await price('0.002', new Date(Date.now() + 5_000));
     fixture.projector({ priceCheckMs: 50, pollMs: 50 });
     await fixture.settled();
-    expect((await fixture.document(modelName('m'))).routes[0].price.input).toBe('0.001');
-    await waitFor(async () => (await fixture.document(modelName('m'))).routes[0].price.input === '0.002');
+    expect(await inForce()).toBe('0.001');
+    const validFromMs = Date.now() + 2_000;
+    await price('0.002', new Date(validFromMs));
+    await fixture.settled();
+    await waitFor(async () => (await inForce()) === '0.002', { what: 'the later price' });
+    expect(Date.now()).toBeGreaterThanOrEqual(validFromMs);
   });
 });
 

@@ -2,8 +2,8 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createLogger, loadConfig } from '@omg/service-kit';
 import { createPrisma, type PrismaClient, type PrismaTx } from '@omg/database';
-import { connectNats, connectRedis, type RedisClient } from '@omg/storage';
-import { attachServices, createTestDatabase, createTestRedis } from '@omg/testkit';
+import { connectNats, connectRedis, pingRedis, type RedisClient } from '@omg/storage';
+import { attachServices, createTestDatabase, createTestRedis, waitFor, type TestDatabase } from '@omg/testkit';
 import type { Role } from '@omg/domain';
 import { fastify as createFastify } from 'fastify';
 import { randomUUID } from 'node:crypto';
@@ -20,7 +20,7 @@ export const PASSWORD = 'correct horse battery';
 /** The admin API over a real, own database, without its process. */
 export interface AdminAppFixture {
   app: NestFastifyApplication;
-  databaseUrl: string;
+  database: TestDatabase['settings'];
   prisma: PrismaClient;
   redis: RedisClient;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
@@ -64,11 +64,13 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
     },
     cwd: '/nonexistent',
   });
-  const prisma = createPrisma({ url: database.url, maxConns: 8 }, { name: 'test' });
+  const prisma = createPrisma({ ...database.settings, maxConns: 8 }, { name: 'test' });
   const redis = connectRedis({ url: testRedis.url, commandTimeoutMs: 30_000 }, { name: 'test', mode: 'request' });
 
   const logger = createLogger({ service: 'admin-api-test', level: 'fatal' });
   const nats = connectNats(config.nats, { name: 'test' });
+  // As a replica that takes part: its stores are there.
+  await Promise.all([nats.connected(), waitFor(() => pingRedis(redis).then(() => true), { what: 'Redis' })]);
   const fastify = createFastify(HTTP_OPTIONS);
   prepareHttp(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(
@@ -104,7 +106,7 @@ export async function startAdminApp(options: AdminAppOptions = {}): Promise<Admi
   const passwordHash = await app.get(PasswordHasher, { strict: false }).hash(PASSWORD);
   return {
     app,
-    databaseUrl: database.url,
+    database: database.settings,
     prisma,
     redis,
     call,

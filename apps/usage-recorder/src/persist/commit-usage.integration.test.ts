@@ -13,8 +13,8 @@ let rules: CommitRules;
 let schedule: BudgetSchedule;
 
 beforeAll(async () => {
-  const { url } = await createTestDatabase();
-  pool = createPool({ url, maxConns: 10 }, { name: 'commit-usage-test' });
+  const { settings } = await createTestDatabase();
+  pool = createPool({ ...settings, maxConns: 10 }, { name: 'commit-usage-test' });
   database = ledgerDatabase(pool);
 });
 
@@ -397,8 +397,8 @@ describe('budget totals', () => {
 
 describe('a commit', () => {
   it('reads only rows that it names, also by plans that Postgres made while the tables were empty', async () => {
-    const { url } = await createTestDatabase();
-    const own = createPool({ url, maxConns: 1 }, { name: 'commit-reads-test' });
+    const { settings } = await createTestDatabase();
+    const own = createPool({ ...settings, maxConns: 1 }, { name: 'commit-reads-test' });
     addCleanup(() => own.end());
     const commit = (events: UsageEvent[]) => new UsageLedger(ledgerDatabase(own), rules).commit(events);
     const events = (count: number) => Array.from({ length: count }, () => usageEvent());

@@ -3,7 +3,7 @@ import { ATTEMPT_LOST, type UsageEvent } from '@omg/contracts';
 import { createPool, ledgerDatabase, rollupMismatches, totalMismatches, type LedgerDatabase, type PostgresPool } from '@omg/database';
 import { cleanUp, createTestDatabase } from '@omg/testkit';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
+import { fc } from '@omg/testkit/properties';
 import { attemptId, usageEvent } from '../usage-event.fixture.js';
 import { UsageLedger } from './commit-usage.js';
 
@@ -13,8 +13,8 @@ let pool: PostgresPool;
 let database: LedgerDatabase;
 
 beforeAll(async () => {
-  const { url } = await createTestDatabase();
-  pool = createPool({ url, maxConns: 10 }, { name: 'corrections-test' });
+  const { settings } = await createTestDatabase();
+  pool = createPool({ ...settings, maxConns: 10 }, { name: 'corrections-test' });
   database = ledgerDatabase(pool);
 });
 

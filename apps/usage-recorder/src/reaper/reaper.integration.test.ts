@@ -27,7 +27,9 @@ beforeAll(async () => {
   store = new RedisLedgerStore(s.redis, options);
 });
 
-beforeEach(() => {
+beforeEach(async () => {
+  // What the tests before left open would expire in this one some time.
+  await s.redis.flushdb();
   nowMs = Date.now();
   letters = [];
 });
