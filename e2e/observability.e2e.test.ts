@@ -26,7 +26,15 @@ const chat = (body: object, headers: Record<string, string> = {}, key = TEST_KEY
     headers: { 'content-type': 'application/json', authorization: `Bearer ${key}`, ...headers },
     body: JSON.stringify({ model: 'test-chat', messages: [{ role: 'user', content: 'Hello!' }], ...body }),
   });
-const spansOf = (traceId: string): ReceivedSpan[] => receiver.spans.filter((span) => span.traceId === traceId);
+/** The spans of these names in the traced request, once the collector has them all: each service sends its own when it likes. */
+const spansNamed = (...names: string[]): Promise<ReceivedSpan[]> =>
+  waitFor(
+    () => {
+      const found = names.map((name) => receiver.spans.find((span) => span.traceId === TRACE_ID && span.name === name));
+      return found.every((span) => span !== undefined) ? found : undefined;
+    },
+    { what: `the spans ${names.join(', ')}` },
+  );
 
 async function usageRows(): Promise<number> {
   const client = new pg.Client({ connectionString: stack.databaseUrl });
@@ -54,10 +62,7 @@ describe('a traced request', () => {
     const response = await chat({}, { traceparent: `00-${TRACE_ID}-00f067aa0ba902b7-01` });
     expect(response.status).toBe(200);
     await response.text();
-    await waitFor(() => spansOf(TRACE_ID).length >= 4, { what: 'the spans of edge and recorder' });
-    const [root, call, process, commit] = ['POST /v1/chat/completions', 'chat demo-chat', 'process USAGE', 'commit usage'].map((name) =>
-      spansOf(TRACE_ID).find((span) => span.name === name)!,
-    );
+    const [root, call, process, commit] = await spansNamed('POST /v1/chat/completions', 'chat demo-chat', 'process USAGE', 'commit usage');
     expect(root).toMatchObject({
       service: 'edge-gateway',
       parentSpanId: '00f067aa0ba902b7',
@@ -75,9 +80,7 @@ describe('a traced request', () => {
   });
 
   it('goes on to the evaluation of the budget and the delivery of the alert that it raised', async () => {
-    const named = (name: string) => spansOf(TRACE_ID).find((span) => span.name === name);
-    await waitFor(() => named('deliver alert'), { what: 'the span of the delivery' });
-    const [root, evaluation, delivery] = ['POST /v1/chat/completions', 'evaluate budget', 'deliver alert'].map((name) => named(name)!);
+    const [root, evaluation, delivery] = await spansNamed('POST /v1/chat/completions', 'evaluate budget', 'deliver alert');
     expect(evaluation).toMatchObject({ service: 'usage-recorder', parentSpanId: root!.spanId, attributes: { 'omg.alert.level': 'warning' } });
     expect(delivery).toMatchObject({
       service: 'usage-recorder',
@@ -88,10 +91,10 @@ describe('a traced request', () => {
   });
 
   it('without a sampled parent and outside the ratio makes no span', async () => {
-    const before = receiver.spans.length;
     await (await chat({})).text();
     await (await chat({}, { traceparent: `00-${TRACE_ID.replace('4', '5')}-00f067aa0ba902b7-00` })).text();
     await waitFor(async () => (await usageRows()) >= 3);
-    expect(receiver.spans.length).toBe(before);
+    // More of the traced request may come all the time.
+    expect(receiver.spans.filter((span) => span.traceId !== TRACE_ID)).toEqual([]);
   });
 });

@@ -197,13 +197,17 @@ describe('a key that was just issued', () => {
   it('works at its first use at every edge: the admin API answers once the edges can know it', async () => {
     const subject = await newSubject();
     await served(subject, edgesNow());
-    for (let round = 0; round < 10; round++) {
+    for (let proofs = 0; proofs < 10;) {
+      const askedMs = performance.now();
       const { token } = await unwrap(
-        admin.POST('/admin/tenants/{tenantId}/api-keys', { params: { path: { tenantId: subject.tenantId } }, body: { name: `key ${round}` } }),
+        admin.POST('/admin/tenants/{tenantId}/api-keys', { params: { path: { tenantId: subject.tenantId } }, body: { name: `key ${askedMs}` } }),
       );
+      // It waits for a second at most: an answer that took longer, on a busy machine, promises nothing.
+      if (performance.now() - askedMs >= PROMISED_MS) continue;
+      proofs += 1;
       expect(await Promise.all(edgesNow().map((edge) => ask(edge, { ...subject, token })))).toEqual(edgesNow().map(() => 'ok'));
     }
-  }, 60_000);
+  });
 });
 
 describe('an edge that was away', () => {

@@ -39,11 +39,11 @@ let calls = 0;
 const CALL_TIMEOUT_MS = 60_000;
 
 /**
- * Its connections are closed by `cleanUp()`. One that nobody uses is closed from here before a gateway that is told to go closes
- * it: a client that stood still for a moment would send into a connection that is gone already.
+ * Its connections are closed by `cleanUp()`. One that nobody uses is closed from here, before a gateway that drains closes it after
+ * half a second: a client that stood still for a moment would send into a connection that is gone already.
  */
 export function createAgent(): Agent {
-  const agent = new Agent({ connections: 2_000, pipelining: 1, keepAliveTimeout: 1_000, connect: { timeout: 30_000 } });
+  const agent = new Agent({ connections: 2_000, pipelining: 1, keepAliveTimeout: 200, connect: { timeout: 30_000 } });
   addCleanup(() => agent.destroy());
   return agent;
 }

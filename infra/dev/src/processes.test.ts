@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { KeepAlive } from './keep-alive.ts';
 import {
@@ -44,9 +45,10 @@ describe('processes', () => {
   });
 
   it('of a run are found by its mark, and no others', async () => {
-    const marked = await hanging({ [RUN_ID_VARIABLE]: 'this-run' });
-    await hanging({ [RUN_ID_VARIABLE]: 'another-run' });
-    expect(processesOfRun('this-run').map(({ pid }) => pid)).toEqual([marked.identity.pid]);
+    const runId = randomUUID();
+    const marked = await hanging({ [RUN_ID_VARIABLE]: runId });
+    await hanging({ [RUN_ID_VARIABLE]: randomUUID() });
+    expect(processesOfRun(runId).map(({ pid }) => pid)).toEqual([marked.identity.pid]);
   });
 
   it('that cannot be started reject', async () => {

@@ -59,9 +59,11 @@ export interface SentinelRedis {
   url: string;
   master: OwnService;
   replica: OwnService;
+  /** SIGKILL for the master. From now on the sentinel soon promotes the replica. */
+  killMaster(): Promise<void>;
 }
 
-/** A master, a replica, and one sentinel that promotes the replica when the master does not answer for two seconds. */
+/** A master, a replica, and one sentinel that promotes the replica when the master was killed, and not when it is only slow. */
 export async function startSentinelRedis(): Promise<SentinelRedis> {
   const master = await startRedis();
   const replica = await startRedis({ settings: { replicaof: `127.0.0.1 ${master.port}` } });
@@ -74,7 +76,7 @@ export async function startSentinelRedis(): Promise<SentinelRedis> {
     'bind 127.0.0.1',
     `dir ${folder}`,
     `sentinel monitor ${SENTINEL_MASTER} 127.0.0.1 ${master.port} 1`,
-    `sentinel down-after-milliseconds ${SENTINEL_MASTER} 2000`,
+    `sentinel down-after-milliseconds ${SENTINEL_MASTER} 600000`,
     `sentinel failover-timeout ${SENTINEL_MASTER} 5000`,
   ];
   writeFileSync(file, `${settings.join('\n')}\n`);
@@ -88,7 +90,11 @@ export async function startSentinelRedis(): Promise<SentinelRedis> {
     },
     { what: 'the sentinel to know the replica' },
   );
-  return { url: `redis+sentinel://127.0.0.1:${port}/${SENTINEL_MASTER}`, master, replica };
+  const killMaster = async (): Promise<void> => {
+    await master.kill();
+    await ask(`redis://127.0.0.1:${port}`, (client) => client.call('SENTINEL', 'SET', SENTINEL_MASTER, 'down-after-milliseconds', '1000'));
+  };
+  return { url: `redis+sentinel://127.0.0.1:${port}/${SENTINEL_MASTER}`, master, replica, killMaster };
 }
 
 export interface TlsRedis {

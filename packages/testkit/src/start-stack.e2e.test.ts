@@ -27,7 +27,7 @@ describe('startStack', () => {
     await client.connect();
     await waitFor(async () => (await client.query('SELECT 1 FROM requests WHERE status = 200')).rowCount === 2, { what: 'two rows' });
     await client.end();
-    expect(stack.edge.logs.some((line) => line['msg'] === 'request' && line['status'] === 200)).toBe(true);
+    await waitFor(() => stack.edge.logs.some((line) => line['msg'] === 'request' && line['status'] === 200), { what: 'its line in the log' });
   });
 
   it('starts a killed edge again at its address', async () => {

@@ -13,7 +13,7 @@ const CHUNK = '{"id":"c","object":"chat.completion.chunk","created":1,"model":"m
 
 beforeAll(async () => {
   upstream = await startFakeUpstream((exchange) => exchange.respond(200, ANSWER));
-  harness = await startEdge({ config: { ROUTER_SERVER_BODY_LIMIT_MB: '1', ROUTER_SERVER_READ_HEADER_TIMEOUT: '1s' } });
+  harness = await startEdge({ config: { ROUTER_SERVER_BODY_LIMIT_MB: '1', ROUTER_SERVER_READ_HEADER_TIMEOUT: '5s' } });
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
 });
 

@@ -49,19 +49,19 @@ describe('the consumer of the usage stream', () => {
 
   it('delivers a message again only when nobody has kept it for the whole wait', async () => {
     const connection = await nats.connected();
-    await ensureUsageStreams(connection, { ...stream, ackWaitMs: 3_000 });
+    await ensureUsageStreams(connection, { ...stream, ackWaitMs: 6_000 });
     const deliveries: UsageMessage[] = [];
     const subscription = await subscribeToUsage(connection, (message) => deliveries.push(message));
     await publish();
     await waitFor(() => deliveries.length === 1);
     const { ackSubject } = deliveries[0]!;
     let kept = 0;
-    // Seventy tenths of a second: more than two waits.
+    // A hundred and thirty tenths of a second: more than two waits.
     await waitFor(
       () => {
         keepMessage(connection, ackSubject);
         kept += 1;
-        return kept > 70;
+        return kept > 130;
       },
       { intervalMs: 100 },
     );

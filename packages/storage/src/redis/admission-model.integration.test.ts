@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cleanUp, createTestRedis } from '@omg/testkit';
 import { budgetWindow, type BudgetSchedule } from '@omg/domain';
-import fc from 'fast-check';
+import { fc } from '@omg/testkit/properties';
 import { Redis } from 'ioredis';
 import { AdmissionModel, budgetId } from './admission-model.fixture.js';
 import { newId } from './admission.fixture.js';
@@ -21,7 +21,7 @@ let ledger: RedisLedgerStore;
 
 beforeAll(async () => {
   client = new Redis((await createTestRedis()).url);
-  const options = { commandTimeoutMs: 5_000, nowMs: () => nowMs };
+  const options = { commandTimeoutMs: 60_000, nowMs: () => nowMs };
   store = new RedisAdmissionStore(client, options);
   ledger = new RedisLedgerStore(client, options);
 });

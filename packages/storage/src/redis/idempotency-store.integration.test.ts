@@ -9,7 +9,7 @@ let store: IdempotencyStore;
 
 beforeAll(async () => {
   client = new Redis((await createTestRedis()).url);
-  store = new IdempotencyStore(client, { commandTimeoutMs: 5_000, bodyBytesMax: 1_000, bodyBytesAtOnceMax: 500 });
+  store = new IdempotencyStore(client, { commandTimeoutMs: 60_000, bodyBytesMax: 1_000, bodyBytesAtOnceMax: 500 });
 });
 
 afterAll(async () => {

@@ -26,7 +26,7 @@ function open(settings: RedisSettings) {
   const request = connectRedis(patient, { name: 'test-edge', mode: 'request' });
   const background = connectRedis(patient, { name: 'test-recorder', mode: 'background' });
   const queues = connectQueues(settings, { name: 'test-queues' });
-  const guard = { commandTimeoutMs: 10_000, nowMs: () => nowMs };
+  const guard = { commandTimeoutMs: 30_000, nowMs: () => nowMs };
   const stores = {
     admission: new RedisAdmissionStore(request, guard),
     ledger: new RedisLedgerStore(background, guard),
@@ -119,7 +119,7 @@ async function runsJobs({ queues }: Opened): Promise<void> {
   expect((await queue.depth()).waiting).toBe(21);
   expect(await queue.missing(['job-3', 'job-none'])).toEqual(['job-none']);
   const seen: number[] = [];
-  const worker = work(queues, { name, schema, concurrency: 4, lockMs: 5_000, process: async ({ data }) => void seen.push(data.n), onError: () => undefined });
+  const worker = work(queues, { name, schema, concurrency: 4, lockMs: 60_000, process: async ({ data }) => void seen.push(data.n), onError: () => undefined });
   await waitFor(async () => seen.length === 21 && (await queue.missing(['job-3'])).length === 1);
   expect(seen.toSorted((a, b) => a - b)).toEqual([...Array.from({ length: 20 }, (_, n) => n), 100]);
   await worker.close();
@@ -254,7 +254,7 @@ describe('Redis behind sentinels', () => {
     await opened.admission.admit(request);
     await waitFor(async () => (await opened.background.info('replication')).includes('lag=0'));
     await opened.background.wait(1, 30_000);
-    await sentinel.master.kill();
+    await sentinel.killMaster();
     const settled = await waitFor(() => opened.admission.settle(settleRequest(request)).catch(() => undefined), {
       what: 'the replica to be promoted',
     });
