@@ -75,7 +75,7 @@ async function runJest(kinds: readonly Kind[], plan: Plan, env: NodeJS.ProcessEn
 }
 
 /** For what is about to end by itself, on a busy machine. */
-const LEAVING_MS_MAX = 10_000;
+const LEAVING_MS_MAX = 60_000;
 
 /** Whatever a test left running is ended and counted: a test that leaks is a test that failed. */
 async function endLeftovers(runId: string, leavingMs: number): Promise<Counts> {
