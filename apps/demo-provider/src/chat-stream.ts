@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import type { CallRecord } from './call-log.js';
 import type { DemoConfig } from './config.js';
 import { pause, timeToFirstTokenMs } from './pacing.js';
-import { usageOf, type Answer, type Reply } from './reply.js';
+import { logprobsOf, usageOf, type Answer, type Reply } from './reply.js';
 import { countTokens, splitTokens } from './tokens.js';
 import type { ChatRequest } from './wire.js';
 
 interface Delta {
+  /** Said in this piece, for log probabilities. */
+  token?: string;
   delta: Record<string, unknown>;
   tokens: number;
   finishReason?: Reply['finishReason'];
@@ -17,7 +19,7 @@ interface Delta {
 function* deltasOf(reply: Reply): Generator<Delta> {
   if (reply.toolCalls.length === 0) {
     yield { delta: { role: 'assistant', content: '', refusal: null }, tokens: 0 };
-    for (const token of reply.tokens) yield { delta: { content: token }, tokens: 1 };
+    for (const token of reply.tokens) yield { delta: { content: token }, tokens: 1, token };
   } else {
     yield { delta: { role: 'assistant', content: null }, tokens: 0 };
     for (const [index, call] of reply.toolCalls.entries()) {
@@ -56,8 +58,9 @@ export async function streamReplies(response: ServerResponse, answer: Answer, re
     if (!flowing) await Promise.race([once(response, 'drain'), once(response, 'close')]);
     return !response.destroyed;
   };
-  for (const { index, delta, finishReason, tokens } of interleave(answer.replies)) {
-    const choice = { index, delta, logprobs: null, finish_reason: finishReason ?? null };
+  for (const { index, delta, finishReason, tokens, token } of interleave(answer.replies)) {
+    const logprobs = request.logprobs === true && token !== undefined ? logprobsOf([token]) : null;
+    const choice = { index, delta, logprobs, finish_reason: finishReason ?? null };
     if (!(await send({ choices: [choice], ...(includeUsage ? { usage: null } : {}) }))) return;
     call.completion_tokens += tokens;
     if (answer.fault.kind === 'cut' && call.completion_tokens >= CUT_AFTER_TOKENS) {

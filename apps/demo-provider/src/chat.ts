@@ -4,7 +4,7 @@ import type { CallLog, CallRecord } from './call-log.js';
 import type { DemoConfig } from './config.js';
 import { baseModel, errorOf, faultOf } from './faults.js';
 import { hang, pause, timeToFirstTokenMs } from './pacing.js';
-import { countPromptTokens, makeReply, usageOf, type Answer } from './reply.js';
+import { countPromptTokens, logprobsOf, makeReply, usageOf, type Answer } from './reply.js';
 import { sendJson } from './send.js';
 import { streamReplies } from './chat-stream.js';
 import { WireError, type ChatRequest } from './wire.js';
@@ -23,11 +23,6 @@ function validate(request: ChatRequest): void {
   }
   const n = request.n ?? 1;
   if (!Number.isInteger(n) || n < 1 || n > CHOICES_MAX) throw new WireError(400, `Invalid 'n': must be between 1 and ${CHOICES_MAX}.`, { param: 'n' });
-}
-
-function logprobsOf(tokens: readonly string[]): unknown {
-  const content = tokens.map((token) => ({ token, logprob: -0.01, bytes: [...Buffer.from(token)], top_logprobs: [] }));
-  return { content, refusal: null };
 }
 
 function completionBody(answer: Answer, request: ChatRequest): Record<string, unknown> {

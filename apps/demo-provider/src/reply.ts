@@ -101,6 +101,11 @@ export function makeReply(request: ChatRequest, choiceIndex: number, seed: strin
   return { tokens, toolCalls: [], finishReason: tokens.length < all.length ? 'length' : 'stop', completionTokens: tokens.length };
 }
 
+export function logprobsOf(tokens: readonly string[]): unknown {
+  const content = tokens.map((token) => ({ token, logprob: -0.01, bytes: [...Buffer.from(token)], top_logprobs: [] }));
+  return { content, refusal: null };
+}
+
 export function usageOf(promptTokens: number, completionTokens: number): ChatUsage {
   return {
     prompt_tokens: promptTokens,

@@ -69,6 +69,14 @@ describe('chat completions', () => {
     for await (const chunk of stream) expect('usage' in chunk).toBe(false);
   });
 
+  it('gives log probabilities of the same tokens whole and streamed', async () => {
+    const body = { model: 'demo-chat', messages: ask('Hi there'), logprobs: true };
+    const whole = await client.chat.completions.create(body);
+    const streamed = await client.chat.completions.stream(body).finalChatCompletion();
+    expect(streamed.choices[0]!.logprobs).toEqual(whole.choices[0]!.logprobs);
+    expect(whole.choices[0]!.logprobs!.content!.length).toBe(whole.usage!.completion_tokens);
+  });
+
   it('stops at max_tokens and says so', async () => {
     const answer = await client.chat.completions.create({ model: 'demo-chat', messages: ask('Hi'), max_tokens: 5 });
     expect(answer.choices[0]!.finish_reason).toBe('length');

@@ -12,6 +12,14 @@ beforeAll(async () => {
   await harness.putModel('chat', [chatRoute(`${upstream.origin}/v1`)]);
   await harness.putModel('no-tools', [chatRoute(`${upstream.origin}/v1`, { supportsTools: false })]);
   await harness.putModel('embed', [chatRoute(`${upstream.origin}/v1`, { modelType: 'embedding', modalities: ['embeddings'] })]);
+  await harness.putModel('text-embed', [
+    chatRoute(`${upstream.origin}/v1`, {
+      provider: 'mistral',
+      modelType: 'embedding',
+      modalities: ['embeddings'],
+      settings: { base_url: `${upstream.origin}/v1`, api_key: 'k' },
+    }),
+  ]);
   await harness.putModel('draw', [chatRoute(`${upstream.origin}/v1`, { modelType: 'image', modalities: ['image'] })]);
 });
 
@@ -139,6 +147,15 @@ describe('a request that cannot be served', () => {
     ]);
   });
 
+  it('is told to send text where the model takes no token ids, which frameworks make of it by themselves', async () => {
+    expect(await errorOf(await harness.post('/v1/embeddings', { model: 'text-embed', input: [[1, 2], [3]] }))).toMatchObject({
+      status: 400,
+      code: 'unsupported_parameter',
+      param: 'input',
+      message: 'This model does not take token ids: send text.',
+    });
+  });
+
   it('gets JSON for unknown URLs and wrong methods', async () => {
     const headers = { authorization: harness.authorization };
     expect(await errorOf(await fetch(`${harness.edge.url}/v1/unknown`, { headers }))).toMatchObject({ status: 404, code: 'not_found' });
@@ -152,7 +169,12 @@ describe('a request that cannot be served', () => {
       'Unknown request URL: POST /chat/completions. Did you mean /v1/chat/completions? The base URL for clients ends in /v1.',
     );
     expect(await post('/v1/v1/chat/completions')).toMatch(/Did you mean \/v1\/chat\/completions\?/);
-    expect(await post('/v1/responses')).toBe('Unknown request URL: POST /v1/responses.');
+    for (const base of ['/api/v1', '/openai', '/openai/deployments/chat', '/v1/deployments/chat']) {
+      expect(await post(`${base}/chat/completions?api-version=2024-10-21`)).toMatch(/Did you mean \/v1\/chat\/completions\?/);
+    }
+    expect(await post('/v1/responses')).toBe('Unknown request URL: POST /v1/responses. Use /v1/chat/completions instead.');
+    expect(await post('/v1/completions')).toMatch(/Use \/v1\/chat\/completions instead\./);
+    expect(await post('/v1/moderations')).toBe('Unknown request URL: POST /v1/moderations.');
     expect(await post(`/${'x'.repeat(500)}`)).toBe(`Unknown request URL: POST /${'x'.repeat(127)}.`);
     expect(await message(await harness.chat({ model: 'gpt-99' }))).toBe("The model 'gpt-99' does not exist or is not enabled.");
     const headers = { authorization: harness.authorization };

@@ -113,10 +113,14 @@ async function refuseUnmatched(services: EdgeServices, request: FastifyRequest, 
 
 const PATH_CHARS_SHOWN_MAX = 128;
 
-/** Most often a base URL lacks its `/v1`, or has it twice: then the error says so. */
+/** What SDKs call by default or by habit, and have chat completions as a setting for. */
+const CHAT_INSTEAD: ReadonlySet<string> = new Set(['/v1/responses', '/v1/completions']);
+
+/** Most often a base URL lacks its `/v1`, has it twice, or has a path of another service before it: then the error says so. */
 function unknownUrl(method: string, path: string): GatewayError {
-  const meant = [`/v1${path}`, path.replace(/^(\/v1)+/, '/v1'), path.replace(/^\/api(?=\/v1\/)/, '')].find((candidate) => ALLOWED_METHODS.has(candidate));
-  const hint = meant === undefined ? '' : ` Did you mean ${meant}? The base URL for clients ends in /v1.`;
+  const meant = [...ALLOWED_METHODS.keys()].find((known) => path.endsWith(known.slice('/v1'.length)));
+  let hint = meant === undefined ? '' : ` Did you mean ${meant}? The base URL for clients ends in /v1.`;
+  if (CHAT_INSTEAD.has(path)) hint = ` Use ${chatCompletions.path} instead.`;
   return new GatewayError('not_found', { message: `Unknown request URL: ${method} ${path.slice(0, PATH_CHARS_SHOWN_MAX)}.${hint}` });
 }
 

@@ -39,6 +39,7 @@ function incapable(ctx: RequestContext, { why, param: field }: NoRoute): Gateway
     return new GatewayError('unsupported_operation', { param: 'model', message });
   }
   if (field === 'messages') return new GatewayError('unsupported_parameter', { param: field, message: 'This model does not take images or audio.' });
+  if (field === 'input') return new GatewayError('unsupported_parameter', { param: field, message: 'This model does not take token ids: send text.' });
   return new GatewayError('unsupported_parameter', { param: field, message: `'${field}' is not supported by this model.` });
 }
 
