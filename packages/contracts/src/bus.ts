@@ -14,8 +14,6 @@ export const SUBJECTS = {
   routeOutcome: 'route.outcome',
   /** Request/reply, queue group `recorder`: put a tenant's and a key's spend of the current window into Redis. */
   budgetSeed: 'budget.seed',
-  /** The outbox has new rows; a nudge for the projector, which also polls. */
-  outboxNudge: 'config.outbox',
 } as const;
 
 export const QUEUES = { usage: 'usage', budgetEvaluation: 'budget-evaluation', alertDelivery: 'alert-delivery' } as const;

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 
 /**
  * Virtual keys: `sk-<prefix>.<secret>`. The prefix finds the key, the secret proves it.
@@ -22,15 +22,4 @@ export function parseBearerApiKey(header: string | undefined): ApiKeyToken | und
 
 export function hashApiKeySecret(pepper: string, secret: string): Buffer {
   return createHmac('sha256', pepper).update(secret).digest();
-}
-
-/** Constant-time comparison of a secret with the stored digest. */
-export function apiKeySecretMatches(pepper: string, secret: string, storedDigest: Buffer): boolean {
-  const digest = hashApiKeySecret(pepper, secret);
-  return storedDigest.length === digest.length && timingSafeEqual(digest, storedDigest);
-}
-
-/** Bootstrap files write prefixes with and without `sk-`; the stored prefix never has it. */
-export function normalizeApiKeyPrefix(prefix: string): string {
-  return prefix.trim().replace(/^sk-/i, '');
 }

@@ -3,7 +3,6 @@ import './service/require-node.js';
 export { loadConfig, ConfigError, type LoadConfigOptions, type LoadedConfig } from './config/load-config.js';
 export { type Config, type ConfigOf, type SectionName } from './config/schema.js';
 export { catalogEntrySchema, PROVIDER_BLOCKS, type CatalogEntry, type CatalogItem } from './config/sections/catalog.js';
-export { type BootstrapApiKey } from './config/sections/bootstrap.js';
 export { formatDuration, parseDurationMs } from './config/duration.js';
 export { createLogger, describeError, type Logger, type LoggerOptions } from './logging/logger.js';
 export { scrub } from './logging/redaction.js';

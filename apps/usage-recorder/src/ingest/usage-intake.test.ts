@@ -5,7 +5,7 @@ import { UsageIntake } from './usage-intake.js';
 const message = (streamSequence: number): UsageMessage => ({
   messageId: `batch-${streamSequence}`,
   payload: Buffer.from('{}'),
-  traceparent: undefined,
+
   streamSequence,
   publishedAtMs: 0,
   deliveries: 1,

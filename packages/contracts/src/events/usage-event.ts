@@ -101,8 +101,6 @@ export const usageBatchSchema = z.object({
   events: z.array(z.unknown()).max(1024),
 });
 
-export type UsageBatch = Omit<z.infer<typeof usageBatchSchema>, 'events'> & { events: UsageEvent[] };
-
 /** An event as it travels: serialised once, by the edge that made it. */
 export interface EncodedUsageEvent {
   readonly json: string;

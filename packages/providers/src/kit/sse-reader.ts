@@ -62,11 +62,6 @@ export class SseReader {
     this.keepData();
   }
 
-  /** True when the stream ended inside an event: what was begun is lost. */
-  endedInsideEvent(): boolean {
-    return this.rest.length > 0 || this.kept !== undefined;
-  }
-
   private readLfLines(buf: Buffer, from: number): number {
     let pos = from;
     for (;;) {

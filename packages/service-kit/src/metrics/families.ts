@@ -117,12 +117,6 @@ export class Level {
   set(value: number): void {
     this.value = value;
   }
-  inc(by = 1): void {
-    this.value += by;
-  }
-  dec(by = 1): void {
-    this.value -= by;
-  }
 }
 
 export class Distribution {

@@ -1,4 +1,4 @@
-import { DeliverPolicy, jetstream, jetstreamManager, type JsMsg, type PushConsumer } from '@nats-io/jetstream';
+import { DeliverPolicy, jetstream, type JsMsg, type PushConsumer } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { NatsClient } from './connection.js';
 import type { KvBucket } from './kv-bucket.js';
@@ -239,10 +239,4 @@ class Session {
 function valueOf(message: JsMsg): string | undefined {
   const operation = message.headers?.get('KV-Operation');
   return operation === 'DEL' || operation === 'PURGE' ? undefined : message.string();
-}
-
-/** How far a bucket is: the number of its last write. For a check that a watcher has caught up. */
-export async function lastRevision(connection: NatsConnection, bucketName: string): Promise<number> {
-  const manager = await jetstreamManager(connection, { checkAPI: false });
-  return (await manager.streams.info(`KV_${bucketName}`)).state.last_seq;
 }

@@ -96,7 +96,6 @@ export interface UsageMessage {
   /** The publisher's message id: the batch's id. */
   messageId: string | undefined;
   payload: Uint8Array;
-  traceparent: string | undefined;
   streamSequence: number;
   publishedAtMs: number;
   deliveries: number;
@@ -125,7 +124,6 @@ function read(message: JsMsg): UsageMessage {
   return {
     messageId: message.headers?.get('Nats-Msg-Id') || undefined,
     payload: message.data,
-    traceparent: message.headers?.get('traceparent') || undefined,
     streamSequence: message.seq,
     publishedAtMs: Math.floor(message.info.timestampNanos / 1e6),
     deliveries: message.info.deliveryCount,

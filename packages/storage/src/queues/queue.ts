@@ -1,4 +1,4 @@
-import { DelayedError, Queue, Worker, type JobsOptions } from 'bullmq';
+import { Queue, Worker, type JobsOptions } from 'bullmq';
 import type { Cluster, Redis } from 'ioredis';
 import type { z } from 'zod';
 import { QUEUE_PREFIX } from './connection.js';
@@ -19,7 +19,6 @@ export interface QueueJob<T> {
   /** Adding a job whose id is waiting or running does nothing. Letters, digits, `-`, `_`, `.`; not a plain number. */
   id: string;
   data: T;
-  delayMs?: number;
 }
 
 export interface JobQueue<T> {
@@ -41,7 +40,7 @@ export function openQueue<T>(client: Redis | Cluster, name: string, schema: z.Zo
   queue.on('error', () => undefined);
   return {
     async add(jobs) {
-      await queue.addBulk(jobs.map((job) => ({ name, data: schema.parse(job.data), opts: { jobId: job.id, ...(job.delayMs ? { delay: job.delayMs } : {}) } })));
+      await queue.addBulk(jobs.map((job) => ({ name, data: schema.parse(job.data), opts: { jobId: job.id } })));
     },
     async addLatest(key, data, delayMs = 0) {
       await queue.add(name, schema.parse(data), { deduplication: { id: key, keepLastIfActive: true }, ...(delayMs > 0 ? { delay: delayMs } : {}) });
@@ -63,18 +62,9 @@ export function openQueue<T>(client: Redis | Cluster, name: string, schema: z.Zo
   };
 }
 
-/** Thrown by a processor: the job is not done; it is tried again after the pause, on any worker. */
-export class RetryLater extends Error {
-  constructor(readonly delayMs: number) {
-    super(`retry in ${delayMs} ms`);
-    this.name = 'RetryLater';
-  }
-}
-
 export interface WorkerJob<T> {
   id: string;
   data: T;
-  enqueuedAtMs: number;
 }
 
 export interface JobWorker {
@@ -96,29 +86,17 @@ export interface WorkOptions<T> {
 }
 
 export function work<T>(client: Redis | Cluster, options: WorkOptions<T>): JobWorker {
-  const worker = new Worker(
-    options.name,
-    async (job, token) => {
-      try {
-        await options.process({ id: job.id!, data: options.schema.parse(job.data), enqueuedAtMs: job.timestamp });
-      } catch (error) {
-        if (!(error instanceof RetryLater)) throw error;
-        await job.moveToDelayed(Date.now() + error.delayMs, token);
-        throw new DelayedError();
-      }
-    },
-    {
-      connection: client,
-      prefix: QUEUE_PREFIX,
-      concurrency: options.concurrency,
-      removeOnComplete: { count: 0 },
-      lockDuration: options.lockMs,
-      stalledInterval: Math.min(STALLED_CHECK_MS, options.lockMs / 2),
-      maxStalledCount: ATTEMPTS_MAX,
-      drainDelay: 5,
-      runRetryDelay: 1_000,
-    },
-  );
+  const worker = new Worker(options.name, async (job) => options.process({ id: job.id!, data: options.schema.parse(job.data) }), {
+    connection: client,
+    prefix: QUEUE_PREFIX,
+    concurrency: options.concurrency,
+    removeOnComplete: { count: 0 },
+    lockDuration: options.lockMs,
+    stalledInterval: Math.min(STALLED_CHECK_MS, options.lockMs / 2),
+    maxStalledCount: ATTEMPTS_MAX,
+    drainDelay: 5,
+    runRetryDelay: 1_000,
+  });
   worker.on('error', (error) => options.onError(error, undefined));
   worker.on('failed', (job, error) => options.onError(error, job?.id));
   return { close: () => worker.close() };

@@ -100,4 +100,3 @@ export const bootstrapSection = z.object({
     example: ['gpt-4o-mini'],
   }),
 });
-export type BootstrapApiKey = z.output<typeof apiKey>;
