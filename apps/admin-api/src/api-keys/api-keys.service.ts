@@ -11,6 +11,7 @@ import { visibleTenantIds, type Principal } from '../http/principal.js';
 import { ADMIN_CONFIG, PRISMA } from '../http/tokens.js';
 import { newId } from '../new-id.js';
 import { lockTenant } from '../tenants/tenant-lock.js';
+import { databaseNow } from '../database-now.js';
 import { apiKeyAudit, apiKeyBody, WITH_TENANT, type ApiKeyRow } from './api-key-body.js';
 import { ApiKeyTerms } from './api-key-terms.js';
 import { PREFIX_CHARS, randomText, SECRET_CHARS } from './secrets.js';
@@ -103,7 +104,7 @@ export class ApiKeysService {
           secretDigest: this.digest(secret),
           lastFour: secret.slice(-4),
           previousDigest: graceSeconds > 0 ? Uint8Array.from(before.secretDigest) : null,
-          previousValidUntil: graceSeconds > 0 ? new Date((await nowMs(tx)) + graceSeconds * 1000) : null,
+          previousValidUntil: graceSeconds > 0 ? new Date((await databaseNow(tx)).getTime() + graceSeconds * 1000) : null,
           version: { increment: 1 },
         },
         include: WITH_TENANT,
@@ -121,7 +122,7 @@ export class ApiKeysService {
       if (before.revokedAt) return this.body(tx, before);
       const row = await tx.apiKey.update({
         where: { id: keyId },
-        data: { revokedAt: new Date(await nowMs(tx)), previousDigest: null, previousValidUntil: null, version: { increment: 1 } },
+        data: { revokedAt: await databaseNow(tx), previousDigest: null, previousValidUntil: null, version: { increment: 1 } },
         include: WITH_TENANT,
       });
       const body = await this.body(tx, row);
@@ -171,11 +172,6 @@ async function findKey(tx: PrismaTx, tenantId: string, keyId: string): Promise<A
   const row = await tx.apiKey.findFirst({ where: { id: keyId, tenantId }, include: WITH_TENANT });
   if (!row) throw new AdminError('not_found', { message: 'The key does not exist.' });
   return row;
-}
-
-async function nowMs(tx: PrismaTx): Promise<number> {
-  const [row] = await tx.$queryRaw<{ now: Date }[]>`SELECT now() AS now`;
-  return row!.now.getTime();
 }
 
 function expiry(text: string | null | undefined): Date | null {

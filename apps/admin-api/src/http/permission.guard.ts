@@ -2,13 +2,11 @@ import { Inject, Injectable, type CanActivate, type ExecutionContext } from '@ne
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import { AdminError, DOWNLOAD_TOKEN_PARAM } from '@omg/contracts';
-import type { Role } from '@omg/domain';
+import { isUuid, type Role } from '@omg/domain';
 import type { PrismaClient } from '@omg/database';
 import { PERMISSION_KEY, type AuthenticatedRequest, type Permission } from './permission.js';
 import { hasAnyRole, hasTenantRole, type Principal } from './principal.js';
 import { PRISMA } from './tokens.js';
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** A person's access token, a machine's admin token, or a download link; 401 with one text for everything that is wrong with them. */
 const CredentialGuard = AuthGuard(['jwt', 'admin-token', 'download-link']);
@@ -54,7 +52,7 @@ export class PermissionGuard extends CredentialGuard implements CanActivate {
       if (!hasAnyRole(principal, role)) throw new AdminError('forbidden');
       return;
     }
-    if (!UUID.test(tenantId)) throw new AdminError('invalid_id');
+    if (!isUuid(tenantId)) throw new AdminError('invalid_id');
     if (!hasTenantRole(principal, tenantId.toLowerCase(), role)) throw new AdminError('forbidden');
     // Others got their 403 above, for a foreign tenant and an unknown one alike; a super admin is told what is missing.
     if (principal.isSuperAdmin) await this.requireTenant(tenantId);

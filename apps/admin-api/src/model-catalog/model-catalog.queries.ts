@@ -1,5 +1,6 @@
 import { AdminError } from '@omg/contracts';
 import type { PrismaTx } from '@omg/database';
+import { databaseNow } from '../database-now.js';
 import type { CatalogRow } from './catalog-body.js';
 import { visibleRoutes } from './visible-routes.js';
 
@@ -13,7 +14,7 @@ export async function lockAlias(tx: PrismaTx, key: string): Promise<boolean> {
 
 /** All rows, hidden ones too, of one alias or of all. */
 export async function readRoutes(tx: PrismaTx, aliasKey?: string): Promise<CatalogRow[]> {
-  const [{ now }] = (await tx.$queryRaw<{ now: Date }[]>`SELECT now() AS now`) as [{ now: Date }];
+  const now = await databaseNow(tx);
   return tx.modelRoute.findMany({
     where: aliasKey === undefined ? {} : { aliasKey },
     include: { alias: true, priceVersions: { where: { validFrom: { lte: now } }, orderBy: [{ validFrom: 'desc' }, { createdAt: 'desc' }], take: 1 } },

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { configKey } from '@omg/contracts';
 import type { ConfigBucket } from '@omg/storage';
+import { databaseNow } from '../database-now.js';
 import { defaultsDocument, keyDocument, modelDocument, tenantDocument } from './documents.js';
-import { readDefaultModels, readDefaults, readKeysAfter, readModelsAfter, readNow, readTenantsAfter, type Database } from './documents.queries.js';
+import { readDefaultModels, readDefaults, readKeysAfter, readModelsAfter, readTenantsAfter, type Database } from './documents.queries.js';
 import { identify, keyOf, readModelDocument, type ProjectionRef, type ProjectionSettings } from './projection.js';
 
 const PAGE = 1000;
@@ -27,7 +28,7 @@ export async function findDrift(bucket: ConfigBucket, db: Database, settings: Pr
     stored.delete(key);
     if (found !== (document && digest(Buffer.from(JSON.stringify(document))))) drift.push(ref);
   };
-  const now = await readNow(db);
+  const now = await databaseNow(db);
   for await (const row of pages((last: { key: string } | undefined) => readModelsAfter(db, last?.key ?? '', PAGE, now))) {
     const ref: ProjectionRef = { kind: 'model', ref: row.key };
     expect(ref, modelDocument(row, settings, readModelDocument(models.get(keyOf(ref)))));

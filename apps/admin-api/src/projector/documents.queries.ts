@@ -25,12 +25,6 @@ export async function readDefaults(db: Database): Promise<{ budget?: BudgetSetti
   return { ...(budget.success && { budget: budget.data }), ...(rateLimits.success && { rateLimits: rateLimits.data }) };
 }
 
-/** Postgres's time: which price counts must not depend on this machine's clock. */
-export async function readNow(db: Database): Promise<Date> {
-  const [row] = await db.$queryRaw<{ now: Date }[]>`SELECT now() AS now`;
-  return row!.now;
-}
-
 /** With the price that counts at `now`. */
 function modelInclude(now: Date) {
   const { routes } = MODEL;

@@ -1,8 +1,9 @@
 import { configKey, modelDocumentSchema, type ModelDocument } from '@omg/contracts';
 import { RevisionConflictError, type ConfigEntry, type ConfigBucket } from '@omg/storage';
 import type { AdminConfig, CatalogContext } from '../config.js';
+import { databaseNow } from '../database-now.js';
 import { defaultsDocument, keyDocument, modelDocument, tenantDocument } from './documents.js';
-import { readDefaultModels, readDefaults, readKeys, readModels, readNow, readTenants, type Database } from './documents.queries.js';
+import { readDefaultModels, readDefaults, readKeys, readModels, readTenants, type Database } from './documents.queries.js';
 
 /** A thing that the edges know: what an outbox row names. */
 export interface ProjectionRef {
@@ -82,7 +83,7 @@ export const identify = ({ kind, ref }: ProjectionRef): string => `${kind} ${ref
 /** What is missing in the result does not exist any more. */
 async function loadDocuments(db: Database, settings: ProjectionSettings, refs: readonly ProjectionRef[]): Promise<Map<string, BuildDocument>> {
   const named = (kind: ProjectionRef['kind']) => refs.filter((ref) => ref.kind === kind).map((ref) => ref.ref);
-  const now = await readNow(db);
+  const now = await databaseNow(db);
   const builders = new Map<string, BuildDocument>();
   const models = named('model');
   const tenants = named('tenant');

@@ -1,7 +1,7 @@
-import { budgetSettingSchema, SETTING_KEYS } from '@omg/contracts';
-import { nanoUsdFromUsd, parseBudgetSchedule, type BudgetSchedule, type NanoUsd } from '@omg/domain';
+import { parseBudgetSchedule, type BudgetSchedule, type NanoUsd } from '@omg/domain';
 import type { ConfigOf } from '@omg/service-kit';
 import type { PrismaTx } from '@omg/database';
+import { defaultBudget } from '../budgets/default-budget.js';
 
 /** What a tenant's budget is now: its override over the persisted default over the configuration file. */
 export interface BudgetTerms {
@@ -12,20 +12,8 @@ export interface BudgetTerms {
 }
 
 export async function defaultTerms(tx: PrismaTx, config: ConfigOf<'budgets'>): Promise<BudgetTerms> {
-  const setting = await tx.setting.findUnique({ where: { key: SETTING_KEYS.budget } });
-  const stored = setting ? budgetSettingSchema.parse(setting.value) : undefined;
-  if (stored)
-    return {
-      limitNano: BigInt(stored.limitNano),
-      warningThreshold: stored.warningThreshold,
-      schedule: parseBudgetSchedule(stored.schedule) ?? 'calendar_month',
-    };
-  const { budgets } = config;
-  return {
-    limitNano: nanoUsdFromUsd(budgets.defaultUsd),
-    warningThreshold: budgets.warningThresholdPerc,
-    schedule: parseBudgetSchedule(budgets.refreshSchedule) ?? 'calendar_month',
-  };
+  const { limitNano, warningThreshold, schedule } = await defaultBudget(tx, config);
+  return { limitNano: BigInt(limitNano), warningThreshold, schedule };
 }
 
 /** The terms of each of these tenants. */

@@ -7,6 +7,7 @@ import {
   type usageCompareQuerySchema,
   type usageSummaryQuerySchema,
 } from '@omg/contracts';
+import { isUuid } from '@omg/domain';
 import type { PrismaTx } from '@omg/database';
 import type { Parsed } from '../http/paging.js';
 import { requireSuperAdmin, requireTenantRole, type Principal } from '../http/principal.js';
@@ -165,9 +166,6 @@ export class ReportsService {
 export function dayStarts(range: ReportRange): number[] {
   return dayPieces(range).map(({ dayStartMs }) => dayStartMs);
 }
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-const isUuid = (text: string): boolean => UUID.test(text);
 
 /** The provider of each alias that has exactly one. */
 async function providersOf(tx: PrismaTx, aliases: readonly string[]): Promise<Map<string, string>> {

@@ -1,5 +1,6 @@
 import { TENANT_SCOPE, type PrismaTx } from '@omg/database';
 import { budgetWindow, rollingDays, type NanoUsd } from '@omg/domain';
+import { databaseNow } from '../database-now.js';
 import type { BudgetTerms } from './budget-terms.js';
 
 /** A tenant as a whole, or one of its keys. */
@@ -28,9 +29,9 @@ export async function runningSpend(
   timezone: string,
 ): Promise<Map<string, NanoUsd>> {
   if (subjects.length === 0) return new Map();
-  const [{ now }] = (await tx.$queryRaw<{ now: Date }[]>`SELECT now() AS now`) as [{ now: Date }];
+  const nowMs = (await databaseNow(tx)).getTime();
   const windows = subjects.map(({ tenantId, apiKeyId = TENANT_SCOPE }): RunningWindow => {
-    const { id, startMs } = budgetWindow(terms.get(tenantId)!.schedule, timezone, now.getTime());
+    const { id, startMs } = budgetWindow(terms.get(tenantId)!.schedule, timezone, nowMs);
     return { tenantId, apiKeyId, windowId: id, start: new Date(startMs) };
   });
   const counted = new Map(await storedTotals(tx, windows, terms));
