@@ -2,7 +2,7 @@ import { ConfigError, createLogger, loadConfig } from '@omg/service-kit';
 import { createPool, ledgerDatabase } from '@omg/database';
 import { RedisLedgerStore, closeRedis, connectNats, connectRedis, usageBacklog } from '@omg/storage';
 import { setTimeout as delay } from 'node:timers/promises';
-import { usageKeptMs } from './retention.js';
+import { usageIsWholeSinceMs } from './retention.js';
 import { readVerifyArguments, UsageError } from './verify/verify-arguments.js';
 import { verifyLedger, type VerifyReport } from './verify/verify-ledger.js';
 
@@ -13,8 +13,6 @@ import { verifyLedger, type VerifyReport } from './verify/verify-ledger.js';
 
 const DAY_MS = 86_400_000;
 const CONNECT_MS = 10_000;
-/** Usage rows are dropped by whole months, and a day's edge may be cut. */
-const RETENTION_MARGIN_MS = DAY_MS;
 
 async function main(): Promise<number> {
   const { days, waitSeconds, running, config: file } = readVerifyArguments(process.argv.slice(2));
@@ -26,7 +24,7 @@ async function main(): Promise<number> {
   try {
     const connection = await Promise.race([nats.connected(), delay(CONNECT_MS, undefined, { ref: false })]);
     if (!connection) throw new Error('NATS does not answer');
-    const usageSinceMs = Math.max(0, Date.now() - usageKeptMs(config.retention) + RETENTION_MARGIN_MS);
+    const usageSinceMs = usageIsWholeSinceMs(config.retention, Date.now());
     const report = await verifyLedger(
       { database: ledgerDatabase(pool), store, backlog: () => usageBacklog(connection) },
       {

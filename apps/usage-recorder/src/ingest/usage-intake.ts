@@ -18,6 +18,7 @@ const JOB_ID = /^[A-Za-z0-9._-]{1,64}$/;
 export interface UsageIntakeParts {
   queue: Pick<JobQueue<UsageJob>, 'add'>;
   held: Pick<HeldMessages, 'receive' | 'queued' | 'done'>;
+  /** Resolves once the letter is stored; rejects only at shutdown. */
   deadLetter: (id: string, letter: DeadLetter) => Promise<void>;
   acknowledge: (ackSubject: string) => void;
   onWait: (error: unknown, pauseMs: number) => void;
@@ -76,7 +77,7 @@ export class UsageIntake {
     const payload = Buffer.from(message.payload.subarray(0, USAGE_MESSAGE_BYTES_MAX)).toString('utf8');
     const poison = { reason: 'too_large' as const, detail: `${message.payload.length} bytes`, payload };
     const letter = deadLetterOf(poison, { batchId: message.messageId?.slice(0, 128), streamSequence: message.streamSequence, atMs: this.parts.nowMs() });
-    await persistently(() => this.parts.deadLetter(`${message.streamSequence}-batch`, letter), { signal: this.parts.signal, onWait: this.parts.onWait });
+    await this.parts.deadLetter(`${message.streamSequence}-batch`, letter);
     this.parts.acknowledge(message.ackSubject);
     this.parts.held.done(message.streamSequence);
   }

@@ -6,7 +6,7 @@ import type { RecorderContext } from '../config.js';
 import type { Ingestion } from '../ingest/ingestion.js';
 import type { RecorderMetrics } from '../metrics.js';
 import { reap } from '../reaper/reaper.js';
-import { usageKeptMs } from '../retention.js';
+import { usageIsWholeSinceMs } from '../retention.js';
 import { verifyLedger } from '../verify/verify-ledger.js';
 import type { RecurringJob } from './recurring.js';
 import { makePartitions, purge } from './retention-job.js';
@@ -53,7 +53,7 @@ export function recurringJobs({ config, logger }: RecorderContext, parts: JobPar
       firstAfterMs: HOUR_MS,
       run: async () => {
         const connection = await nats.connected(AbortSignal.timeout(MINUTE_MS));
-        const usageSinceMs = Math.max(0, Date.now() - usageKeptMs(config.retention) + DAY_MS);
+        const usageSinceMs = usageIsWholeSinceMs(config.retention, Date.now());
         const report = await verifyLedger(
           { database, store, backlog: () => usageBacklog(connection) },
           { usageSinceMs, costsSinceMs: Math.max(usageSinceMs, Date.now() - VERIFIED_DAYS * DAY_MS), settleMs: 10_000, allowRunning: true },

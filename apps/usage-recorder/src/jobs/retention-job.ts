@@ -5,9 +5,10 @@ import { requestsKeptMs, usageKeptMs } from '../retention.js';
 
 /** Partitions made ahead: the job may fail for months before a row lands in the default partition. */
 const MONTHS_AHEAD = 3;
-const DELETE_ROWS = 5_000;
-/** Rows deleted in one run; what is left waits for the next one. */
-const DELETES_MAX = 2_000;
+/** Rows of one step: short transactions keep locks short. */
+const STEP_ROWS = 5_000;
+/** Steps of one run; what is left waits for the next one. */
+const STEPS_MAX = 2_000;
 
 export interface RetentionParts {
   database: LedgerDatabase;
@@ -33,19 +34,19 @@ export async function purge(parts: RetentionParts, retention: Config['retention'
 async function purgeTable(
   { database, metrics, log }: RetentionParts,
   table: PartitionedTable,
-  keptMs: number | undefined,
+  keptMs: number,
   nowMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  if (keptMs === undefined || keptMs === Infinity) return;
+  if (keptMs === Infinity) return;
   const beforeMs = nowMs - keptMs;
   const dropped = await database.transaction((tx) => dropPartitions(tx, table, beforeMs));
   let deleted = 0;
-  for (let i = 0; i < DELETES_MAX && !signal.aborted; i++) {
-    const rows = await database.transaction((tx) => deleteOldRows(tx, table, beforeMs, DELETE_ROWS));
+  for (let i = 0; i < STEPS_MAX && !signal.aborted; i++) {
+    const rows = await database.transaction((tx) => deleteOldRows(tx, table, beforeMs, STEP_ROWS));
     deleted += rows;
     metrics.purgedRows.child(table).inc(rows);
-    if (rows < DELETE_ROWS) break;
+    if (rows < STEP_ROWS) break;
   }
   if (dropped.length + deleted > 0) log.info({ table, dropped, deleted }, 'rows whose retention ended are deleted');
 }
