@@ -15,7 +15,7 @@ export function textArray(values: readonly (string | null)[]): string {
   return `{${values.map((value) => (value === null ? 'NULL' : `"${SPECIAL.test(value) ? value.replace(EVERY_SPECIAL, String.raw`\$&`) : value}"`)).join(',')}}`;
 }
 
-/** Instants as one array. Nearly all of a statement's are the same few, and writing one costs as much as all the rest of its row. */
+/** Instants as one array. Neighbours are mostly the same instant, whose text is made once: it costs as much as the rest of a row. */
 export function timeArray(values: readonly number[]): string {
   let lastMs: number | undefined;
   let text = '';

@@ -118,9 +118,13 @@ ORDER BY b.tenant_id, b.api_key_id, b.window_id FOR NO KEY UPDATE OF b`,
 const NEXT_VERSION = 'GREATEST(b.version + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)';
 
 /**
- * One delta to a scope: a row that matched two would get only one of them. In the order of the deltas, since the transaction's
- * statements find rows by index only: so recorders wait for each other instead of deadlocking. A tenant has no key's limit and a key no
- * tenant's: compared with null, an index is not even read.
+ * Takes at most one delta of each scope: an UPDATE applies only one of several that match a row.
+ *
+ * The subquery's order is the order in which rows are locked, since statements of this transaction look rows up by index only. All
+ * recorders lock in that order, so they wait for each other instead of deadlocking.
+ *
+ * A tenant has no limit of a key, and a key none of a tenant. The joins compare with null there, and Postgres does not even read the
+ * index.
  */
 const ADD_TOTALS = {
   name: 'budget-add-totals',

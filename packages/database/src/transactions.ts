@@ -24,7 +24,10 @@ export interface TransactionOptions {
   byIndex?: boolean;
 }
 
-/** Just-in-time compilation has to be off with it: a forbidden plan that is the only one has a price that would start the compiler. */
+/**
+ * Postgres forbids a plan by giving it a very high cost. Where no other plan exists it is used all the same, and its cost would
+ * start the just-in-time compiler: that has to be off too.
+ */
 const BY_INDEX = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit'].map((name) => `; SET LOCAL ${name} = off`).join('');
 
 export interface LedgerDatabase {

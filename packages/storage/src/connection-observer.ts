@@ -1,4 +1,7 @@
-/** Told when a connection is there, when it is lost, and when somebody who listened to that threw. Names are ours (`redis`, `nats`, `postgres`), errors are for the log. */
+/**
+ * Hears when a connection is there and when it is lost, and when a listener to that threw an error. `name` is `redis`, `nats` or
+ * `postgres`; errors are for the log.
+ */
 export interface ConnectionObserver {
   onUp(name: string): void;
   onDown(name: string, error: unknown): void;

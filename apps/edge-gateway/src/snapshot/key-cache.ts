@@ -17,8 +17,8 @@ export interface KeyCacheOptions {
 
 /**
  * Keys on demand: memory does not grow with the number of keys. What does not exist is remembered apart, in a small cache of its
- * own, so that prefixes which somebody makes up push no key out. A lookup that is on its way when the key changes must
- * not put the older document into the cache, so every change bumps the prefix's generation.
+ * own, so that prefixes which somebody makes up push no key out. A key may change while it is looked up: the lookup then reads it
+ * again, so that an older document never gets into the cache.
  */
 export class KeyCache {
   private readonly entries: LRUCache<string, KeyEntry>;

@@ -55,9 +55,9 @@ export interface CommitResult {
   /** Estimates of the reaper whose place an exact event took. */
   corrected: number;
   /**
-   * Totals of all windows that the events count in, as of this commit: absolute, also for events booked before. Those of
-   * other schedules are among them when they exist, since Redis may still hold them. Of keys, those that an event counts in Redis for:
-   * the keys with a budget.
+   * What Redis has to be told: the totals after this commit of every window that the events count in, also of events that were booked
+   * before. Totals of other schedules are among them where they exist, since Redis may still hold them. Keys without a budget are left
+   * out: Redis counts nothing for them.
    */
   totals: BudgetTotal[];
   /** Tenants whose spend calls for a look: near or above their limit, or told so before. */
@@ -141,7 +141,7 @@ async function book(
   const refs = windowRefs(bookings, rules.timezone, rolling ? await databaseNowMs(tx) : 0);
   const creating = await lockFor(tx, bookings, refs, known.unknown(refs));
   const { added, replaced, inserted, corrected } = await writeRows(tx, bookings, rules.keepRequests);
-  // From here on this commit holds rows that every other one of the same tenants waits for: nothing that can be done before.
+  // Before the sums: those lock rows which every other commit of the same tenants waits for, so what can be done first is.
   await touchKeys(tx, keyUse, KEY_USE_STEP_MS);
   const keysWithBudget = new Set(events.filter((event) => event.windows?.key !== undefined).map((event) => event.apiKeyId));
   const isWanted = ({ apiKeyId }: Pick<WindowRef, 'apiKeyId'>): boolean => apiKeyId === TENANT_SCOPE || keysWithBudget.has(apiKeyId);

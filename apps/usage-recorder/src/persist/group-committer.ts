@@ -2,8 +2,8 @@
  * Puts what arrives at the same time into few commits. Batches come in small messages; Postgres likes large transactions. While a
  * group is being committed the next one gathers, so the size of the groups follows the load without a waiting time.
  *
- * Groups under way at once never hold items of one lane. With all of a tenant's events in one lane they wait for no row of each other;
- * else nearly every two of them would, as soon as they hold some hundred tenants.
+ * Two groups under way never hold items of the same lane. All events of a tenant are in one lane, so the transactions wait for no row
+ * of each other; without lanes nearly every two of them would have a tenant in common.
  */
 export interface GroupCommitterOptions<T> {
   /** A group takes further members until it holds this many items. */

@@ -30,9 +30,11 @@ export class Shutdown {
 }
 
 /**
- * SIGTERM and SIGINT drain; a second signal ends at once. SIGHUP reads the configuration again. An exception that nobody caught leaves unknown state behind, so the
- * service drains and exits with 1. A rejection that nobody awaited is a bug of one piece of work: it is logged, and the other
- * requests go on.
+ * What signals and forgotten errors do to the process:
+ *
+ * - SIGTERM and SIGINT drain it; a second one ends it at once. SIGHUP reads the configuration again.
+ * - An exception that nobody caught leaves unknown state behind: the service drains and exits with 1.
+ * - A rejection that nobody awaited is a bug of one piece of work: it is logged, and the other requests go on.
  */
 export function installProcessPolicy(options: { logger: Logger; close: () => Promise<void>; reload: () => Promise<unknown> }): void {
   const { logger } = options;

@@ -173,7 +173,7 @@ export interface LedgerStore {
   endedAttempts(tenantId: string, olderThanMs: number, limit: number): Promise<StoredAttempt[]>;
   /** Turns an expired open attempt into an ended one with this event; false when it is no longer open. */
   endExpired(tenantId: string, attemptId: string, event: string): Promise<boolean>;
-  /** Tenants with attempts since `sinceMs`; never misses one that has an open or ended attempt. */
+  /** Tenants that an edge announced in the last minutes, and all others that still have an attempt, open or ended. */
   activeTenants(): Promise<string[]>;
   /** For `./omg verify`: what Redis holds of a tenant's budgets, and how many attempts are open or ended. */
   inspect(tenantId: string): Promise<{
