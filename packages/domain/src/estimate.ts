@@ -1,9 +1,10 @@
 /**
- * Tokens of a text when nobody counted them: one per four characters, the rule of thumb of OpenAI's tokenizer page for
- * English. Used for holds and, marked as an estimate, where a provider reports no usage.
+ * Tokens of a text when nobody counted them: one per four bytes of UTF-8. For English that is the rule of thumb of OpenAI's tokenizer
+ * page (four characters); other scripts take more tokens per character, and more bytes. Used for holds and, marked as an estimate,
+ * where a provider reports no usage.
  */
-const CHARS_PER_TOKEN = 4;
+const BYTES_PER_TOKEN = 4;
 
-export function estimateTokens(chars: number): number {
-  return Math.ceil(chars / CHARS_PER_TOKEN);
+export function estimateTokens(bytes: number): number {
+  return Math.ceil(bytes / BYTES_PER_TOKEN);
 }

@@ -276,7 +276,7 @@ describe.each(loaded)('$slug', ({ provider, fixtures }) => {
         break;
       }
       await server.aborted;
-      expect(leaving.progress().outputChars).toBeGreaterThanOrEqual(0);
+      expect(leaving.progress().outputBytes).toBeGreaterThanOrEqual(0);
 
       const controller = new AbortController();
       play({ ...wire, body: bytes.subarray(0, Math.floor(bytes.length * 0.6)), then: 'hang' });

@@ -156,7 +156,7 @@ describe('a stream that fails before its first chunk', () => {
     );
     expect(chunks).toEqual([]);
     expect(error).toMatchObject({ kind: 'overloaded' });
-    expect(progress).toMatchObject({ inputMeters: { inputTokens: start.message.usage.input_tokens }, outputChars: 0 });
+    expect(progress).toMatchObject({ inputMeters: { inputTokens: start.message.usage.input_tokens }, outputBytes: 0 });
   });
 
   it('knows the exact usage of a tool call that Gemini garbled', async () => {

@@ -67,7 +67,7 @@ async function giveBack(ctx: RequestContext): Promise<void> {
   }
   // A call that the client gave up has cost its input at least; a failed one has cost what the provider told, or nothing.
   const told = ctx.attempts.at(-1)?.billed?.consumption;
-  await settle(ctx, told ?? (ctx.abortReason === undefined ? NOTHING_CONSUMED : consumptionOf(ctx, { outputChars: 0 })));
+  await settle(ctx, told ?? (ctx.abortReason === undefined ? NOTHING_CONSUMED : consumptionOf(ctx, { outputBytes: 0 })));
 }
 
 function watchClient(ctx: RequestContext): () => void {

@@ -45,7 +45,7 @@ describe('one probe', () => {
   it('pays for one token only when the route asks for it', async () => {
     const calls: Record<string, unknown>[] = [];
     const adapter: ProviderAdapter = {
-      invoke: (call) => (calls.push(call.json), Promise.resolve({ kind: 'json', body: Buffer.from('{}'), outputChars: 0 })),
+      invoke: (call) => (calls.push(call.json), Promise.resolve({ kind: 'json', body: Buffer.from('{}'), outputBytes: 0 })),
       probe: () => Promise.resolve(),
     };
     await run(route('a', undefined, { adapter }));

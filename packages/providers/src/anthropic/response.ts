@@ -1,5 +1,5 @@
 import type { ChatChoiceOut, FinishReason, ToolCallOut } from '../kit/chat-writer.js';
-import { chatCompletionBody, outputCharsOf, type AnsweredCall } from '../kit/chat-writer.js';
+import { chatCompletionBody, outputBytesOf, type AnsweredCall } from '../kit/chat-writer.js';
 import { billed } from '../kit/consumed.js';
 import { isRecord, parseJsonObject, textOf } from '../kit/safe-json.js';
 import type { JsonReply } from '../spec/provider.js';
@@ -37,7 +37,7 @@ export function fromMessage(bytes: Buffer, call: AnsweredCall): JsonReply {
   const choice = choiceOf(content, message);
   const id = textOf(message.id);
   const body = chatCompletionBody({ ...choice, call, id: id === undefined ? undefined : `chatcmpl-${id}`, meters });
-  return { kind: 'json', body, meters, outputChars: outputCharsOf(choice) };
+  return { kind: 'json', body, meters, outputBytes: outputBytesOf(choice) };
 }
 
 function choiceOf(blocks: readonly unknown[], message: Record<string, unknown>): ChatChoiceOut {

@@ -62,9 +62,9 @@ describe('a stream of Anthropic events', () => {
       JSON.stringify(JSON.parse(line, (key, value: unknown) => (key === 'usage' ? undefined : value))),
     );
     const { chunks, stream } = listen(withoutUsage);
-    const { outputChars, ...told } = stream.progress();
+    const { outputBytes, ...told } = stream.progress();
     expect(told).toEqual({ inputMeters: undefined });
-    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 17, completion_tokens: Math.ceil(outputChars / 4) } });
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { prompt_tokens: 17, completion_tokens: Math.ceil(outputBytes / 4) } });
   });
 
   it.each(RECORDINGS)('with %s says to an OpenAI client what the whole message says', async (_name, events) => {
@@ -100,7 +100,7 @@ describe('a stream of Anthropic events', () => {
 
   it('knows the exact input before the end, and leaves the output to be counted', () => {
     const { stream } = listen(lines('stream.chunks.txt').slice(0, 6));
-    expect(stream.progress()).toEqual({ inputMeters: { inputTokens: 12, outputTokens: 1 }, outputChars: 43 });
+    expect(stream.progress()).toEqual({ inputMeters: { inputTokens: 12, outputTokens: 1 }, outputBytes: 43 });
     expect(stream.ended).toBe(false);
   });
 

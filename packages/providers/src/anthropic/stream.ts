@@ -65,9 +65,9 @@ export class MessageStream {
 
   /** Before the provider's last word on usage, its count of the output is a mere beginning: then only the text is known. */
   progress(): StreamProgress {
-    const outputChars = this.writer?.outputChars ?? 0;
+    const outputBytes = this.writer?.outputBytes ?? 0;
     const meters = this.usage.meters();
-    return this.outputFinal ? { meters, outputChars } : { inputMeters: meters, outputChars };
+    return this.outputFinal ? { meters, outputBytes } : { inputMeters: meters, outputBytes };
   }
 
   private messageStart(event: Json): void {

@@ -46,7 +46,7 @@ export async function embed(call: ProviderCall, route: ProviderRoute, settings: 
   const tokens = results.reduce<number | undefined>((sum, { tokens: one }) => (sum === undefined || one === undefined ? undefined : sum + one), 0);
   const meters = inputOnly(tokens);
   const vectors = results.flatMap((result) => result.vectors);
-  return { kind: 'json', body: embeddingsBody(call, vectors, meters), meters, outputChars: 0 };
+  return { kind: 'json', body: embeddingsBody(call, vectors, meters), meters, outputBytes: 0 };
 }
 
 function formatOf({ settings, providerModel: model }: ProviderRoute): EmbeddingFormat {

@@ -59,7 +59,7 @@ export async function generate(call: ProviderCall, route: ProviderRoute, setting
     return family.read(parseJsonObject(bytesOf(output.body), 'the answer'));
   };
   const images = (await mapLimit(counts, PARALLEL_CALLS, makeSome, metersOf)).flat();
-  return { kind: 'json', body: imagesBody(images.map((b64_json) => ({ b64_json }))), meters: metersOf(images), outputChars: 0 };
+  return { kind: 'json', body: imagesBody(images.map((b64_json) => ({ b64_json }))), meters: metersOf(images), outputBytes: 0 };
 }
 
 function familyOf(model: string): Family {

@@ -1,5 +1,5 @@
 import type { ConverseResponse } from '@aws-sdk/client-bedrock-runtime';
-import { chatCompletionBody, outputCharsOf, type ChatChoiceOut, type FinishReason, type ToolCallOut, type AnsweredCall } from '../kit/chat-writer.js';
+import { chatCompletionBody, outputBytesOf, type ChatChoiceOut, type FinishReason, type ToolCallOut, type AnsweredCall } from '../kit/chat-writer.js';
 import { readBilled } from '../kit/consumed.js';
 import type { JsonReply } from '../spec/provider.js';
 import { ProviderError } from '../spec/provider-error.js';
@@ -37,7 +37,7 @@ export function fromConverse(output: ConverseResponse, call: AnsweredCall, reque
   const meters = metersOf(output.usage);
   const choice = readBilled(meters, () => choiceOf(output, toolCallsMax));
   const id = requestId === undefined ? undefined : `chatcmpl-${requestId}`;
-  return { kind: 'json', body: chatCompletionBody({ ...choice, call, id, meters }), meters, outputChars: outputCharsOf(choice) };
+  return { kind: 'json', body: chatCompletionBody({ ...choice, call, id, meters }), meters, outputBytes: outputBytesOf(choice) };
 }
 
 function choiceOf(output: ConverseResponse, toolCallsMax?: number): ChatChoiceOut {

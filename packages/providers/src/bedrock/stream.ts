@@ -53,7 +53,7 @@ export class ConverseChunks implements StreamTranslation {
   }
 
   progress(): StreamProgress {
-    return { meters: metersOf(this.usage), outputChars: this.writer.outputChars };
+    return { meters: metersOf(this.usage), outputBytes: this.writer.outputBytes };
   }
 
   private messageStop(reason: string | undefined): void {

@@ -64,7 +64,7 @@ export class HuggingFaceEmbeddings {
     const known = counts.every((tokens) => tokens !== undefined);
     const meters = known ? { inputTokens: counts.reduce((sum: number, tokens) => sum + tokens!, 0), outputTokens: 0 } : undefined;
     const vectors = answers.flatMap((answer) => answer.vectors);
-    return { kind: 'json', body: embeddingsBody(call, vectors, meters), ...(meters && { meters }), outputChars: 0 };
+    return { kind: 'json', body: embeddingsBody(call, vectors, meters), ...(meters && { meters }), outputBytes: 0 };
   }
 
   private async embed(call: ProviderCall, inputs: string[], options: Record<string, unknown>): Promise<BatchAnswer> {

@@ -38,8 +38,8 @@ export interface ChatWriterOptions {
  * counted here, from 0 in the order they begin, whatever number the provider gave its blocks.
  */
 export class ChatChunkWriter {
-  /** Characters of text, reasoning and arguments written so far. */
-  outputChars = 0;
+  /** Bytes of text, reasoning and arguments written so far. */
+  outputBytes = 0;
   private readonly head: string;
   private readonly tail: string;
   private readonly choice: number;
@@ -60,12 +60,12 @@ export class ChatChunkWriter {
   }
 
   text(text: string, logprobs?: unknown): Buffer {
-    this.outputChars += text.length;
+    this.outputBytes += Buffer.byteLength(text);
     return this.delta(`"content":${JSON.stringify(text)}`, logprobs);
   }
 
   refusal(text: string): Buffer {
-    this.outputChars += text.length;
+    this.outputBytes += Buffer.byteLength(text);
     return this.delta(`"refusal":${JSON.stringify(text)}`);
   }
 
@@ -75,7 +75,7 @@ export class ChatChunkWriter {
   }
 
   reasoning(text: string): Buffer {
-    this.outputChars += text.length;
+    this.outputBytes += Buffer.byteLength(text);
     return this.delta(`"reasoning_content":${JSON.stringify(text)}`);
   }
 
@@ -88,14 +88,14 @@ export class ChatChunkWriter {
   toolCall(id: string, name: string, extraContent?: unknown): Buffer {
     const index = this.toolCalls++;
     this.argumentsOpen = true;
-    this.outputChars += name.length;
+    this.outputBytes += Buffer.byteLength(name);
     const call = { index, id, type: 'function', function: { name, arguments: '' }, extra_content: extraContent };
     return this.delta(`${this.roleSent ? '' : '"content":null,'}"tool_calls":[${JSON.stringify(call)}]`);
   }
 
   /** A piece of the JSON text of the arguments of the tool call begun last. */
   toolArguments(fragment: string): Buffer {
-    this.outputChars += fragment.length;
+    this.outputBytes += Buffer.byteLength(fragment);
     if (fragment !== '') this.argumentsOpen = false;
     return this.delta(`"tool_calls":[${JSON.stringify({ index: this.toolCalls - 1, function: { arguments: fragment } })}]`);
   }
@@ -113,12 +113,12 @@ export class ChatChunkWriter {
 
   /**
    * The last chunk, only for a client that asked for it; otherwise undefined. Without meters it tells what is booked then: an
-   * estimate from the characters of the whole answer, which is more than this writer's where there are several choices.
+   * estimate from the bytes of the whole answer, which is more than this writer's where there are several choices.
    */
-  usage(meters: Meters | undefined, outputChars = this.outputChars): Buffer | undefined {
+  usage(meters: Meters | undefined, outputBytes = this.outputBytes): Buffer | undefined {
     const { includeUsage, inputTokensEstimate } = this.options.call;
     if (!includeUsage) return undefined;
-    const usage = usageFromMeters(meters ?? estimatedMeters(inputTokensEstimate, outputChars));
+    const usage = usageFromMeters(meters ?? estimatedMeters(inputTokensEstimate, outputBytes));
     return Buffer.from(`${this.head}],"usage":${JSON.stringify(usage)}}\n\n`);
   }
 
@@ -167,7 +167,7 @@ export interface ChatCompletionOut extends ChatChoiceOut {
 /** The body of a chat completion that was not streamed. */
 export function chatCompletionBody(out: ChatCompletionOut): Buffer {
   const choices = [out, ...(out.furtherChoices ?? [])];
-  const outputChars = choices.reduce((sum, choice) => sum + outputCharsOf(choice), 0);
+  const outputBytes = choices.reduce((sum, choice) => sum + outputBytesOf(choice), 0);
   return Buffer.from(
     JSON.stringify({
       id: out.id ?? newChatId(),
@@ -175,7 +175,7 @@ export function chatCompletionBody(out: ChatCompletionOut): Buffer {
       created: out.createdUnix ?? unixNow(),
       model: out.call.alias,
       choices: choices.map(choiceObject),
-      usage: usageFromMeters(out.meters ?? estimatedMeters(out.call.inputTokensEstimate, outputChars)),
+      usage: usageFromMeters(out.meters ?? estimatedMeters(out.call.inputTokensEstimate, outputBytes)),
     }),
   );
 }
@@ -195,8 +195,8 @@ function choiceObject(out: ChatChoiceOut, index: number): Record<string, unknown
   return { index, message, logprobs: out.logprobs ?? null, finish_reason: out.finishReason };
 }
 
-/** Characters of an answer's output, for an estimate where the provider reports no usage. */
-export function outputCharsOf(out: Pick<ChatChoiceOut, 'content' | 'reasoning' | 'toolCalls'>): number {
-  const calls = out.toolCalls?.reduce((sum, call) => sum + call.name.length + call.arguments.length, 0) ?? 0;
-  return (out.content?.length ?? 0) + (out.reasoning?.length ?? 0) + calls;
+/** Bytes of an answer's output, for an estimate where the provider reports no usage. */
+export function outputBytesOf(out: Pick<ChatChoiceOut, 'content' | 'reasoning' | 'toolCalls'>): number {
+  const calls = out.toolCalls?.reduce((sum, call) => sum + Buffer.byteLength(call.name) + Buffer.byteLength(call.arguments), 0) ?? 0;
+  return Buffer.byteLength(out.content ?? '') + Buffer.byteLength(out.reasoning ?? '') + calls;
 }

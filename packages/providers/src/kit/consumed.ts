@@ -10,7 +10,7 @@ import { ProviderError } from '../spec/provider-error.js';
 export function billed(error: unknown, meters: Meters | undefined): unknown {
   if (!(error instanceof ProviderError) || meters === undefined) return error;
   const known = error.consumed?.meters;
-  error.consumed = { meters: known === undefined ? meters : addMeters(known, meters), outputChars: 0 };
+  error.consumed = { meters: known === undefined ? meters : addMeters(known, meters), outputBytes: 0 };
   return error;
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { fc } from '@omg/testkit/properties';
 import { Edits } from './edits.js';
-import { hasMorePartsThan, JSON_DEPTH_MAX, KeyTable, scanTopLevel } from './json-scan.js';
+import { countedBytes, hasMorePartsThan, JSON_DEPTH_MAX, KeyTable, scanTopLevel, skipCounting } from './json-scan.js';
 
 const TABLE = new KeyTable(['model', 'usage', 'id']);
 
@@ -104,5 +104,21 @@ describe('the parts of a JSON text', () => {
 
   it('are not counted in a text that is cut off inside a string: the parser refuses it', () => {
     expect(more(`{"a":"${'{'.repeat(100)}`, 2)).toBe(false);
+  });
+});
+
+describe('the bytes of a string', () => {
+  it.each([
+    ['"plain"', 5],
+    ['"\\"\\n\\\\"', 3],
+    ['"\\u003cb\\u003e"', 3],
+    ['"käse"', 5],
+    ['"你好"', 6],
+    // As servers write it that send nothing but ASCII.
+    ['"\\u4f60\\u597d"', 6],
+  ])('are those of its text, however it is written: %s', (json, bytes) => {
+    const buf = Buffer.from(json);
+    expect(skipCounting(buf, 0, buf.length)).toBe(buf.length);
+    expect(countedBytes).toBe(bytes);
   });
 });

@@ -17,6 +17,8 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
+const DIGIT_0 = 0x30;
+const LETTER_U = 0x75;
 
 /** Short strings, and those full of escaped quotes, are cheaper to walk than to hand to the native search. */
 const WALKED = 64;
@@ -42,21 +44,27 @@ export function skipString(buf: Buffer, pos: number, end: number): number {
   }
 }
 
-/** Characters of the string passed last by `skipCounting`. */
-export let countedChars = 0;
+/** Bytes of UTF-8 of the string passed last by `skipCounting`. */
+export let countedBytes = 0;
 
-/** Like `skipString`, and counts the string's characters (an escape is one) into `countedChars`. */
+/** Like `skipString`, and counts the string's bytes into `countedBytes`: as if it were written without escapes, nearly. */
 export function skipCounting(buf: Buffer, pos: number, end: number): number {
-  let chars = 0;
+  let bytes = 0;
   for (let i = pos + 1; i < end; i++) {
     const byte = buf[i]!;
     if (byte === QUOTE) {
-      countedChars = chars;
+      countedBytes = bytes;
       return i + 1;
     }
-    if (byte === BACKSLASH) i += buf[i + 1] === 0x75 ? 5 : 1;
-    // Bytes that go on with a UTF-8 character are not characters of their own.
-    if ((byte & 0xc0) !== 0x80) chars++;
+    bytes++;
+    if (byte !== BACKSLASH) continue;
+    if (buf[i + 1] !== LETTER_U) {
+      i++;
+      continue;
+    }
+    // Servers that write all but ASCII as escapes have characters of three bytes there, mostly.
+    if (buf[i + 2] !== DIGIT_0 || buf[i + 3] !== DIGIT_0) bytes += 2;
+    i += 5;
   }
   return -1;
 }

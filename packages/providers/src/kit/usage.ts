@@ -35,8 +35,8 @@ export function metersFromUsage(value: unknown): Meters | undefined {
  * What the gateway books for a chat answer whose provider counted nothing: clients hear the same, since many of them cannot do
  * without a usage object.
  */
-export function estimatedMeters(inputTokensEstimate: number, outputChars: number): Meters {
-  return { inputTokens: inputTokensEstimate, outputTokens: estimateTokens(outputChars) };
+export function estimatedMeters(inputTokensEstimate: number, outputBytes: number): Meters {
+  return { inputTokens: inputTokensEstimate, outputTokens: estimateTokens(outputBytes) };
 }
 
 /** OpenAI's usage object of a chat completion. */

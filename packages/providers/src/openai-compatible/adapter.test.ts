@@ -147,13 +147,13 @@ describe('a chat answer', () => {
   });
 
   it.each([[{}], [{ usage: null }], [{ usage: 7 }], [{ usage: {} }], [{ usage: { total_tokens: 'many' } }]])(
-    'counts the characters where the server reports no usage, and tells the client what is booked: %j',
+    'counts the bytes of the text where the server reports no usage, and tells the client what is booked: %j',
     async (told) => {
       answer = json({ choices: [{ index: 0, message: { role: 'assistant', content: 'héllo', reasoning_content: 'abc' }, finish_reason: 'stop' }], ...told });
       const { reply, body } = await invoke(CHAT);
       expect(reply.meters).toBeUndefined();
-      expect(reply.outputChars).toBe(8);
-      expect(body['usage']).toEqual({ prompt_tokens: 17, completion_tokens: 2, total_tokens: 19 });
+      expect(reply.outputBytes).toBe(9);
+      expect(body['usage']).toEqual({ prompt_tokens: 17, completion_tokens: 3, total_tokens: 20 });
     },
   );
 
@@ -288,7 +288,7 @@ describe('the connection', () => {
       break;
     }
     await server.aborted;
-    expect(reply.progress()).toEqual({ outputChars: 3 });
+    expect(reply.progress()).toEqual({ outputBytes: 3 });
   });
 
   it('is used again after a stream that ended', async () => {

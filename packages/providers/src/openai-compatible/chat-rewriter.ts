@@ -4,7 +4,7 @@ import { Edits } from '../kit/edits.js';
 import { faultOf, providerError } from '../kit/errors.js';
 import {
   KeyTable,
-  countedChars,
+  countedBytes,
   skipCounting,
   skipSpace,
   skipValue,
@@ -71,8 +71,8 @@ export interface RewriterOptions {
 export class ChatRewriter {
   readonly edits = new Edits();
   readonly choices: ChoiceState[] = [];
-  /** Characters produced so far, counted in streams only. */
-  outputChars = 0;
+  /** Bytes of text produced so far, counted in streams only. */
+  outputBytes = 0;
   /** Usage of the text scanned last, parsed; undefined where it had none. */
   usage: Record<string, unknown> | undefined;
   /** Choices in the text scanned last. */
@@ -112,7 +112,7 @@ export class ChatRewriter {
   reset(): void {
     this.choices.length = 0;
     this.idText = this.createdText = undefined;
-    this.outputChars = 0;
+    this.outputBytes = 0;
   }
 
   /** JSON texts of the id and the time that the answer bears; made up where the server sent none. */
@@ -161,7 +161,7 @@ export class ChatRewriter {
 
   /** Whether any choice has text, a tool call or an end. */
   get begun(): boolean {
-    return this.outputChars > 0 || this.choices.some((choice) => choice.finished || choice.calls.length > 0);
+    return this.outputBytes > 0 || this.choices.some((choice) => choice.finished || choice.calls.length > 0);
   }
 
   allFinished(): boolean {
@@ -349,7 +349,7 @@ export class ChatRewriter {
       if (key === 4) {
         if (buf[start] === LETTER_N) return skipValue(buf, start, end);
         const after = this.tools.scan(buf, start, end, this.choice.calls, this.chunk);
-        this.outputChars += this.tools.chars;
+        this.outputBytes += this.tools.bytes;
         return after;
       }
       if (key === 0) return this.takeRole(keyStart, start);
@@ -359,7 +359,7 @@ export class ChatRewriter {
       this.partSeen |= key === 1 ? 2 : key === 5 ? 0 : 4;
       if (!options.streamed || buf[start] !== QUOTE) return skipValue(buf, start, end);
       const after = skipCounting(buf, start, end);
-      if (after > 0) this.outputChars += countedChars;
+      if (after > 0) this.outputBytes += countedBytes;
       return after;
     },
   };
@@ -371,7 +371,7 @@ export class ChatRewriter {
     if (!Array.isArray(parts)) return -1;
     const text = textOfParts(parts, 'text');
     const thinking = textOfParts(parts, 'thinking');
-    this.outputChars += text.length + thinking.length;
+    this.outputBytes += Buffer.byteLength(text) + Buffer.byteLength(thinking);
     const reasoning = thinking === '' || this.partSeen & 4 ? '' : `,"reasoning_content":${JSON.stringify(thinking)}`;
     this.partSeen |= reasoning === '' ? 2 : 6;
     this.edits.replace(start, after, Buffer.from(JSON.stringify(text) + reasoning));

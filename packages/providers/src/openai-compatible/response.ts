@@ -32,30 +32,31 @@ export function chatReply(body: Buffer, rewriter: ChatRewriter, inputTokensEstim
   const { usage } = rewriter;
   const meters = usage === undefined ? undefined : metersFromUsage(usage);
   if (meters === undefined) {
-    const outputChars = charsOf(body);
-    rewriter.setUsage(Buffer.from(JSON.stringify(usageFromMeters(estimatedMeters(inputTokensEstimate, outputChars)))));
-    return { kind: 'json', body: rewriter.edits.apply(body), outputChars };
+    const outputBytes = bytesOf(body);
+    rewriter.setUsage(Buffer.from(JSON.stringify(usageFromMeters(estimatedMeters(inputTokensEstimate, outputBytes)))));
+    return { kind: 'json', body: rewriter.edits.apply(body), outputBytes };
   }
   if (!hasTotals(usage!)) rewriter.setUsage(Buffer.from(JSON.stringify({ ...usage, ...usageFromMeters(meters) })));
-  return { kind: 'json', body: rewriter.edits.apply(body), meters, outputChars: 0 };
+  return { kind: 'json', body: rewriter.edits.apply(body), meters, outputBytes: 0 };
 }
 
 function hasTotals(usage: Record<string, unknown>): boolean {
   return typeof usage['prompt_tokens'] === 'number' && typeof usage['completion_tokens'] === 'number' && typeof usage['total_tokens'] === 'number';
 }
 
-/** Characters that the model wrote; only needed where the server reports no usage. */
-function charsOf(body: Buffer): number {
+/** Bytes that the model wrote; only needed where the server reports no usage. */
+function bytesOf(body: Buffer): number {
   const choices = parseJsonObject(body, 'an answer')['choices'];
   if (!Array.isArray(choices)) return 0;
-  let chars = 0;
+  let bytes = 0;
   for (const choice of choices) {
     const message: unknown = isRecord(choice) ? choice['message'] : undefined;
     if (!isRecord(message)) continue;
-    for (const name of ['content', 'reasoning_content', 'reasoning', 'refusal']) if (typeof message[name] === 'string') chars += message[name].length;
-    if (message['tool_calls']) chars += JSON.stringify(message['tool_calls']).length;
+    for (const name of ['content', 'reasoning_content', 'reasoning', 'refusal'])
+      if (typeof message[name] === 'string') bytes += Buffer.byteLength(message[name]);
+    if (message['tool_calls']) bytes += Buffer.byteLength(JSON.stringify(message['tool_calls']));
   }
-  return chars;
+  return bytes;
 }
 
 const EMBEDDINGS = new KeyTable(['object', 'data', 'model', 'usage', 'error']);
@@ -77,10 +78,10 @@ export function embeddingsReply(body: Buffer, call: ProviderCall): JsonReply {
     !top.duplicate &&
     isAsAsked(body, data.start, data.end, wanted === 'base64' ? QUOTE : OPEN_BRACKET, inputCountOf(call.json));
   const known = meters === undefined ? {} : { meters };
-  if (!passes) return { kind: 'json', body: readBilled(meters, () => rewriteEmbeddings(body, call, meters)), ...known, outputChars: 0 };
+  if (!passes) return { kind: 'json', body: readBilled(meters, () => rewriteEmbeddings(body, call, meters)), ...known, outputBytes: 0 };
   const edits = new Edits();
   edits.replace(model.start, model.end, Buffer.from(JSON.stringify(call.alias)));
-  return { kind: 'json', body: edits.apply(body), ...known, outputChars: 0 };
+  return { kind: 'json', body: edits.apply(body), ...known, outputBytes: 0 };
 }
 
 /** Whether `data` holds `count` flat vectors, numbered in order, each beginning with the sign of the wanted encoding. */
@@ -143,7 +144,7 @@ export function imagesReply(body: Buffer, call: ProviderCall): JsonReply {
   if (typeof imageQuality === 'string') meters.imageQuality = imageQuality.slice(0, 32);
   const edits = new Edits();
   if (created === undefined) edits.replace(body.indexOf('{') + 1, body.indexOf('{') + 1, Buffer.from(`"created":${unixNow()},`));
-  return { kind: 'json', body: edits.apply(body), meters, outputChars: 0 };
+  return { kind: 'json', body: edits.apply(body), meters, outputBytes: 0 };
 }
 
 function dimensions(value: unknown): string | undefined {

@@ -60,7 +60,7 @@ describe('a chat stream on its way through', () => {
           const cut = run(PLAIN, { includeUsage, cuts });
           expect(cut.chunks).toEqual(whole.chunks);
           expect(cut.rewriter.meters).toEqual(whole.rewriter.meters);
-          expect(cut.rewriter.outputChars).toBe(5);
+          expect(cut.rewriter.outputBytes).toBe(9);
         }),
         { numRuns: 50 },
       );
@@ -146,7 +146,7 @@ describe('a chat stream on its way through', () => {
     for (const delta of [{ reasoning: 'why' }, { reasoning_content: 'why' }, { thinking: 'why' }, { reasoning: 'why', reasoning_content: 'why' }]) {
       const { chunks, rewriter } = run(sse(chunk({ role: 'assistant', content: '', ...delta }), chunk({}, 'stop')));
       expect(chunks[0].choices[0].delta).toEqual({ role: 'assistant', content: '', reasoning_content: 'why' });
-      expect(rewriter.outputChars).toBe(3);
+      expect(rewriter.outputBytes).toBe(3);
     }
   });
 

@@ -75,8 +75,8 @@ export class ChatStreamRewriter {
     this.reader = new SseReader((data, start, end, event) => this.event(data, start, end, event));
   }
 
-  get outputChars(): number {
-    return this.rewriter.outputChars;
+  get outputBytes(): number {
+    return this.rewriter.outputBytes;
   }
 
   /** Frames out of the bytes; undefined when they held none. A fault is kept for `check`. */
@@ -171,7 +171,7 @@ export class ChatStreamRewriter {
   }
 
   private estimatedUsage(): Buffer {
-    const usage = usageFromMeters(estimatedMeters(this.inputTokensEstimate, this.outputChars));
+    const usage = usageFromMeters(estimatedMeters(this.inputTokensEstimate, this.outputBytes));
     return Buffer.from(`${this.head()}"choices":[],"usage":${JSON.stringify(usage)}}\n\n`);
   }
 
@@ -270,6 +270,6 @@ export function chatStreamReply(response: TransportResponse, options: RewriterOp
   return {
     kind: 'stream',
     frames: new ChatStream(response, rewriter),
-    progress: () => ({ ...(rewriter.meters === undefined ? {} : { meters: rewriter.meters }), outputChars: rewriter.outputChars }),
+    progress: () => ({ ...(rewriter.meters === undefined ? {} : { meters: rewriter.meters }), outputBytes: rewriter.outputBytes }),
   };
 }

@@ -3,7 +3,7 @@ import { newToolCallId } from '../kit/chat-writer.js';
 import type { Edits } from '../kit/edits.js';
 import {
   KeyTable,
-  countedChars,
+  countedBytes,
   skipCounting,
   skipSpace,
   skipValue,
@@ -37,7 +37,7 @@ export interface ToolCallState {
   /** JSON text of the id that the client knows the call by; as the server wrote it where it did. */
   id: string;
   serverIndex: number;
-  argumentChars: number;
+  argumentBytes: number;
   /** The edit that holds the call's empty arguments, and its text with `{}` instead; valid for the chunk numbered `emptyIn`. */
   emptyEdit: number;
   emptyIn: number;
@@ -48,8 +48,8 @@ const CALL = new KeyTable(['index', 'id', 'type', 'function']);
 const FUNCTION = new KeyTable(['name', 'arguments']);
 
 export class ToolCallScan {
-  /** Characters of names and arguments in the array scanned last. */
-  chars = 0;
+  /** Bytes of arguments in the array scanned last. */
+  bytes = 0;
   private buf: Buffer = EMPTY_STRING;
   private end = 0;
   private calls: ToolCallState[] = [];
@@ -80,7 +80,7 @@ export class ToolCallScan {
     this.end = end;
     this.calls = calls;
     this.chunk = chunk;
-    this.chars = 0;
+    this.bytes = 0;
     return walkArray(buf, pos, end, this.elements);
   }
 
@@ -144,7 +144,7 @@ export class ToolCallScan {
     const at = known >= 0 ? known : calls.length;
     if (known < 0) {
       if (at === CALLS_MAX) throw new ProviderError('malformed', { internal: 'too many tool calls' });
-      calls.push({ id, serverIndex: this.index, argumentChars: 0, emptyEdit: -1, emptyIn: -1, filled: NO_ARGUMENTS });
+      calls.push({ id, serverIndex: this.index, argumentBytes: 0, emptyEdit: -1, emptyIn: -1, filled: NO_ARGUMENTS });
     }
     if (this.streamed && this.index !== at) {
       if (this.indexStart < 0) this.edits.replace(start + 1, start + 1, Buffer.from(`"index":${at},`));
@@ -196,16 +196,17 @@ export class ToolCallScan {
         return;
       }
       skipCounting(buf, start, this.argumentsEnd);
-      call.argumentChars += countedChars;
-      this.chars += countedChars;
+      call.argumentBytes += countedBytes;
+      this.bytes += countedBytes;
     } else if (buf[start] === LETTER_N) {
       const edit = this.edits.replace(start, this.argumentsEnd, begins ? this.emptyText() : EMPTY_STRING);
       if (begins) this.noteEmpty(call, edit);
     } else {
       const text = buf.toString('utf8', start, this.argumentsEnd);
       this.edits.replace(start, this.argumentsEnd, Buffer.from(JSON.stringify(text)));
-      call.argumentChars += text.length;
-      this.chars += text.length;
+      const bytes = Buffer.byteLength(text);
+      call.argumentBytes += bytes;
+      this.bytes += bytes;
     }
   }
 
@@ -233,8 +234,8 @@ export class ToolCallScan {
   fillEmpty(calls: ToolCallState[], chunk: number): number[] {
     const missing: number[] = [];
     for (const [index, call] of calls.entries()) {
-      if (call.argumentChars > 0) continue;
-      call.argumentChars = 2;
+      if (call.argumentBytes > 0) continue;
+      call.argumentBytes = 2;
       if (call.emptyIn === chunk) this.edits.retext(call.emptyEdit, call.filled);
       else missing.push(index);
     }

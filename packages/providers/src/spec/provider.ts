@@ -61,8 +61,8 @@ export interface JsonReply {
   body: Buffer;
   /** Absent: the provider did not say. */
   meters?: Meters;
-  /** Text produced in characters, for an estimate where meters are absent. */
-  outputChars: number;
+  /** Text produced in bytes, for an estimate where meters are absent. */
+  outputBytes: number;
 }
 
 export interface StreamProgress {
@@ -70,7 +70,7 @@ export interface StreamProgress {
   meters?: Meters;
   /** The input side alone, where the provider tells it before the end: exact while the output must still be estimated. */
   inputMeters?: Omit<Meters, 'outputTokens' | 'reasoningTokens'>;
-  outputChars: number;
+  outputBytes: number;
 }
 
 export interface StreamReply {

@@ -40,7 +40,7 @@ export async function embed(call: ProviderCall, model: string, isGeminiApi: bool
   const vectors = results.flatMap((result) => result.vectors);
   const tokens = results.reduce<number | undefined>((sum, result) => (sum === undefined || result.tokens === undefined ? undefined : sum + result.tokens), 0);
   const meters = inputOnly(tokens);
-  return { kind: 'json', body: embeddingsBody(call, vectors, meters), meters, outputChars: 0 };
+  return { kind: 'json', body: embeddingsBody(call, vectors, meters), meters, outputBytes: 0 };
 }
 
 function batchesOf(inputs: readonly string[]): string[][] {

@@ -66,7 +66,7 @@ function reply(made: readonly Made[]): JsonReply {
       usage,
     ),
     meters,
-    outputChars: 0,
+    outputBytes: 0,
   };
 }
 

@@ -1,7 +1,7 @@
 import {
   chatCompletionBody,
   newToolCallId,
-  outputCharsOf,
+  outputBytesOf,
   type ChatChoiceOut,
   type FinishReason,
   type ToolCallOut,
@@ -60,7 +60,7 @@ export function fromGenerateContent(bytes: Buffer, call: AnsweredCall, toolCalls
   const [first, ...others] = readBilled(meters, () => choicesOf(answer, toolCallsMax));
   const id = textOf(answer.responseId);
   const body = chatCompletionBody({ ...first!, call, id: id === undefined ? undefined : `chatcmpl-${id}`, meters, furtherChoices: others });
-  return { kind: 'json', body, meters, outputChars: [first!, ...others].reduce((sum, choice) => sum + outputCharsOf(choice), 0) };
+  return { kind: 'json', body, meters, outputBytes: [first!, ...others].reduce((sum, choice) => sum + outputBytesOf(choice), 0) };
 }
 
 function choicesOf(answer: Json, toolCallsMax: number | undefined): ChatChoiceOut[] {

@@ -62,14 +62,14 @@ export class GeminiChunks implements SseTranslation {
 
   end(): void {
     const writer = this.choices.find((choice) => choice !== undefined)?.writer;
-    const frame = this.ended ? writer?.usage(metersOf(this.usage), this.progress().outputChars) : undefined;
+    const frame = this.ended ? writer?.usage(metersOf(this.usage), this.progress().outputBytes) : undefined;
     if (frame !== undefined) this.frames.push(frame);
   }
 
   progress(): StreamProgress {
-    const outputChars = this.choices.reduce((sum, choice) => sum + choice.writer.outputChars, 0);
+    const outputBytes = this.choices.reduce((sum, choice) => sum + choice.writer.outputBytes, 0);
     const meters = metersOf(this.usage);
-    return this.ended || this.usageFinal ? { meters, outputChars } : { inputMeters: meters, outputChars };
+    return this.ended || this.usageFinal ? { meters, outputBytes } : { inputMeters: meters, outputBytes };
   }
 
   private candidate(candidate: Json): void {

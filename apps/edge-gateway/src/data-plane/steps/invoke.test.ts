@@ -7,7 +7,7 @@ import type { RequestContext } from '../context.js';
 import { invoke } from './invoke.js';
 
 const BREAKER = { failureThreshold: 1, cooldownMs: 300_000, probeLeaseMs: 60_000 };
-const ANSWER = { kind: 'json', body: Buffer.from('{}'), outputChars: 0 } as JsonReply;
+const ANSWER = { kind: 'json', body: Buffer.from('{}'), outputBytes: 0 } as JsonReply;
 
 function route(id: string, call: () => JsonReply): RouteEntry {
   return { id, weight: 100, enabled: true, usable: true, doc: { id }, adapter: { invoke: async () => call() } } as unknown as RouteEntry;

@@ -115,7 +115,7 @@ async function tryRoute(ctx: RequestContext, route: RouteEntry): Promise<Invoked
 /** What a stream told of its usage before it failed without a chunk. */
 function usageSeen(reply: ProviderReply | undefined): StreamProgress | undefined {
   const seen = reply?.kind === 'stream' ? reply.progress() : undefined;
-  return seen && (seen.meters ?? seen.inputMeters ?? (seen.outputChars > 0 || undefined)) ? seen : undefined;
+  return seen && (seen.meters ?? seen.inputMeters ?? (seen.outputBytes > 0 || undefined)) ? seen : undefined;
 }
 
 function providerCall(ctx: RequestContext, signal: CancelSignal): ProviderCall {

@@ -13,11 +13,11 @@ const ctx = {
 describe('what an answer consumed', () => {
   it('is what the provider counted, where it did', () => {
     const meters = { inputTokens: 10, outputTokens: 20 };
-    expect(consumptionOf(ctx, { meters, outputChars: 4 })).toMatchObject({ meters, source: 'provider', cost: { totalNano: 50_000n } });
+    expect(consumptionOf(ctx, { meters, outputBytes: 4 })).toMatchObject({ meters, source: 'provider', cost: { totalNano: 50_000n } });
   });
 
   it('is exact on the input side, cached parts included, where the provider told it before a stream broke off', () => {
-    const broken = consumptionOf(ctx, { inputMeters: { inputTokens: 1000, cachedInputTokens: 900 }, outputChars: 0 });
+    const broken = consumptionOf(ctx, { inputMeters: { inputTokens: 1000, cachedInputTokens: 900 }, outputBytes: 0 });
     expect(broken).toMatchObject({ meters: { inputTokens: 1000, cachedInputTokens: 900, outputTokens: 0 }, source: 'estimate', cost: { totalNano: 190_000n } });
   });
 
@@ -32,7 +32,7 @@ describe('what an answer consumed', () => {
       services: { log: { warn: (fields: object, text: string) => told.push([fields, text]) } },
     } as unknown as RequestContext;
     const meters = { inputTokens: 0, outputTokens: 0, images: 1, imageQuality: 'low' };
-    expect([0, 1].map(() => consumptionOf(images, { meters, outputChars: 0 }).cost.totalNano)).toEqual([40_000_000n, 40_000_000n]);
+    expect([0, 1].map(() => consumptionOf(images, { meters, outputBytes: 0 }).cost.totalNano)).toEqual([40_000_000n, 40_000_000n]);
     expect(told).toEqual([
       [expect.objectContaining({ model: 'pictures', priceVersionId: 'tiered', imageQuality: 'low' }), expect.stringContaining('pricing tier')],
     ]);
@@ -40,9 +40,9 @@ describe('what an answer consumed', () => {
 
   it('is estimated where the provider told counts that no call can have', () => {
     for (const absurd of [1e300, 2 ** 64 - 1, 2 ** 31, -1, 1.5, Number.NaN]) {
-      const told = consumptionOf(ctx, { meters: { inputTokens: absurd, outputTokens: 20 }, outputChars: 8 });
+      const told = consumptionOf(ctx, { meters: { inputTokens: absurd, outputTokens: 20 }, outputBytes: 8 });
       expect(told).toMatchObject({ meters: { inputTokens: 99, outputTokens: 2 }, source: 'estimate' });
-      expect(consumptionOf(ctx, { inputMeters: { inputTokens: 1, cachedInputTokens: absurd }, outputChars: 0 }).meters).toEqual({
+      expect(consumptionOf(ctx, { inputMeters: { inputTokens: 1, cachedInputTokens: absurd }, outputBytes: 0 }).meters).toEqual({
         inputTokens: 99,
         outputTokens: 0,
       });
@@ -50,7 +50,7 @@ describe('what an answer consumed', () => {
   });
 
   it('is estimated on both sides where the provider told nothing', () => {
-    const { meters, source } = consumptionOf(ctx, { outputChars: 400 });
+    const { meters, source } = consumptionOf(ctx, { outputBytes: 400 });
     expect(meters.inputTokens).toBe(99);
     expect(meters.outputTokens).toBeGreaterThan(50);
     expect(source).toBe('estimate');

@@ -36,7 +36,7 @@ export function consumptionOf(ctx: RequestContext, seen: StreamProgress): Consum
     meters = told;
     source = 'provider';
   } else {
-    const outputTokens = operation === 'chat' ? estimateTokens(seen.outputChars) : 0;
+    const outputTokens = operation === 'chat' ? estimateTokens(seen.outputBytes) : 0;
     meters = { ...(credible(ctx, seen.inputMeters) ?? { inputTokens: ctx.parsed!.inputTokensEstimate }), outputTokens };
     source = 'estimate';
   }

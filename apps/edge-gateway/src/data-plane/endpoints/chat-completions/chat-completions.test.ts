@@ -133,3 +133,52 @@ describe('a message', () => {
     [{ role: 'user', content: [{ type: 'file' }] }, 'missing_required_parameter', 'messages[0].content[0].file'],
   ])('that is %j is refused: %s at %s', (message, code, param) => expect(problemOf({ messages: [message] })).toEqual([code, param]));
 });
+
+describe('what a chat request may cost', () => {
+  const parsed = (body: Record<string, unknown>) => {
+    const whole = { model: 'm', messages: [USER], ...body };
+    const raw = Buffer.from(JSON.stringify(whole));
+    return { ...chatCompletions.validate(whole, raw), bytes: raw.length };
+  };
+  const inputOf = (body: Record<string, unknown>) => parsed(body).inputTokensEstimate;
+  const TEXT = 'x'.repeat(4000);
+
+  it('counts all that the model reads, wherever in the request it stands', () => {
+    const plain = inputOf({});
+    const assistant = { role: 'assistant', content: 'x' };
+    for (const body of [
+      { messages: [{ ...USER, name: TEXT }] },
+      { messages: [USER, { ...assistant, reasoning_content: TEXT }] },
+      { messages: [USER, { ...assistant, refusal: TEXT }] },
+      { messages: [USER, { role: 'assistant', content: [{ type: 'refusal', refusal: TEXT }] }] },
+      { messages: [USER, { ...assistant, function_call: { name: 'f', arguments: TEXT } }] },
+      { messages: [USER, { ...assistant, tool_calls: [{ id: 'a', type: 'custom', custom: { name: 'f', input: TEXT } }] }] },
+      { tools: [{ type: 'function', function: { name: 'f', description: TEXT } }] },
+      { response_format: { type: 'json_schema', json_schema: { name: 'f', schema: { description: TEXT } } } },
+    ]) {
+      expect(inputOf(body)).toBeGreaterThanOrEqual(plain + 1000);
+      expect(inputOf(body)).toBeLessThan(plain + 1050);
+    }
+  });
+
+  it('follows the bytes of a text, as scripts of more bytes take more tokens; whether a prompt fits is judged by its characters', () => {
+    const of = (content: string) => parsed({ messages: [{ role: 'user', content }] });
+    expect(of('a'.repeat(400))).toMatchObject({ inputTokensEstimate: 104, contextTokens: 104 });
+    expect(of('語'.repeat(400))).toMatchObject({ inputTokensEstimate: 304, contextTokens: 104 });
+  });
+
+  it('is bounded by the bytes of the body, but for those of pictures and sounds', () => {
+    const url = `data:image/png;base64,${'A'.repeat(100_000)}`;
+    const picture = { role: 'user', content: [{ type: 'image_url', image_url: { url } }] };
+    const schema = { type: 'json_schema', json_schema: { name: 'f', schema: { description: TEXT } } };
+    const withPicture = parsed({ messages: [picture], response_format: schema });
+    expect(withPicture.inputTokensMax).toBe(withPicture.bytes - url.length + 4 + 16_384);
+    const file = parsed({ messages: [{ role: 'user', content: [{ type: 'file', file: { file_data: TEXT } }] }] });
+    expect(file.inputTokensMax).toBe(file.bytes + 4 + 16_384);
+  });
+
+  it('takes the larger of two limits of the output, as servers differ in which one they heed', () => {
+    expect(parsed({ max_tokens: 5000, max_completion_tokens: 1 }).outputTokensMax).toBe(5000);
+    expect(parsed({ max_tokens: 1, max_completion_tokens: 5000 }).outputTokensMax).toBe(5000);
+  });
+});

@@ -1,7 +1,7 @@
 import { estimateTokens } from '@omg/domain';
 import { invalid, isObject, missing, optionalBoolean, optionalInteger, optionalNumber, optionalObject, optionalString, requiredString } from '../../check.js';
 import type { Endpoint, ParsedRequest } from '../../endpoint.js';
-import { checkMessages, countText, type Walk } from './messages.js';
+import { checkMessages, countRest, type Walk } from './messages.js';
 
 const CHOICES_MAX = 128;
 const STOPS_MAX = 4;
@@ -21,7 +21,7 @@ export const chatCompletions: Endpoint = {
   operation: 'chat',
   scope: 'chat',
   validate(body, raw): ParsedRequest {
-    const walk: Walk = { textChars: 0, textBytesMax: 0, media: 0, hasImage: false, hasAudio: false };
+    const walk: Walk = { textBytes: 0, textChars: 0, media: 0, mediaChars: 0, hasImage: false, hasAudio: false };
     checkMessages(body.messages, walk);
     checkSampling(body);
     checkOthers(body);
@@ -39,8 +39,10 @@ export const chatCompletions: Endpoint = {
     if (format !== undefined && format !== null && !(isObject(format) && typeof format.type === 'string')) {
       throw invalid('response_format', "'response_format' must be an object with a 'type'.");
     }
+    countRest(format, walk);
     const outputTokensMax = outputLimit(body);
     const messages = (body.messages as unknown[]).length;
+    const others = messages * TOKENS_PER_MESSAGE + walk.media * TOKENS_PER_MEDIUM;
     return {
       stream,
       includeUsage: isObject(streamOptions) && streamOptions.include_usage === true,
@@ -53,9 +55,10 @@ export const chatCompletions: Endpoint = {
         choices,
         tokenArrays: false,
       },
-      inputTokensEstimate: estimateTokens(walk.textChars) + messages * TOKENS_PER_MESSAGE + walk.media * TOKENS_PER_MEDIUM,
-      inputTokensMax:
-        (walk.media > 0 ? Math.min(raw.length, walk.textBytesMax) : raw.length) + messages * TOKENS_PER_MESSAGE + walk.media * TOKENS_PER_MEDIUM_MAX,
+      inputTokensEstimate: estimateTokens(walk.textBytes) + others,
+      // A prompt that may just fit is the provider's to judge: some tokenizers need few tokens for scripts of many bytes.
+      contextTokens: estimateTokens(walk.textChars) + others,
+      inputTokensMax: raw.length - walk.mediaChars + messages * TOKENS_PER_MESSAGE + walk.media * TOKENS_PER_MEDIUM_MAX,
       outputTokensMax: outputTokensMax === undefined ? undefined : outputTokensMax * choices,
     };
   },
@@ -64,7 +67,8 @@ export const chatCompletions: Endpoint = {
 function outputLimit(body: Record<string, unknown>): number | undefined {
   const older = optionalInteger(body, 'max_tokens', 1, Number.MAX_SAFE_INTEGER);
   const newer = optionalInteger(body, 'max_completion_tokens', 1, Number.MAX_SAFE_INTEGER);
-  return newer ?? older;
+  // Servers differ in which of them they heed.
+  return newer === undefined || older === undefined ? (newer ?? older) : Math.max(newer, older);
 }
 
 function checkSampling(body: Record<string, unknown>): void {
@@ -107,7 +111,7 @@ function checkTools(body: Record<string, unknown>, walk: Walk): boolean {
   }
   if (tools.length === 0) return false;
   // Tool schemas are input tokens too; their length as JSON is close enough and cheap next to the call.
-  countText(JSON.stringify(tools), walk);
+  countRest(tools, walk);
   return true;
 }
 

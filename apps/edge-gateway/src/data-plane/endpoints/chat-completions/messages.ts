@@ -7,18 +7,29 @@ const INSTEAD_OF_CONTENT = ['tool_calls', 'function_call', 'refusal', 'audio', '
 
 /** What one walk over the messages counts. */
 export interface Walk {
+  textBytes: number;
   textChars: number;
-  textBytesMax: number;
   /** Pictures, sounds and files. */
   media: number;
+  /** What stands for pictures and sounds in the body: their tokens have nothing to do with its length. */
+  mediaChars: number;
   hasImage: boolean;
   hasAudio: boolean;
 }
 
 export function countText(text: string, walk: Walk): void {
+  walk.textBytes += Buffer.byteLength(text);
   walk.textChars += text.length;
-  walk.textBytesMax += text.length * 3;
 }
+
+/** Anything else that the model may be given to read: a text, or what is written as JSON. */
+export function countRest(value: unknown, walk: Walk): void {
+  if (typeof value === 'string') countText(value, walk);
+  else if (typeof value === 'object' && value !== null) countText(JSON.stringify(value), walk);
+}
+
+/** Members of a message that are counted apart, or that no model reads. */
+const COUNTED_APART: ReadonlySet<string> = new Set(['role', 'content', 'tool_calls', 'tool_call_id']);
 
 /** Checks roles, contents, parts and tool calls; throws the field's path, such as `messages[2].content[0].type`. */
 export function checkMessages(messages: unknown, walk: Walk): void {
@@ -32,6 +43,7 @@ export function checkMessages(messages: unknown, walk: Walk): void {
       throw invalid(`messages[${i}].role`, `'messages[${i}].role' must be one of: developer, system, user, assistant, tool.`);
     }
     checkContent(message, i, walk);
+    for (const name in message) if (!COUNTED_APART.has(name)) countRest(message[name], walk);
     if (message.name !== undefined) optionalString(message, 'name', `messages[${i}].name`);
     if (message.tool_calls !== undefined && message.tool_calls !== null) checkToolCalls(message.tool_calls, `messages[${i}].tool_calls`, walk);
     if (message.role === 'tool') requiredString(message, 'tool_call_id', `messages[${i}].tool_call_id`);
@@ -70,12 +82,14 @@ function checkPart(part: unknown, at: string, walk: Walk): void {
       if (typeof url !== 'string' || url.length === 0) throw missing(`${at}.image_url.url`);
       walk.hasImage = true;
       walk.media++;
+      walk.mediaChars += url.length;
       return;
     }
     case 'input_audio': {
       const audio = part.input_audio;
       if (!isObject(audio)) throw missing(`${at}.input_audio`);
-      for (const name of ['data', 'format']) requiredString(audio, name, `${at}.input_audio.${name}`);
+      requiredString(audio, 'format', `${at}.input_audio.format`);
+      walk.mediaChars += requiredString(audio, 'data', `${at}.input_audio.data`).length;
       walk.hasAudio = true;
       walk.media++;
       return;
@@ -84,8 +98,10 @@ function checkPart(part: unknown, at: string, walk: Walk): void {
       if (!isObject(part.file)) throw missing(`${at}.file`);
       walk.media++;
       return;
+    case 'refusal':
+      return countRest(part.refusal, walk);
     default:
-      if (part.type !== 'refusal') walk.media++;
+      walk.media++;
   }
 }
 
@@ -96,7 +112,10 @@ function checkToolCalls(calls: unknown, at: string, walk: Walk): void {
     if (!isObject(call)) throw invalid(`${at}[${i}]`, `'${at}[${i}]' must be an object.`);
     requiredString(call, 'id', `${at}[${i}].id`);
     // Other kinds of calls are the provider's affair; a missing kind is a function's, as some servers write it.
-    if (call.type !== undefined && call.type !== 'function') continue;
+    if (call.type !== undefined && call.type !== 'function') {
+      countRest(call, walk);
+      continue;
+    }
     const { function: fn } = call;
     if (!isObject(fn)) throw missing(`${at}[${i}].function`);
     requiredString(fn, 'name', `${at}[${i}].function.name`);

@@ -18,8 +18,8 @@ export const embeddings: Endpoint = {
       stream: false,
       includeUsage: false,
       needs: { ...NO_NEEDS, tokenArrays: size.tokenArrays },
-      inputTokensEstimate: size.tokens + estimateTokens(size.chars),
-      inputTokensMax: size.tokens + size.chars * 3,
+      inputTokensEstimate: size.tokens + estimateTokens(size.bytes),
+      inputTokensMax: size.tokens + size.bytes,
       contextTokens: size.largest,
       outputTokensMax: 0,
     };
@@ -27,10 +27,11 @@ export const embeddings: Endpoint = {
 };
 
 interface InputSize {
-  chars: number;
+  /** Of text. */
+  bytes: number;
   tokens: number;
   tokenArrays: boolean;
-  /** Likely tokens of the longest single input: each has the context window to itself. */
+  /** Tokens of the longest single input, rather too few than too many: each has the context window to itself. */
   largest: number;
 }
 
@@ -38,17 +39,17 @@ function inputSize(input: unknown): InputSize {
   if (input === undefined || input === null) throw missing('input');
   if (typeof input === 'string') {
     if (input.length === 0) throw invalid('input', "'input' must not be empty.");
-    return { chars: input.length, tokens: 0, tokenArrays: false, largest: estimateTokens(input.length) };
+    return { bytes: Buffer.byteLength(input), tokens: 0, tokenArrays: false, largest: estimateTokens(input.length) };
   }
   if (!Array.isArray(input)) throw invalid('input', "'input' must be a string or an array.");
   if (input.length === 0) throw invalid('input', "'input' must not be empty.");
   if (typeof input[0] === 'number') {
     checkTokens(input, 'input');
-    return { chars: 0, tokens: input.length, tokenArrays: true, largest: input.length };
+    return { bytes: 0, tokens: input.length, tokenArrays: true, largest: input.length };
   }
   if (input.length > INPUTS_MAX) throw invalid('input', `'input' must have at most ${INPUTS_MAX} items.`);
   const ofTokens = Array.isArray(input[0]);
-  let chars = 0;
+  let bytes = 0;
   let tokens = 0;
   let largest = 0;
   for (let i = 0; i < input.length; i++) {
@@ -58,13 +59,13 @@ function inputSize(input: unknown): InputSize {
       tokens += item.length;
       largest = Math.max(largest, item.length);
     } else if (!ofTokens && typeof item === 'string' && item.length > 0) {
-      chars += item.length;
+      bytes += Buffer.byteLength(item);
       largest = Math.max(largest, estimateTokens(item.length));
     } else {
       throw invalid(`input[${i}]`, `'input[${i}]' must be a non-empty ${ofTokens ? 'array of token ids' : 'string'}.`);
     }
   }
-  return { chars, tokens, tokenArrays: ofTokens, largest };
+  return { bytes, tokens, tokenArrays: ofTokens, largest };
 }
 
 function checkTokens(tokens: unknown[], at: string): void {

@@ -31,8 +31,8 @@ export const imagesGenerations: Endpoint = {
       stream: false,
       includeUsage: false,
       needs: NO_NEEDS,
-      inputTokensEstimate: estimateTokens(prompt.length),
-      inputTokensMax: prompt.length * 3,
+      inputTokensEstimate: estimateTokens(Buffer.byteLength(prompt)),
+      inputTokensMax: Buffer.byteLength(prompt),
       outputTokensMax: 0,
       images: {
         count,
