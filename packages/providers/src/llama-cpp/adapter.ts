@@ -1,5 +1,6 @@
-import { BASE_URL_SETTINGS, BASE_URL_SPELLINGS, connectByBaseUrl, defineOpenAiCompatible } from '../openai-compatible/adapter.js';
+import { BASE_URL_SETTINGS, BASE_URL_SPELLINGS, connectByBaseUrl, defineOpenAiCompatible, OWN_OUTPUT_LIMIT } from '../openai-compatible/adapter.js';
 import { baseUrl, settingsSchema } from '../openai-compatible/settings.js';
+import { refuseFields } from '../kit/requirements.js';
 
 export const llamaCpp = defineOpenAiCompatible({
   slug: 'llama-cpp',
@@ -14,4 +15,7 @@ export const llamaCpp = defineOpenAiCompatible({
   catalog: { spellings: BASE_URL_SPELLINGS },
   connect: (route) => connectByBaseUrl(route),
   request: { outputLimit: 'max_tokens', developerRole: false },
+  refuse: (call) => {
+    if (call.operation === 'chat') refuseFields(call.json, [OWN_OUTPUT_LIMIT]);
+  },
 });

@@ -13,7 +13,7 @@ import type {
 import { ProviderError } from '../spec/provider-error.js';
 import type { Transport } from '../spec/transport.js';
 import { post, responseError } from '../kit/http.js';
-import { requireCapabilities } from '../kit/requirements.js';
+import { refuseFields, requireCapabilities } from '../kit/requirements.js';
 import { ChatRewriter, type RewriterOptions } from './chat-rewriter.js';
 import { RequestWriter, type RequestRules } from './request.js';
 import { chatReply, embeddingsReply, imagesReply } from './response.js';
@@ -174,6 +174,9 @@ export function connectByBaseUrl(route: ProviderRoute, defaultBaseUrl?: string):
   return { url: (operation) => urls[operation], model: route.providerModel, authorize: () => headers, probeUrl: `${base}/models` };
 }
 
+/** llama.cpp's own name for the limit of the output: it wins over `max_tokens`, and so over the ceiling that a budget sets. */
+export const OWN_OUTPUT_LIMIT = 'n_predict';
+
 export const openAiCompatible = defineOpenAiCompatible({
   slug: 'openai-compatible',
   title: 'OpenAI-compatible server',
@@ -191,4 +194,7 @@ export const openAiCompatible = defineOpenAiCompatible({
     shared: [{ values: { api_key: 'openai_compatible.api_key' }, unless: ['base_url', 'api_key'] }, { values: { base_url: 'openai_compatible.base_url' } }],
   },
   connect: (route) => connectByBaseUrl(route),
+  refuse: (call) => {
+    if (call.operation === 'chat' && call.maxOutputTokens !== undefined) refuseFields(call.json, [OWN_OUTPUT_LIMIT]);
+  },
 });
