@@ -29,13 +29,19 @@ export class LoginThrottle {
   /** A good login was no guess. */
   async forgive(email: string, address: string): Promise<void> {
     const names = this.names(email, address);
-    for (const name of names) this.fallback.delete(name);
+    // One attempt only: an own account must not wipe out what its address has guessed at others.
+    for (const name of names) this.forgiveHere(name);
     await this.store.forgiveAttempt(names).catch(() => undefined);
   }
 
   private names(email: string, address: string): string[] {
     const hash = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
     return [`pair:${hash(`${email}\n${address}`)}`, `mail:${hash(email)}`, `address:${hash(address)}`];
+  }
+
+  private forgiveHere(name: string): void {
+    const entry = this.fallback.get(name);
+    if (entry) entry.count--;
   }
 
   private countHere(name: string): number {
