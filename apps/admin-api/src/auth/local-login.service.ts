@@ -21,7 +21,8 @@ export class LocalLoginService {
   async login(email: string, password: string, address: string): Promise<IssuedSession> {
     await this.throttle.admit(email, address);
     const user = await this.prisma.user.findUnique({ where: { email }, include: { credentials: { where: { kind: 'password' } } } });
-    const storedHash = user?.credentials[0]?.passwordHash ?? undefined;
+    const stored = user?.credentials[0];
+    const storedHash = stored?.passwordHash ?? undefined;
     if (!(await this.hasher.verify(storedHash, password)) || !user) {
       await this.recordFailure(user?.id, email, address);
       throw new AdminError('invalid_credentials');
@@ -29,7 +30,7 @@ export class LocalLoginService {
     await this.throttle.forgive(email, address);
     const renewed = this.hasher.isOutdated(storedHash!) ? await this.hasher.hash(password) : undefined;
     const { token, fresh } = await this.prisma.$transaction(async (tx) => {
-      if (renewed !== undefined) await setPasswordHash(tx, user.id, renewed);
+      if (renewed !== undefined) await setPasswordHash(tx, user.id, renewed, stored?.chosenByOwner);
       await ensurePersonalTenant(tx, user);
       const updated = await tx.user.update({ where: { id: user.id }, data: { lastLoginAt: new Date() } });
       const opened = await this.sessions.open(tx, user.id, 'local');

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { audit } from '../audit/audit.js';
 import { PRISMA } from '../http/tokens.js';
 import { newId } from '../new-id.js';
-import { createAccount, ensurePersonalTenant } from '../users/accounts.js';
+import { createAccount, endOwnersPassword, ensurePersonalTenant } from '../users/accounts.js';
 import type { UserRow } from '../users/user-body.js';
 import { OidcClient, type VerifiedIdentity } from './oidc.client.js';
 import { readProfile, type OidcFailure, type OidcProfile } from './oidc-claims.js';
@@ -89,6 +89,7 @@ export class OidcLoginService {
   private async signIn(tx: PrismaTx, identity: VerifiedIdentity, profile: OidcProfile): Promise<IssuedSession | undefined> {
     const found = await this.findOrCreate(tx, identity, profile);
     if (!found) return undefined;
+    const passwordEnded = await endOwnersPassword(tx, found.id);
     const owned = await ensurePersonalTenant(tx, found);
     const bootstrapped = (await tx.user.findUniqueOrThrow({ where: { id: owned.id }, select: { bootstrapped: true } })).bootstrapped;
     const promoted = profile.isSuperAdmin ?? owned.isSuperAdmin;
@@ -100,7 +101,7 @@ export class OidcLoginService {
       action: 'auth.login',
       resource: 'user',
       resourceId: user.id,
-      metadata: { method: 'oidc', issuer: identity.issuer },
+      metadata: { method: 'oidc', issuer: identity.issuer, ...(passwordEnded && { password_ended: true }) },
       before: { is_super_admin: owned.isSuperAdmin },
       after: { is_super_admin: isSuperAdmin },
     });

@@ -141,20 +141,36 @@ describe('sign-in at an OpenID provider', () => {
     await fixture.signIn(claims.email!);
   });
 
-  it("is nobody else's: an owner cannot choose the password of an account that its person will come to", async () => {
+  it('takes an account away from the owner who had chosen its password', async () => {
     const tenantId = await fixture.tenant();
     const owner = await fixture.user(`owner-${tenantId}@example.com`, { memberships: { [tenantId]: 'owner' } });
-    const root = await fixture.user(`root-${tenantId}@example.com`, { superAdmin: true });
-    const invite = async (inviter: { email: string }, body: object) =>
-      fixture.call('POST', `/admin/tenants/${tenantId}/memberships`, { token: await fixture.signIn(inviter.email), body: { role: 'user', ...body } });
     const claims = person({ groups: ['gateway-admins', 'gateway-users'] });
-    expect(await invite(owner, { email: claims.email, password: 'chosen-by-the-owner' })).toMatchObject({ status: 403, json: { code: 'forbidden' } });
-    expect((await invite(owner, { email: claims.email })).status).toBe(201);
+    const password = 'chosen-by-the-owner';
+    const invitation = { email: claims.email, role: 'user', password };
+    expect((await fixture.call('POST', `/admin/tenants/${tenantId}/memberships`, { token: await fixture.signIn(owner.email), body: invitation })).status).toBe(
+      201,
+    );
+    const logIn = () => fixture.call('POST', '/admin/auth/login', { body: { email: claims.email, password } });
+    const before = await logIn();
+    expect(before.status).toBe(200);
+    const token = await fixture.call('POST', '/admin/tokens', { token: before.json.access_token, body: { name: 'kept' } });
+    expect(token.status).toBe(201);
+
     const session = await sessionOf(await login(claims));
     expect(session.json.user).toMatchObject({ email: claims.email, is_super_admin: true });
-    const guess = await fixture.call('POST', '/admin/auth/login', { body: { email: claims.email, password: 'chosen-by-the-owner' } });
-    expect(guess.status).toBe(401);
-    expect((await invite(root, { email: person().email, password: 'chosen-by-a-super-admin' })).status).toBe(201);
+    expect((await logIn()).status).toBe(401);
+    expect((await fixture.call('POST', '/admin/auth/refresh', { body: { refresh_token: before.json.refresh_token } })).status).toBe(401);
+    for (const kept of [token.json.token, before.json.access_token]) expect((await fixture.call('GET', '/admin/auth/me', { token: kept })).status).toBe(401);
+    const audited = await fixture.prisma.auditLog.findFirstOrThrow({
+      where: { action: 'auth.login', resourceId: session.json.user.id },
+      orderBy: { seq: 'desc' },
+    });
+    expect(audited.metadata).toMatchObject({ method: 'oidc', password_ended: true });
+    // One that a super admin chooses stays.
+    const chosen = { token: session.json.access_token, body: { password: 'chosen-by-a-super-admin' } };
+    expect((await fixture.call('POST', `/admin/users/${session.json.user.id}/password`, chosen)).status).toBe(204);
+    await login(claims);
+    expect((await fixture.call('POST', '/admin/auth/login', { body: { email: claims.email, password: 'chosen-by-a-super-admin' } })).status).toBe(200);
   });
 
   it('does not give an account to another subject that has its mail now', async () => {

@@ -37,13 +37,13 @@ export class MembershipsService {
 
   /** Adds a member (version 0 until then) or changes his role. An unknown mail makes the account; the password of a known one is never changed. */
   async upsert(caller: Principal, tenantId: string, body: Parsed<typeof upsertMembershipSchema>, ifMatch: string | undefined) {
-    if (body.password !== undefined) this.requireMayChoosePassword(caller);
+    if (body.password !== undefined && !this.settings.localEnabled) throw new AdminError('invalid_request', { message: 'password: local sign-in is off' });
     const passwordHash = body.password === undefined ? undefined : await this.hasher.hash(body.password);
     return this.prisma.$transaction(async (tx) => {
       await lockOrganization(tx, tenantId);
       const known = await tx.user.findUnique({ where: { email: body.email } });
       if (known && body.password !== undefined) throw new AdminError('account_exists');
-      const user = known ?? (await createAccount(tx, { email: body.email, name: body.email, passwordHash }));
+      const user = known ?? (await createAccount(tx, { email: body.email, name: body.email, passwordHash, chosenByOwner: !caller.isSuperAdmin }));
       const before = await tx.membership.findUnique({ where: { tenantId_userId: { tenantId, userId: user.id } } });
       requireRankOver(caller, tenantId, before?.role, body.role);
       requireVersion(ifMatch, before?.version ?? 0);
@@ -66,16 +66,6 @@ export class MembershipsService {
       });
       return membershipBody(row);
     });
-  }
-
-  /**
-   * Where people come in through an OpenID provider, the person behind a mail address finds the account that somebody made for it: an
-   * owner who had chosen its password would be in it as well, with every right that the person has or gets.
-   */
-  private requireMayChoosePassword(caller: Principal): void {
-    if (!this.settings.localEnabled) throw new AdminError('invalid_request', { message: 'password: local sign-in is off' });
-    if (this.settings.oidc && !caller.isSuperAdmin)
-      throw new AdminError('forbidden', { message: 'password: members sign in through the OpenID provider; only a super admin chooses passwords here' });
   }
 
   async remove(caller: Principal, tenantId: string, userId: string, ifMatch: string | undefined): Promise<void> {

@@ -1,4 +1,5 @@
 import type { PrismaTx } from '@omg/database';
+import { revokeFamilies } from '../auth/session.service.js';
 import { newId } from '../new-id.js';
 import type { UserRow } from './user-body.js';
 
@@ -11,6 +12,8 @@ export interface NewAccount {
   bootstrapped?: boolean;
   /** Argon2id; absent: an account without local login. */
   passwordHash?: string;
+  /** A tenant's owner chose the password, and so knows it. */
+  chosenByOwner?: boolean;
 }
 
 /** Makes a user with his personal tenant. The caller has made sure that the mail is free; the constraint has the last word. */
@@ -18,14 +21,26 @@ export async function createAccount(tx: PrismaTx, account: NewAccount): Promise<
   const user = await tx.user.create({
     data: { id: newId(), email: account.email, name: account.name, isSuperAdmin: account.isSuperAdmin ?? false, bootstrapped: account.bootstrapped ?? false },
   });
-  if (account.passwordHash !== undefined) await setPasswordHash(tx, user.id, account.passwordHash);
+  if (account.passwordHash !== undefined) await setPasswordHash(tx, user.id, account.passwordHash, account.chosenByOwner);
   return ensurePersonalTenant(tx, user);
 }
 
 /** One password credential per user. */
-export async function setPasswordHash(tx: PrismaTx, userId: string, passwordHash: string): Promise<void> {
-  const { count } = await tx.credential.updateMany({ where: { userId, kind: 'password' }, data: { passwordHash } });
-  if (count === 0) await tx.credential.create({ data: { id: newId(), userId, kind: 'password', passwordHash } });
+export async function setPasswordHash(tx: PrismaTx, userId: string, passwordHash: string, chosenByOwner = false): Promise<void> {
+  const { count } = await tx.credential.updateMany({ where: { userId, kind: 'password' }, data: { passwordHash, chosenByOwner } });
+  if (count === 0) await tx.credential.create({ data: { id: newId(), userId, kind: 'password', passwordHash, chosenByOwner } });
+}
+
+/**
+ * Takes the account away from the owner who chose its password, if one did: the password, and what was made with it, sessions and admin
+ * API tokens. Returns whether there was one.
+ */
+export async function endOwnersPassword(tx: PrismaTx, userId: string): Promise<boolean> {
+  const { count } = await tx.credential.deleteMany({ where: { userId, kind: 'password', chosenByOwner: true } });
+  if (count === 0) return false;
+  await revokeFamilies(tx, { userId }, 'password_reset');
+  await tx.adminToken.updateMany({ where: { userId, revokedAt: null }, data: { revokedAt: new Date() } });
+  return true;
 }
 
 /**
