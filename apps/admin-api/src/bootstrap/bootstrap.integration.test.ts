@@ -266,6 +266,15 @@ describe('the catalog of the file', () => {
     expect(Object.values(sealedSecrets as Record<string, string>).every((envelope) => next.isCurrent(envelope))).toBe(true);
   });
 
+  it('says when an alias has more routes than the edges are given', async () => {
+    const route = (index: number) => ({ alias: 'm', provider: 'openai-compatible', provider_model: `m${index}`, endpoint: 'http://127.0.0.1:1/v1' });
+    const catalogOf = (count: number) => input({ model_catalog: Array.from({ length: count }, (_, index) => route(index)) });
+    expect((await runBootstrap(prisma, catalogOf(64))).warnings).toEqual([]);
+    expect((await runBootstrap(prisma, catalogOf(65))).warnings).toEqual(['model_catalog: m has 65 routes, of which the edges are given 64']);
+    const [row] = await readModels(prisma, ['m'], new Date());
+    expect(modelDocument(row!, { ring, shared: {} }, undefined)!.routes).toHaveLength(64);
+  });
+
   it('keeps a broken entry as a route with its reason, beside the good ones', async () => {
     const report = await runBootstrap(
       prisma,

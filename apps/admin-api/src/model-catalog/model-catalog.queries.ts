@@ -4,7 +4,7 @@ import { databaseNow } from '../database-now.js';
 import type { CatalogRow } from './catalog-body.js';
 import { visibleRoutes } from './visible-routes.js';
 
-const ROUTES_MAX = 10_000;
+const ROWS_MAX = 10_000;
 
 /** Locks an alias for the rest of the transaction. False: there is none. */
 export async function lockAlias(tx: PrismaTx, key: string): Promise<boolean> {
@@ -19,7 +19,7 @@ export async function readRoutes(tx: PrismaTx, aliasKey?: string): Promise<Catal
     where: aliasKey === undefined ? {} : { aliasKey },
     include: { alias: true, priceVersions: { where: { validFrom: { lte: now } }, orderBy: [{ validFrom: 'desc' }, { createdAt: 'desc' }], take: 1 } },
     orderBy: [{ aliasKey: 'asc' }, { createdAt: 'asc' }, { id: 'asc' }],
-    take: ROUTES_MAX,
+    take: ROWS_MAX,
   });
 }
 
@@ -55,7 +55,7 @@ export async function knownModels(tx: PrismaTx, keys?: readonly string[]): Promi
     where: keys ? { key: { in: [...keys] } } : {},
     select: { key: true, alias: true, routes: { select: { source: true, identity: true, tombstone: true, enabled: true } } },
     orderBy: { key: 'asc' },
-    take: ROUTES_MAX,
+    take: ROWS_MAX,
   });
   return rows.flatMap(({ key, alias, routes }) => {
     const visible = visibleRoutes(routes);

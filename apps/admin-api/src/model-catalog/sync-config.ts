@@ -5,6 +5,7 @@ import { blockName, getProvider } from '@omg/providers';
 import type { Prisma, PrismaTx } from '@omg/database';
 import type { CatalogContext } from '../config.js';
 import { newId } from '../new-id.js';
+import { ROUTES_MAX } from '../projector/documents.js';
 import { identityOf, needsSealing, settingsOf, toColumns, toEntry, type RouteColumns, type RouteEntry } from './catalog-route.js';
 import { insertPrice } from './prices.queries.js';
 import { priceColumns, samePrice, isUnpriced, type PriceColumns, type Prices } from './prices.js';
@@ -68,6 +69,9 @@ function collect(items: readonly CatalogItem[], context: CatalogContext, warning
     const key = `${next.aliasKey}\n${next.identity}`;
     if (wanted.has(key)) warnings.push(`model_catalog[${item.index}]: the same route as an earlier entry of ${next.alias}; it is left out`);
     else wanted.set(key, next);
+  }
+  for (const routes of Map.groupBy(wanted.values(), ({ aliasKey }) => aliasKey).values()) {
+    if (routes.length > ROUTES_MAX) warnings.push(`model_catalog: ${routes[0]!.alias} has ${routes.length} routes, of which the edges are given ${ROUTES_MAX}`);
   }
   return wanted;
 }
