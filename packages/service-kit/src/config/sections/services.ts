@@ -36,7 +36,9 @@ export const edgeSection = z.object({
 export const meteringSection = z.object({
   batch_max_events: leaf(z.int().min(1).max(1024).default(128), { about: 'Usage events in one message.' }),
   batch_max_delay: leaf(duration({ min: 0, max: 1000 }).default(durationOf('5ms')), { about: 'Longest wait for a fuller message.' }),
-  spool_directory: leaf(text().default('./data/spool'), { about: 'Where usage is written when Redis and NATS are both away; replayed at the start.' }),
+  spool_directory: leaf(text().default('./data/spool'), {
+    about: 'Where usage is written when Redis and NATS are both away; replayed when NATS is back, by this process or the next one.',
+  }),
   spool_max_mb: leaf(z.int().min(1).max(100_000).default(256), { about: 'Largest spool; a full one stops new requests with 503.' }),
   stream_max_mb: leaf(z.int().min(16).max(1_000_000).default(2048), { about: 'Largest usage stream; a full one refuses new messages and loses nothing.' }),
 });
