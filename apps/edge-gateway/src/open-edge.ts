@@ -1,4 +1,4 @@
-import { configKey, routeHealthSchema, type RouteHealth } from '@omg/contracts';
+import { configKey, readDocument, routeHealthSchema } from '@omg/contracts';
 import { Bag, FallbackLimiter, KeyRing, sealedContext, uuidV7 } from '@omg/domain';
 import { getProvider } from '@omg/providers';
 import type { ServiceContext } from '@omg/service-kit';
@@ -195,7 +195,7 @@ function watchConfiguration(
 
 function watchHealth(service: Service, nats: NatsClient, routing: RouteStates): void {
   const tell = (key: string, value: string | undefined): void =>
-    routing.onHealth(key.slice('route.'.length), value === undefined ? undefined : readHealth(value));
+    routing.onHealth(key.slice('route.'.length), value === undefined ? undefined : readDocument(routeHealthSchema, value));
   const watch = watchKv(nats, new KvBucket(nats, BUCKETS.health), {
     keys: ['route.>'],
     onSnapshot: (entries) => entries.forEach((value, key) => tell(key, value)),
@@ -203,15 +203,6 @@ function watchHealth(service: Service, nats: NatsClient, routing: RouteStates): 
     onError: (error) => service.logger.warn({ err: error }, 'route health cannot be followed right now'),
   });
   service.lifecycle.onClose('health watch', () => watch.close());
-}
-
-/** A verdict that cannot be read is no verdict. */
-function readHealth(value: string): RouteHealth | undefined {
-  try {
-    return routeHealthSchema.parse(JSON.parse(value));
-  } catch {
-    return undefined;
-  }
 }
 
 async function openUsage(service: Service, nats: NatsClient, edgeId: string, newBatchId: () => string): Promise<{ usage: UsageOutlet; spool: Spool }> {

@@ -1,4 +1,4 @@
-import { healthKey, routeHealthSchema, type RouteHealth, type RouteOutcome } from '@omg/contracts';
+import { healthKey, readDocument, routeHealthSchema, type RouteHealth, type RouteOutcome } from '@omg/contracts';
 import type { MonitorMetrics } from './monitor-metrics.js';
 import type { ProbeResult } from './probes/probe-route.js';
 import type { Prober } from './probes/prober.js';
@@ -102,7 +102,7 @@ export class Monitor {
   private async takeOver(): Promise<void> {
     const { incidents, health, table, nowMs } = this.parts;
     await incidents.load();
-    const states = [...(await health.entries()).values()].map(({ value }) => readHealth(value));
+    const states = [...(await health.entries()).values()].map(({ value }) => readDocument(routeHealthSchema, value));
     for (const state of states) {
       if (state && state.validUntilMs > nowMs() && table.get(state.routeId)) this.verdictOf(state.routeId).seed(state);
     }
@@ -158,13 +158,5 @@ export class Monitor {
 
   private writeFailed(error: unknown): void {
     this.parts.log.warn({ err: error }, 'a verdict could not be published');
-  }
-}
-
-function readHealth(text: string): RouteHealth | undefined {
-  try {
-    return routeHealthSchema.parse(JSON.parse(text));
-  } catch {
-    return undefined;
   }
 }

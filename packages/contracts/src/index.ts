@@ -10,4 +10,5 @@ export * from './events/route-outcome.js';
 export * from './events/usage-event.js';
 export * from './jobs/jobs.js';
 export * from './pricing-tiers.js';
+export * from './read-document.js';
 export * from './settings/persisted-settings.js';

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { routeHealthSchema, routeIncidentSchema, type RouteHealth, type RouteIncident } from '@omg/contracts';
+import { readDocument, routeHealthSchema, routeIncidentSchema, type RouteHealth, type RouteIncident } from '@omg/contracts';
 import type { RouteHealthState } from '@omg/domain';
 import { withDeadline, type Logger } from '@omg/service-kit';
 import { BUCKETS, KvBucket, type NatsClient } from '@omg/storage';
@@ -25,8 +25,8 @@ export class RouteHealthReader {
   async states(): Promise<(routeId: string) => RouteHealthState> {
     const byRoute = new Map<string, RouteHealth>();
     for (const text of await this.read(this.health)) {
-      const parsed = routeHealthSchema.safeParse(parseJson(text));
-      if (parsed.success) byRoute.set(parsed.data.routeId, parsed.data);
+      const health = readDocument(routeHealthSchema, text);
+      if (health) byRoute.set(health.routeId, health);
     }
     const nowMs = Date.now();
     return (routeId) => {
@@ -38,8 +38,8 @@ export class RouteHealthReader {
   /** Newest first. */
   async incidents(): Promise<RouteIncident[]> {
     const found = (await this.read(this.incidentBucket)).flatMap((text) => {
-      const parsed = routeIncidentSchema.safeParse(parseJson(text));
-      return parsed.success ? [parsed.data] : [];
+      const incident = readDocument(routeIncidentSchema, text);
+      return incident ? [incident] : [];
     });
     return found.sort((a, b) => b.startedAtMs - a.startedAtMs);
   }
@@ -51,13 +51,5 @@ export class RouteHealthReader {
       this.logger.debug({ err: error, bucket: bucket.settings.name }, 'health could not be read');
       return [];
     }
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

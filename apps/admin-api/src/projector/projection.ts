@@ -1,4 +1,4 @@
-import { configKey, modelDocumentSchema, type ModelDocument } from '@omg/contracts';
+import { configKey, modelDocumentSchema, readDocument, type ModelDocument } from '@omg/contracts';
 import { RevisionConflictError, type ConfigEntry, type ConfigBucket } from '@omg/storage';
 import type { AdminConfig, CatalogContext } from '../config.js';
 import { databaseNow } from '../database-now.js';
@@ -104,12 +104,7 @@ async function loadDocuments(db: Database, settings: ProjectionSettings, refs: r
 }
 
 export function readModelDocument(bytes: Buffer | undefined): ModelDocument | undefined {
-  if (!bytes) return undefined;
-  try {
-    return modelDocumentSchema.parse(JSON.parse(bytes.toString('utf8')));
-  } catch {
-    return undefined;
-  }
+  return bytes && readDocument(modelDocumentSchema, bytes.toString('utf8'));
 }
 
 async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {

@@ -1,15 +1,7 @@
-import type { Operation } from '@omg/domain';
+import type { Operation, RouteNeeds } from '@omg/domain';
 
 /** What the request asks of a route beyond its operation; a route that lacks it is no candidate. */
-export interface RequestNeeds {
-  tools: boolean;
-  imageInput: boolean;
-  audioInput: boolean;
-  jsonSchema: boolean;
-  logprobs: boolean;
-  choices: number;
-  tokenArrays: boolean;
-}
+export type RequestNeeds = Required<Omit<RouteNeeds, 'operation' | 'stream' | 'inputTokens'>>;
 
 /** Of an operation that knows none of these. */
 export const NO_NEEDS: RequestNeeds = Object.freeze({

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { incidentKey, routeIncidentSchema, type RouteIncident } from '@omg/contracts';
+import { incidentKey, readDocument, routeIncidentSchema, type RouteIncident } from '@omg/contracts';
 import { uuidV7 } from '@omg/domain';
 import type { Verdict } from '../verdict/route-verdict.js';
 
@@ -27,8 +27,8 @@ export class IncidentLog {
   async load(): Promise<void> {
     this.open.clear();
     for (const { value } of (await this.store.entries()).values()) {
-      const parsed = routeIncidentSchema.safeParse(safeJson(value));
-      if (parsed.success && parsed.data.endedAtMs === undefined) this.open.set(parsed.data.routeId, parsed.data);
+      const incident = readDocument(routeIncidentSchema, value);
+      if (incident && incident.endedAtMs === undefined) this.open.set(incident.routeId, incident);
     }
   }
 
@@ -75,13 +75,5 @@ export class IncidentLog {
   private write(incident: RouteIncident): void {
     this.open.set(incident.routeId, incident);
     this.store.put(incidentKey(incident.routeId, incident.id), JSON.stringify(incident)).catch(this.onError);
-  }
-}
-
-function safeJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { modelDocumentSchema, type RouteDocument } from '@omg/contracts';
+import { modelDocumentSchema, readDocument, type RouteDocument } from '@omg/contracts';
 import { KeyRing, sealedContext, type Operation } from '@omg/domain';
 import { getProvider, routeAbilities, type ProviderAdapter } from '@omg/providers';
 
@@ -82,12 +82,12 @@ export class RouteTable {
 
   /** Undefined: not readable, so what is known stays. */
   private read(key: string, text: string): { alias: string; route: RouteDocument }[] | undefined {
-    const parsed = modelDocumentSchema.safeParse(parseJson(text));
-    if (!parsed.success) {
+    const document = readDocument(modelDocumentSchema, text);
+    if (!document) {
       this.onInvalid(key);
       return undefined;
     }
-    return parsed.data.routes.filter((route) => route.enabled).map((route) => ({ alias: parsed.data.alias, route }));
+    return document.routes.filter((route) => route.enabled).map((route) => ({ alias: document.alias, route }));
   }
 
   private build(alias: string, route: RouteDocument, fingerprint: string): MonitoredRoute {
@@ -112,14 +112,6 @@ export class RouteTable {
     } catch {
       return { ...common, adapter: undefined, problem: 'misconfigured' };
     }
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

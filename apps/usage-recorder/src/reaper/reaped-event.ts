@@ -1,4 +1,4 @@
-import { ATTEMPT_LOST, attemptRecordSchema, type UsageEvent } from '@omg/contracts';
+import { ATTEMPT_LOST, attemptRecordSchema, readDocument, type UsageEvent } from '@omg/contracts';
 import { isUuidV7, uuidV7UnixMs } from '@omg/domain';
 import type { StoredAttempt } from '@omg/storage';
 
@@ -10,7 +10,7 @@ const CLIENT_GONE = 499;
  * marked as an estimate. Undefined when the attempt cannot be read.
  */
 export function reapedEvent(attempt: StoredAttempt): UsageEvent | undefined {
-  const record = readRecord(attempt.payload);
+  const record = readDocument(attemptRecordSchema, attempt.payload);
   if (!record || !isUuidV7(attempt.attemptId)) return undefined;
   const costNano = String(attempt.heldNano);
   const startMs = uuidV7UnixMs(attempt.attemptId);
@@ -36,12 +36,4 @@ export function reapedEvent(attempt: StoredAttempt): UsageEvent | undefined {
     windows: { schedule: record.schedule, tenant: record.windowId, ...(record.hasKeyBudget ? { key: record.windowId } : {}) },
     endedAtMs: Math.trunc(attempt.atMs),
   };
-}
-
-function readRecord(payload: string) {
-  try {
-    return attemptRecordSchema.safeParse(JSON.parse(payload)).data;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,3 +1,4 @@
+import { readDocument } from '@omg/contracts';
 import type { Subscription } from '@nats-io/transport-node';
 import type { z } from 'zod';
 import type { NatsClient } from './connection.js';
@@ -14,8 +15,8 @@ export function subscribeJson<T>(client: NatsClient, subject: string, schema: z.
     subscription = connection.subscribe(subject, {
       callback: (error, message) => {
         if (error) return;
-        const parsed = schema.safeParse(readJson(message.string()));
-        if (parsed.success) onMessage(parsed.data);
+        const document = readDocument(schema, message.string());
+        if (document !== undefined) onMessage(document);
       },
     });
   });
@@ -25,12 +26,4 @@ export function subscribeJson<T>(client: NatsClient, subject: string, schema: z.
       subscription?.unsubscribe();
     },
   };
-}
-
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
