@@ -162,6 +162,13 @@ describe('a client without a good key', () => {
 });
 
 describe('the connection', () => {
+  it('carries as many requests in advance as any client sends, and ends a connection that sends on without reading', async () => {
+    const ask = 'GET /v1/models HTTP/1.1\r\nhost: gateway\r\n';
+    const answers = async (times: number) => (await raw(`${`${ask}\r\n`.repeat(times - 1)}${ask}connection: close\r\n\r\n`)).split('HTTP/1.1 401 ').length - 1;
+    expect(await answers(60)).toBe(60);
+    expect(await answers(1000)).toBeLessThan(1000);
+  });
+
   it('carries pipelined requests in their order', async () => {
     const second = request({ headers: ['X-Request-ID: second'] });
     const text = await raw(Buffer.concat([request({ headers: ['X-Request-ID: first'], connection: 'keep-alive' }), second]));

@@ -16,6 +16,7 @@ import { RequestTrace } from './request-trace.js';
 import { authenticate } from './steps/authenticate.js';
 import { readState } from './steps/read-state.js';
 import { record } from './steps/record.js';
+import { isQueued, takesPlaceInQueue } from './pipelined.js';
 import { holdContinue } from './unread-body.js';
 
 /** Endpoints that call a provider. A new one is a folder and a line here. */
@@ -59,6 +60,7 @@ export function registerDataPlane(fastify: FastifyInstance, services: EdgeServic
   fastify.server.on('connect', answerConnect);
   // Before the body is looked at: an unknown URL is a 404 whatever is sent to it, in the form of every other error.
   fastify.addHook('onRequest', (request, reply, done) => {
+    if (isQueued(reply.raw) && !takesPlaceInQueue(reply.raw)) return void request.raw.socket.destroy();
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') return void refuseWithoutHost(services, request, reply);
     if (!request.is404) return done();
     void refuseUnmatched(services, request, reply);
