@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 
 /** Bodies that are not wanted yet, and those that nobody wants any more. */
 
@@ -29,6 +30,7 @@ const LINGER_MS = 30_000;
  */
 export function discardBody(request: IncomingMessage, bytesMax: number, lingerMs: number = LINGER_MS): void {
   if (request.complete) return;
+  closeAfterBody(request);
   const refusedAt = performance.now();
   let bytes = 0;
   request
@@ -38,4 +40,20 @@ export function discardBody(request: IncomingMessage, bytesMax: number, lingerMs
     })
     .on('error', () => undefined)
     .resume();
+}
+
+/** A client that has sent nothing for so long has stopped, and waits for the connection to end. */
+const PAUSE_MS = 1_000;
+
+/** Node closes a connection that is not kept (`Connection: close`) as soon as the answer is written: here that waits for the body's end. */
+function closeAfterBody(request: IncomingMessage): void {
+  const socket: Partial<Pick<Socket, 'destroySoon'>> = request.socket;
+  let pause: NodeJS.Timeout | undefined;
+  const close = (): void => {
+    clearTimeout(pause);
+    delete socket.destroySoon;
+    if (pause !== undefined) request.socket.destroySoon();
+  };
+  socket.destroySoon = () => (pause = setTimeout(close, PAUSE_MS).unref());
+  request.on('data', () => pause?.refresh()).once('end', close);
 }

@@ -93,6 +93,7 @@ describe('environment mapping', () => {
         ROUTER_ADMIN_SESSION_JWT_SECRET: PEPPER,
         ROUTER_ADMIN_OIDC_ALLOWED_DOMAINS: 'example.com, example.org ,',
         ROUTER_BOOTSTRAP_TENANTS: '[{"name":"acme"}]',
+        ROUTER_BOOTSTRAP_MEMBERSHIPS: '[{"tenant":"acme","email":"A@example.com","role":"Viewer"}]',
         ROUTER_OBSERVABILITY_ENABLE_METRICS: '0',
         ROUTER_OBSERVABILITY_ENABLE_OTLP: 'TRUE',
         ROUTER_HEALTH_CHECK_INTERVAL: '1h30m',
@@ -101,6 +102,7 @@ describe('environment mapping', () => {
     });
     expect(config.admin.oidc.allowedDomains).toEqual(['example.com', 'example.org']);
     expect(config.bootstrap.tenants).toEqual([{ name: 'acme', status: 'active' }]);
+    expect(config.bootstrap.memberships).toEqual([{ tenant: 'acme', email: 'a@example.com', role: 'viewer' }]);
     expect(config.observability).toMatchObject({ enableMetrics: false, enableOtlp: true });
     expect(config.health).toMatchObject({ checkIntervalMs: 5_400_000, cooldownMs: 90_000 });
   });

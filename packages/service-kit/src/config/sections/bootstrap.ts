@@ -14,6 +14,14 @@ const email = () =>
     .regex(/^[^@\s]+@[^@\s]+$/, 'must be a mail address')
     .max(254);
 
+/** In any case, as in the admin API. */
+const role = () =>
+  z
+    .string()
+    .trim()
+    .toLowerCase()
+    .pipe(z.enum(['owner', 'admin', 'viewer', 'user']));
+
 const rateLimit = z.object({ requests_per_minute: limit().optional(), tokens_per_minute: limit().optional(), parallel_requests: limit().optional() });
 
 const apiKey = z.object({
@@ -82,7 +90,7 @@ export const bootstrapSection = z.object({
       },
     ],
   }),
-  memberships: leaf(many(z.object({ tenant: name(), email: email(), role: z.enum(['owner', 'admin', 'viewer', 'user']) })), {
+  memberships: leaf(many(z.object({ tenant: name(), email: email(), role: role() })), {
     about: 'Memberships: `tenant`, `email`, `role` (owner, admin, viewer, user).',
     example: [{ tenant: 'demo', email: 'admin@example.com', role: 'owner' }],
   }),
