@@ -10,6 +10,7 @@ import {
   repositoryRoot,
   startService,
   startStack,
+  temporaryFolder,
   TEST_KEY,
   waitFor,
   type RunningApp,
@@ -18,8 +19,6 @@ import {
 import { Redis } from 'ioredis';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startLoad } from './faults/support/load.js';
@@ -34,13 +33,10 @@ let stack: TestStack;
 let folder: string;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'omg-backup-'));
+  folder = temporaryFolder();
   stack = await startStack({ upstreamUrl: (await startMockProvider()).url });
 });
-afterAll(async () => {
-  rmSync(folder, { recursive: true, force: true });
-  await cleanUp();
-});
+afterAll(cleanUp);
 
 /** The page's commands, with this test's addresses and files in place of the examples. */
 const [BACKUP, RESTORE, VERIFY] = documentedCommands(import.meta.filename, 'docs/guides/backup-and-restore.md');

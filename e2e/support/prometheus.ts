@@ -1,5 +1,5 @@
 import { findBinary, startProcess, stopProcess } from '@omg/dev';
-import { addCleanup, freePort, repositoryRoot, waitFor } from '@omg/testkit';
+import { addCleanup, freePort, repositoryRoot, temporaryFolder, waitFor } from '@omg/testkit';
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,8 +49,7 @@ export interface RunningPrometheus {
 
 /** A real Prometheus that scrapes every two seconds, and has patience with a busy machine. */
 export async function startPrometheus(options: { jobs: Readonly<Record<string, string>>; ruleFile: string }): Promise<RunningPrometheus> {
-  const folder = mkdtempSync(join(tmpdir(), 'omg-prometheus-'));
-  addCleanup(async () => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder();
   const config = {
     global: { scrape_interval: '2s', evaluation_interval: '2s', scrape_timeout: '2s' },
     rule_files: [options.ruleFile],

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePort } from '@omg/dev';
-import { cleanUp, createTestDatabase, createTestRedis, startNats, waitFor } from '@omg/testkit';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cleanUp, createTestDatabase, createTestRedis, startNats, temporaryFolder, waitFor } from '@omg/testkit';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { configOf, containerOf, startContainer, type Container } from './from-manifest.test-helper.js';
@@ -24,7 +23,7 @@ beforeAll(async () => {
     'jwt-secret': '5d1c7e9f3b8a2460c4d6e8f0a1b2c3d4',
   };
   manifests = render({ 'secrets.existingSecret': 'gateway-secrets' });
-  folder = mkdtempSync(join(tmpdir(), 'omg-manifest-'));
+  folder = temporaryFolder();
   const config = configOf(manifests);
   // All that differs from the pods: this machine has no volume at /var/spool, and one network for all of them.
   config['metering']['spool_directory'] = join(folder, 'spool');

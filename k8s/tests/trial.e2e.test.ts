@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePort } from '@omg/dev';
-import { cleanUp, createTestDatabase, createTestRedis, startNats, waitFor } from '@omg/testkit';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cleanUp, createTestDatabase, createTestRedis, startNats, temporaryFolder, waitFor } from '@omg/testkit';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { configOf, containerOf, startContainer } from './from-manifest.test-helper.js';
@@ -20,7 +19,7 @@ beforeAll(async () => {
   secret = { ...rendered, 'database-url': database.url, 'redis-url': redis.url, 'nats-url': nats.url };
   const ports = { demo: await freePort(), edge: await freePort(), admin: await freePort() };
   const config = configOf(manifests);
-  const folder = mkdtempSync(join(tmpdir(), 'omg-trial-'));
+  const folder = temporaryFolder();
   // What a cluster has and this machine has not: a volume, and names of services.
   config['metering']['spool_directory'] = join(folder, 'spool');
   config['observability']['metrics_listen_addr'] = '127.0.0.1:0';

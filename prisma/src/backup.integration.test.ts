@@ -1,8 +1,6 @@
 import { afterAll, expect, it } from '@jest/globals';
-import { cleanUp, createTestDatabase, repositoryRoot } from '@omg/testkit';
+import { cleanUp, createTestDatabase, repositoryRoot, temporaryFolder } from '@omg/testkit';
 import { execFile } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
@@ -29,7 +27,7 @@ const TABLES = "select count(*)::int as n from pg_class c join pg_namespace s on
 it('a backup restores into an empty database as it was, and never over one that holds something', async () => {
   const [source, empty] = await Promise.all([createTestDatabase(), createTestDatabase({ migrated: false })]);
   await query(source.url, "insert into tenants (id, name, kind, status, updated_at) values (gen_random_uuid(), 'acme', 'organization', 'active', now())");
-  const file = join(mkdtempSync(join(tmpdir(), 'omg-backup-')), 'ledger.dump');
+  const file = join(temporaryFolder(), 'ledger.dump');
   expect((await script('backup.sh', file, source.url)).stdout).toMatch(/bytes$/m);
   await script('restore.sh', file, empty.url);
   expect(await query(empty.url, TENANTS)).toEqual(await query(source.url, TENANTS));

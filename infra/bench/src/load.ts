@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { temporaryFolder } from '@omg/testkit';
 import { cpuMicros } from './processes.ts';
 
 export interface LoadResult {
@@ -50,7 +50,7 @@ function callWithKeys({ tokens, order }: NonNullable<LoadOptions['keys']>, folde
 
 /** One run of wrk: closed loop, one thread, POST with a fixed body. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
-  const folder = mkdtempSync(join(tmpdir(), 'omg-bench-'));
+  const folder = temporaryFolder();
   const script = join(folder, 'post.lua');
   const headers = Object.entries(options.headers).map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`);
   const keys = options.keys ? callWithKeys(options.keys, folder) : [];

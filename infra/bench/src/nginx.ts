@@ -1,7 +1,6 @@
 import { freePort, startProcess, stopProcess } from '@omg/dev';
-import { addCleanup, waitFor } from '@omg/testkit';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { addCleanup, temporaryFolder, waitFor } from '@omg/testkit';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** An answer of OpenAI's chat API as documented, usage included. */
@@ -26,7 +25,7 @@ http {
 
 async function start(core: number, makeServer: (port: number) => string): Promise<Nginx> {
   const port = await freePort();
-  const folder = mkdtempSync(join(tmpdir(), 'omg-nginx-'));
+  const folder = temporaryFolder();
   const file = join(folder, 'nginx.conf');
   writeFileSync(file, configuration(folder, makeServer(port)));
   const started = await startProcess('taskset', ['-c', String(core), 'nginx', '-p', folder, '-c', file], {});

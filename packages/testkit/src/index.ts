@@ -9,6 +9,7 @@ export { repositoryRoot } from './repository.js';
 export { attachServices, startNats, startPostgres, startRedis, type OwnService, type ServiceAddresses } from './services.js';
 export { startService, type AppName, type RunningApp, type StartAppOptions } from './start-service.js';
 export { PATIENT, startStack, TEST_ADMIN, TEST_KEY, type StackOptions, type TestStack } from './start-stack.js';
+export { temporaryFolder } from './temporary-folder.js';
 export { startServiceBalancer, type ServiceBalancer } from './service-balancer.js';
 export { startFakeUpstream, UpstreamExchange, type FakeUpstream, type UpstreamScript } from './upstream.js';
 export { waitFor, type WaitOptions } from './wait-for.js';

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, startProcess, stopProcess } from '@omg/dev';
 import { Redis } from 'ioredis';
 import { addCleanup } from './cleanup.js';
+import { temporaryFolder } from './temporary-folder.js';
 import { startRedis, type OwnService } from './services.js';
 import { waitFor } from './wait-for.js';
 
@@ -22,12 +22,6 @@ async function ask<T>(url: string, question: (client: Redis) => Promise<T>): Pro
   } finally {
     client.disconnect();
   }
-}
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'omg-redis-'));
-  addCleanup(async () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 export interface RedisCluster {

@@ -1,10 +1,10 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort, identify, isRunning, signalProcess, startProcess, stopProcess, waitForExit, type ProcessIdentity } from '@omg/dev';
 import { addCleanup } from './cleanup.js';
+import { temporaryFolder } from './temporary-folder.js';
 import { repositoryRoot } from './repository.js';
 
 export type AppName = 'edge-gateway' | 'admin-api' | 'usage-recorder' | 'health-monitor' | 'demo-provider';
@@ -95,12 +95,6 @@ async function waitUntilReady(running: RunningApp, path: string): Promise<void> 
 function serviceEnvironment(env: Record<string, string>, port: number, cwd: string): NodeJS.ProcessEnv {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_OPTIONS|JEST_|ROUTER_|PORT$)/.test(name)));
   return { ...inherited, NODE_ENV: 'production', ROUTER_METERING_SPOOL_DIRECTORY: join(cwd, 'spool'), ...env, PORT: String(port) };
-}
-
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'omg-test-'));
-  addCleanup(async () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 /**

@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { addCleanup } from './cleanup.js';
+import { temporaryFolder } from './temporary-folder.js';
 import { createTestDatabase } from './database.js';
 import { createTestRedis } from './redis.js';
 import { startNats, startPostgres, startRedis, type OwnService } from './services.js';
@@ -109,9 +108,7 @@ function baseConfig(upstreamUrl: string): Settings {
 }
 
 function writeConfig(config: Settings): string {
-  const folder = mkdtempSync(join(tmpdir(), 'omg-stack-'));
-  addCleanup(async () => rmSync(folder, { recursive: true, force: true }));
-  const file = join(folder, 'router.yaml');
+  const file = join(temporaryFolder(), 'router.yaml');
   // JSON is YAML.
   writeFileSync(file, JSON.stringify(config, null, 2));
   return file;
