@@ -73,8 +73,11 @@ export function invalid(param: string, internal?: string): ProviderError {
 export function readConversation(messages: unknown, support: MessageSupport): Conversation {
   if (!Array.isArray(messages) || messages.length === 0) throw invalid('messages');
   const conversation: Conversation = { system: [], turns: [] };
+  const severalAssistants = new Set(messages.filter(isAssistant).map(({ name }) => name ?? '')).size > 1;
   for (let index = 0; index < messages.length; index += 1) {
-    append(conversation, readMessage(messages[index], `messages[${index}]`, support));
+    const path = `messages[${index}]`;
+    const item = readMessage(messages[index], path, support);
+    append(conversation, item.role === 'assistant' && !severalAssistants ? item : named(item, messages[index], path));
   }
   if (conversation.turns.length === 0) throw invalid('messages', 'no message besides system text');
   return conversation;
@@ -110,10 +113,27 @@ function marked(part: TextPart): TextPart {
   return { ...part, text: `<system>\n${part.text}\n</system>` };
 }
 
+const isAssistant = (message: unknown): message is Json => isRecord(message) && message.role === 'assistant';
+
+/** What OpenAI takes as a participant's name. */
+const NAME = /^[^\s<|\\/>]{1,64}$/;
+
+/**
+ * `name` tells participants of one role apart, which these providers cannot: their text begins with it. Not that of an assistant who is
+ * the only one, since there is nobody to be told from, and models imitate what their own turns look like.
+ */
+function named(item: Item, { role, name }: Json, path: string): Item {
+  if (role === 'tool' || name === undefined || name === null || name === '') return item;
+  if (typeof name !== 'string' || !NAME.test(name)) throw invalid(`${path}.name`);
+  const tag = `<name>${name}</name>\n`;
+  const [first, ...rest] = item.parts;
+  if (first?.type === 'text') return { ...item, parts: [{ ...first, text: tag + first.text }, ...rest] } as Item;
+  return first === undefined ? item : ({ ...item, parts: [{ type: 'text', text: tag }, ...item.parts] } as Item);
+}
+
 function readMessage(message: unknown, path: string, support: MessageSupport): Item {
   if (!isRecord(message)) throw invalid(path);
   const { role } = message;
-  if (role !== 'tool' && typeof message.name === 'string' && message.name !== '') throw unsupportedParameter(`${path}.name`);
   switch (role) {
     case 'system':
     case 'developer':

@@ -183,7 +183,7 @@ describe('messages of a chat request', () => {
     expect(refused(image)).toMatchObject({ kind: 'unsupported_parameter', param: 'messages[0].content[0].type' });
     expect(refused({ type: 'input_audio', input_audio: { data: '', format: 'wav' } })).toMatchObject({ param: 'messages[0].content[0].type' });
     expect(refused({ type: 'text', text: 'x', cache_control: { type: 'ephemeral' } })).toMatchObject({ param: 'messages[0].content[0].cache_control' });
-    expect(refused({ type: 'text', text: 'x' }, { name: 'ann' })).toMatchObject({ param: 'messages[0].name' });
+    expect(refused({ type: 'text', text: 'x' }, { name: 'ann<b' })).toMatchObject({ kind: 'invalid_request', param: 'messages[0].name' });
     expect(failure(() => readMessages([{ role: 'user', content: [{ type: 'file', file: { file_id: 'file-1' } }] }]))).toMatchObject({
       param: 'messages[0].content[0].file.file_id',
     });
@@ -192,6 +192,28 @@ describe('messages of a chat request', () => {
       param: 'messages[0].content[0].image_url.url',
     });
     expect(failure(() => readMessages([{ role: 'function', content: 'x' }]))).toMatchObject({ kind: 'invalid_request', param: 'messages[0].role' });
+  });
+
+  it('tells participants of one role apart by their names, and leaves an assistant alone who is the only one', () => {
+    const text = (messages: object[]) => readMessages(messages).turns.map(({ parts }) => parts.map((part) => (part.type === 'text' ? part.text : part.type)));
+    const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } };
+    const [ann, bob] = [
+      { role: 'user', name: 'ann', content: 'Hi' },
+      { role: 'user', name: 'bob', content: [image] },
+    ];
+    expect(text([ann, bob])).toEqual([['<name>ann</name>\nHi', '<name>bob</name>\n', 'image']]);
+    expect(readMessages([{ role: 'system', name: 'example_user', content: 'S' }, ann]).system).toMatchObject([{ text: '<name>example_user</name>\nS' }]);
+    const agent = (name: string | undefined, content: string) => ({ role: 'assistant', name, content });
+    const ask = { role: 'user', content: 'Go on' };
+    expect(text([ask, agent('writer', 'A'), ask, agent('writer', 'B'), ask])).toEqual([['Go on'], ['A'], ['Go on'], ['B'], ['Go on']]);
+    expect(text([ask, agent('writer', 'A'), ask, agent('critic', 'B'), ask])).toEqual([
+      ['Go on'],
+      ['<name>writer</name>\nA'],
+      ['Go on'],
+      ['<name>critic</name>\nB'],
+      ['Go on'],
+    ]);
+    expect(text([ask, agent('writer', 'A'), ask, agent(undefined, 'B'), ask])[3]).toEqual(['B']);
   });
 
   it('reads data URLs without walking through their data', () => {
