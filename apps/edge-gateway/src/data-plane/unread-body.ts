@@ -49,11 +49,22 @@ const PAUSE_MS = 1_000;
 function closeAfterBody(request: IncomingMessage): void {
   const socket: Partial<Pick<Socket, 'destroySoon'>> = request.socket;
   let pause: NodeJS.Timeout | undefined;
+  let pieces = 0;
   const close = (): void => {
     clearTimeout(pause);
     delete socket.destroySoon;
     if (pause !== undefined) request.socket.destroySoon();
   };
-  socket.destroySoon = () => (pause = setTimeout(close, PAUSE_MS).unref());
-  request.on('data', () => pause?.refresh()).once('end', close);
+  // Timers run before sockets are read: after a busy moment of this process, what was sent meanwhile is read first.
+  const closeUnlessRead = (): void => {
+    const before = pieces;
+    setImmediate(() => pieces === before && close());
+  };
+  socket.destroySoon = () => (pause = setTimeout(closeUnlessRead, PAUSE_MS).unref());
+  request
+    .on('data', () => {
+      pieces++;
+      pause?.refresh();
+    })
+    .once('end', close);
 }
